@@ -1,0 +1,12 @@
+"""Which router hangs where."""
+
+from fastapi import APIRouter
+
+from app.api.endpoints import auth, docs, health, pets, users
+
+api_router = APIRouter()
+api_router.include_router(auth.router, prefix="/auth", tags=["auth"])
+api_router.include_router(users.router, prefix="/users", tags=["users"])
+api_router.include_router(pets.router, prefix="/pets", tags=["pets"])
+api_router.include_router(health.router, tags=["health"])
+api_router.include_router(docs.router)

@@ -1,0 +1,80 @@
+"""Who is asking, and with which database session."""
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Annotated, NamedTuple
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.api.errors import NOT_A_SUPERUSER, unauthorized
+from app.core.database import autocommit, new_session
+from app.core.security import read_access_token
+from app.models import LoginSession, User
+
+bearer_token = OAuth2PasswordBearer(tokenUrl="auth/access-token", auto_error=False)
+
+
+class Caller(NamedTuple):
+    """The user behind a request and the login session it came with."""
+
+    id: uuid.UUID
+    email: str
+    is_superuser: bool
+    session_id: uuid.UUID
+
+
+# Whether the token's session still lives is part of the one query that loads the user.
+_CALLER = (
+    select(User.id, User.email, User.is_superuser, LoginSession.id)
+    .join(LoginSession, LoginSession.user_id == User.id)
+    .where(
+        LoginSession.id == bindparam("session_id"),
+        LoginSession.expires_at > func.now(),
+        User.id == bindparam("user_id"),
+        User.is_active,
+    )
+)
+
+
+async def get_current_user(request: Request, token: Annotated[str | None, Depends(bearer_token)]) -> Caller:
+    claims = read_access_token(token) if token else None
+    if claims is None:
+        raise unauthorized(token_was_sent=bool(token))
+    async with autocommit.connect() as connection:
+        row = (await connection.execute(_CALLER, claims._asdict())).one_or_none()
+    if row is None:  # logged out, deactivated or deleted since the token was issued
+        raise unauthorized(token_was_sent=True)
+    request.state.user_id = row[0]  # for the log
+    return Caller(*row)
+
+
+CurrentUser = Annotated[Caller, Depends(get_current_user)]
+
+
+async def get_superuser(user: CurrentUser) -> Caller:
+    if not user.is_superuser:
+        raise HTTPException(403, NOT_A_SUPERUSER)
+    return user
+
+
+CurrentSuperuser = Annotated[Caller, Depends(get_superuser)]
+
+
+async def get_session() -> AsyncIterator[AsyncSession]:
+    async with new_session() as session:
+        yield session
+
+
+# scope="function": closed before the answer is sent, so that a slow reader holds no connection. Commit in the route:
+# after it, a commit that fails could no longer be told to anybody.
+DbSession = Annotated[AsyncSession, Depends(get_session, scope="function")]
+
+
+async def get_client_address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+ClientAddress = Annotated[str, Depends(get_client_address)]

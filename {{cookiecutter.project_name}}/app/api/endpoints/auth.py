@@ -1,0 +1,105 @@
+"""Logging in, staying in and getting out."""
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Header, HTTPException, status
+from sqlalchemy import delete, func, select
+
+from app.api.deps import ClientAddress, CurrentUser, DbSession
+from app.api.errors import (
+    BODY,
+    INCORRECT_EMAIL_OR_PASSWORD,
+    INVALID_REFRESH_TOKEN,
+    SESSION_NOT_FOUND,
+    THROTTLED,
+    UNAUTHORIZED,
+    UNREADABLE_BODY,
+    documented,
+)
+from app.core.authentication import authenticate
+from app.core.sessions import begin_session, end_session_of, spend_refresh_token
+from app.models import USER_AGENT_MAX_LENGTH, LoginSession
+from app.schemas.requests import LoginForm, RefreshTokenRequest
+from app.schemas.responses import SessionResponse, TokenResponse
+
+router = APIRouter()
+
+
+@router.post(
+    "/access-token", responses=BODY | documented(400, INCORRECT_EMAIL_OR_PASSWORD, UNREADABLE_BODY) | THROTTLED
+)
+async def login_access_token(
+    form: Annotated[LoginForm, Form()],
+    address: ClientAddress,
+    session: DbSession,
+    user_agent: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> TokenResponse:
+    """Log in with an e-mail address and a password (the password grant of OAuth 2.0)."""
+    user = await authenticate(form.username, form.password, address)
+    device = user_agent and user_agent.replace("\0", "")[:USER_AGENT_MAX_LENGTH]
+    tokens = user and await begin_session(session, user, device)
+    if tokens is None:  # the same for an unknown user, a wrong password and an inactive user
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_EMAIL_OR_PASSWORD)
+    await session.commit()
+    return TokenResponse.model_validate(tokens)
+
+
+@router.post("/refresh-token", responses=BODY | documented(400, INVALID_REFRESH_TOKEN, UNREADABLE_BODY))
+async def refresh_token(spent: RefreshTokenRequest) -> TokenResponse:
+    """Change a refresh token, once, for a new pair of tokens of the same session."""
+    tokens = await spend_refresh_token(spent.refresh_token)
+    if tokens is None:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_REFRESH_TOKEN)
+    return TokenResponse.model_validate(tokens)
+
+
+@router.post("/logout", status_code=status.HTTP_204_NO_CONTENT, responses=BODY)
+async def logout(ended: RefreshTokenRequest) -> None:
+    """End the session of a refresh token; a token that nobody issued is as good as ended (RFC 7009 section 2.2)."""
+    await end_session_of(ended.refresh_token)
+
+
+@router.post("/logout-all", status_code=status.HTTP_204_NO_CONTENT, responses=UNAUTHORIZED)
+async def logout_everywhere(user: CurrentUser, session: DbSession) -> None:
+    """End every session of the caller's, this one too."""
+    await session.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
+    await session.commit()
+
+
+@router.get("/sessions", responses=UNAUTHORIZED)
+async def read_my_sessions(user: CurrentUser, session: DbSession) -> list[SessionResponse]:
+    """List where the caller is logged in, the latest use first."""
+    login_sessions = await session.scalars(
+        select(LoginSession)
+        .where(LoginSession.user_id == user.id, LoginSession.expires_at > func.now())
+        .order_by(LoginSession.last_used_at.desc(), LoginSession.id)
+    )
+    return [
+        SessionResponse(
+            id=login_session.id,
+            created_at=login_session.created_at,
+            last_used_at=login_session.last_used_at,
+            expires_at=login_session.expires_at,
+            user_agent=login_session.user_agent,
+            current=login_session.id == user.session_id,
+        )
+        for login_session in login_sessions
+    ]
+
+
+@router.delete(
+    "/sessions/{session_id:uuid}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=UNAUTHORIZED | documented(404, SESSION_NOT_FOUND),
+)
+async def revoke_my_session(session_id: uuid.UUID, user: CurrentUser, session: DbSession) -> None:
+    """End one of the caller's sessions."""
+    revoked = await session.scalar(
+        delete(LoginSession)
+        .where(LoginSession.id == session_id, LoginSession.user_id == user.id)
+        .returning(LoginSession.id)
+    )
+    if revoked is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, SESSION_NOT_FOUND)
+    await session.commit()

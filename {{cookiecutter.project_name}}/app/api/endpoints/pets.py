@@ -1,0 +1,62 @@
+"""Pets: the example of a resource that belongs to a user."""
+
+import uuid
+
+from fastapi import APIRouter, HTTPException, status
+from sqlalchemy import delete, select
+
+from app.api.deps import CurrentUser, DbSession
+from app.api.errors import BODY, PET_NOT_FOUND, UNAUTHORIZED, documented
+from app.api.pagination import PAGED, PageQuery
+from app.models import Pet
+from app.schemas.requests import PetCreateRequest, PetUpdateRequest
+from app.schemas.responses import PetResponse
+
+router = APIRouter(responses=UNAUTHORIZED)
+
+NOT_FOUND = documented(404, PET_NOT_FOUND)
+
+
+@router.post("/create", status_code=status.HTTP_201_CREATED, responses=BODY)
+async def create_new_pet(new_pet: PetCreateRequest, user: CurrentUser, session: DbSession) -> PetResponse:
+    """Create a pet of the caller's."""
+    pet = Pet(user.id, new_pet.pet_name)
+    session.add(pet)
+    await session.commit()
+    return PetResponse.model_validate(pet)
+
+
+@router.get("/me", responses=PAGED)
+async def get_all_my_pets(user: CurrentUser, page: PageQuery) -> list[PetResponse]:
+    """List the caller's pets by name, a page at a time."""
+    pets = select(Pet.pet_name, Pet.id, Pet.user_id).where(Pet.user_id == user.id)
+    return [PetResponse.model_validate(pet) for pet in await page.fetch(pets, Pet.pet_name, Pet.id)]
+
+
+@router.get("/{pet_id:uuid}", responses=NOT_FOUND)
+async def read_pet(pet_id: uuid.UUID, user: CurrentUser, session: DbSession) -> PetResponse:
+    """Read one of the caller's pets."""
+    pet = await session.scalar(select(Pet).where(Pet.id == pet_id, Pet.user_id == user.id))
+    if pet is None:  # someone else's pet answers like no pet at all
+        raise HTTPException(status.HTTP_404_NOT_FOUND, PET_NOT_FOUND)
+    return PetResponse.model_validate(pet)
+
+
+@router.patch("/{pet_id:uuid}", responses=NOT_FOUND | BODY)
+async def update_pet(pet_id: uuid.UUID, change: PetUpdateRequest, user: CurrentUser, session: DbSession) -> PetResponse:
+    """Rename one of the caller's pets."""
+    pet = await session.scalar(select(Pet).where(Pet.id == pet_id, Pet.user_id == user.id))
+    if pet is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, PET_NOT_FOUND)
+    pet.pet_name = change.pet_name
+    await session.commit()
+    return PetResponse.model_validate(pet)
+
+
+@router.delete("/{pet_id:uuid}", status_code=status.HTTP_204_NO_CONTENT, responses=NOT_FOUND)
+async def delete_pet(pet_id: uuid.UUID, user: CurrentUser, session: DbSession) -> None:
+    """Delete one of the caller's pets."""
+    deleted = await session.scalar(delete(Pet).where(Pet.id == pet_id, Pet.user_id == user.id).returning(Pet.id))
+    if deleted is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, PET_NOT_FOUND)
+    await session.commit()

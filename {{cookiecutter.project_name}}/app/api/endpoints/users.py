@@ -1,0 +1,139 @@
+"""Accounts: one's own, and for superusers everybody's."""
+
+import uuid
+
+from fastapi import APIRouter, HTTPException, status
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.api.deps import ClientAddress, CurrentSuperuser, CurrentUser, DbSession
+from app.api.errors import (
+    BODY,
+    EMAIL_NOT_AVAILABLE,
+    FORBIDDEN,
+    INCORRECT_PASSWORD,
+    LAST_SUPERUSER,
+    THROTTLED,
+    UNAUTHORIZED,
+    UNREADABLE_BODY,
+    USER_NOT_FOUND,
+    documented,
+)
+from app.api.pagination import PAGED, PageQuery
+from app.core.authentication import admit_registration, authenticate
+from app.core.security import hash_password
+from app.models import LoginSession, User
+from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest
+from app.schemas.responses import UserAdminResponse, UserResponse
+
+router = APIRouter()
+
+NOT_FOUND = documented(404, USER_NOT_FOUND)
+CONFLICT = documented(409, LAST_SUPERUSER)
+
+
+@router.post(
+    "/register",
+    status_code=status.HTTP_201_CREATED,
+    responses=BODY | documented(400, EMAIL_NOT_AVAILABLE, UNREADABLE_BODY) | THROTTLED,
+)
+async def register_new_user(new_user: UserCreateRequest, address: ClientAddress, session: DbSession) -> UserResponse:
+    """Create an account."""
+    await admit_registration(address)
+    user = User(new_user.email, await hash_password(new_user.password))
+    session.add(user)
+    try:
+        await session.commit()
+    except IntegrityError:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
+    return UserResponse.model_validate(user)
+
+
+@router.get("/me", responses=UNAUTHORIZED)
+async def read_current_user(user: CurrentUser) -> UserResponse:
+    """Read the caller's account."""
+    return UserResponse(id=user.id, email=user.email)
+
+
+@router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, responses=UNAUTHORIZED | CONFLICT)
+async def delete_current_user(user: CurrentUser, session: DbSession) -> None:
+    """Delete the caller's account and all that belongs to it."""
+    if user.is_superuser:
+        await _keep_a_superuser_besides(user.id, session)
+    await session.execute(delete(User).where(User.id == user.id))
+    await session.commit()
+
+
+@router.post(
+    "/reset-password",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=BODY | documented(400, INCORRECT_PASSWORD, UNREADABLE_BODY) | UNAUTHORIZED | THROTTLED,
+)
+async def reset_current_user_password(
+    passwords: UserUpdatePasswordRequest, user: CurrentUser, address: ClientAddress, session: DbSession
+) -> None:
+    """Change the caller's password and end every session, this one too."""
+    if await authenticate(user.email, passwords.current_password, address) is None:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
+    hashed_password = await hash_password(passwords.new_password)
+    await session.execute(
+        update(User).where(User.id == user.id).values(hashed_password=hashed_password, password_changed_at=func.now())
+    )
+    await session.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
+    await session.commit()
+
+
+@router.get("", responses=FORBIDDEN | PAGED)
+async def read_users(_: CurrentSuperuser, page: PageQuery) -> list[UserAdminResponse]:
+    """List all accounts by e-mail address, a page at a time."""
+    email = func.lower(User.email)
+    users = select(email, *User.__table__.columns)
+    return [UserAdminResponse.model_validate(user) for user in await page.fetch(users, email, User.id)]
+
+
+@router.get("/{user_id:uuid}", responses=FORBIDDEN | NOT_FOUND)
+async def read_user(user_id: uuid.UUID, _: CurrentSuperuser, session: DbSession) -> UserAdminResponse:
+    """Read any account."""
+    return UserAdminResponse.model_validate(await _get_user(user_id, session))
+
+
+@router.patch("/{user_id:uuid}", responses=FORBIDDEN | NOT_FOUND | CONFLICT | BODY)
+async def update_user(
+    user_id: uuid.UUID, change: UserUpdateRequest, _: CurrentSuperuser, session: DbSession
+) -> UserAdminResponse:
+    """Activate or deactivate an account, make it a superuser's or stop that; deactivation ends its sessions."""
+    if change.is_active is False or change.is_superuser is False:
+        await _keep_a_superuser_besides(user_id, session)
+    user = await _get_user(user_id, session)
+    if change.is_superuser is not None:
+        user.is_superuser = change.is_superuser
+    if change.is_active is not None:
+        user.is_active = change.is_active
+    if change.is_active is False:
+        await session.flush()
+        await session.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
+    await session.commit()
+    return UserAdminResponse.model_validate(user)
+
+
+@router.delete("/{user_id:uuid}", status_code=status.HTTP_204_NO_CONTENT, responses=FORBIDDEN | NOT_FOUND | CONFLICT)
+async def delete_user(user_id: uuid.UUID, _: CurrentSuperuser, session: DbSession) -> None:
+    """Delete any account and all that belongs to it."""
+    await _keep_a_superuser_besides(user_id, session)
+    await session.delete(await _get_user(user_id, session))
+    await session.commit()
+
+
+async def _get_user(user_id: uuid.UUID, session: AsyncSession) -> User:
+    user = await session.get(User, user_id)
+    if user is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, USER_NOT_FOUND)
+    return user
+
+
+async def _keep_a_superuser_besides(user_id: uuid.UUID, session: AsyncSession) -> None:
+    """Refuse to lose the last active superuser. Locks them all, lest two of them remove each other at once."""
+    superusers = select(User.id).where(User.is_superuser, User.is_active).order_by(User.id).with_for_update()
+    if (await session.scalars(superusers)).all() == [user_id]:
+        raise HTTPException(status.HTTP_409_CONFLICT, LAST_SUPERUSER)

@@ -1,0 +1,80 @@
+"""What the API says when it says no: the sentences, how the documentation shows them, the handlers that send them."""
+
+import json
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response, status
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.routing import Match
+
+from app.core.authentication import ThrottledError
+from app.core.middleware import CONTENT_TOO_LARGE
+from app.schemas.responses import ErrorResponse
+
+INCORRECT_EMAIL_OR_PASSWORD = "Incorrect email or password"
+INCORRECT_PASSWORD = "Incorrect password"
+INVALID_REFRESH_TOKEN = "Invalid refresh token"
+EMAIL_NOT_AVAILABLE = "Cannot use this email address"
+NOT_AUTHENTICATED = "Not authenticated"
+INVALID_ACCESS_TOKEN = "Invalid access token"
+NOT_A_SUPERUSER = "Only superusers may do this"
+USER_NOT_FOUND = "User not found"
+SESSION_NOT_FOUND = "Session not found"
+PET_NOT_FOUND = "Pet not found"
+LAST_SUPERUSER = "The last active superuser has to stay"
+TOO_MANY_TRIES = "Too many tries, come back later"
+
+Documented = dict[int | str, dict[str, Any]]
+
+
+def documented(status_code: int, *sentences: str, header: str | None = None) -> Documented:
+    """The entry of a route's `responses` for an error with one of these sentences."""
+    entry: dict[str, Any] = {"model": ErrorResponse, "description": " · ".join(sentences)}
+    entry["content"] = {"application/json": {"examples": {text: {"value": {"detail": text}} for text in sentences}}}
+    if header:
+        entry["headers"] = {header: {"schema": {"type": "string"}}}
+    return {status_code: entry}
+
+
+UNREADABLE_BODY = "There was an error parsing the body"
+BODY = documented(400, UNREADABLE_BODY) | documented(413, CONTENT_TOO_LARGE)
+UNAUTHORIZED = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, header="WWW-Authenticate")
+THROTTLED = documented(429, TOO_MANY_TRIES, header="Retry-After")
+FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER)
+
+
+def unauthorized(token_was_sent: bool) -> HTTPException:
+    """401 as RFC 6750 section 3.1 words it: no error code unless there was a token to be wrong."""
+    if token_was_sent:
+        return HTTPException(401, INVALID_ACCESS_TOKEN, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    return HTTPException(401, NOT_AUTHENTICATED, {"WWW-Authenticate": "Bearer"})
+
+
+async def _validation_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    # Not `input`, which may be a password. Keys may be any text: escaped, even a lone surrogate can be sent.
+    problems = [{name: problem[name] for name in ("type", "loc", "msg")} for problem in error.errors()]
+    return Response(json.dumps({"detail": problems}), 422, media_type="application/json")
+
+
+async def _throttled(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ThrottledError)  # noqa: S101
+    return JSONResponse({"detail": TOO_MANY_TRIES}, 429, {"Retry-After": str(error.retry_after)})
+
+
+async def _method_not_allowed(request: Request, _: Exception) -> Response:
+    # RFC 9110 section 15.5.6: Allow lists every method of the resource. Starlette names those of one route.
+    scope = dict(request.scope)
+    allowed = [
+        method
+        for method in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+    return JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": ", ".join(allowed)})
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ThrottledError, _throttled)
+    app.add_exception_handler(status.HTTP_405_METHOD_NOT_ALLOWED, _method_not_allowed)

@@ -1,0 +1,136 @@
+"""Every setting, its type, its default and its reason.
+
+A setting is read once, from the environment, else from `.env`, else from its default. `.env.example` lists the same
+names for operators. A value that can't work stops the program with a sentence that names the variable.
+"""
+
+import tomllib
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, EmailStr, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+with (PROJECT_DIR / "pyproject.toml").open("rb") as _file:
+    PROJECT: dict[str, Any] = tomllib.load(_file)["project"]
+
+MIN_SECRET_KEY_LENGTH = 32  # RFC 7518 section 3.2: an HS256 key has at least 256 bits
+PLACEHOLDERS = ("change", "secret", "example", "placeholder", "replace", "your-", "your_", "insert", "password")
+
+
+def split_commas(value: object) -> object:
+    """`a, b` → `["a", "b"]`, the way lists are written in the environment."""
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+CommaSeparated = (NoDecode, BeforeValidator(split_commas))
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=PROJECT_DIR / ".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    environment: Literal["dev", "test", "production"] = "dev"
+
+    # Signs every token. To rotate: move the old key to the fallbacks, which still verify, and set a new one.
+    secret_key: SecretStr
+    secret_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
+    access_token_expire_minutes: int = Field(default=15, ge=1, le=24 * 60)
+    refresh_token_expire_minutes: int = Field(default=28 * 24 * 60, ge=1, le=10 * 365 * 24 * 60)
+    security_bcrypt_rounds: int = Field(default=12, ge=4, le=20)  # one more doubles the time; 12 is about 250 ms
+
+    # Tests speak to TEST_DATABASE_URL and to nothing else.
+    database_url: SecretStr | None = None
+    test_database_url: SecretStr | None = None
+
+    api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    allowed_hosts: Annotated[list[str], *CommaSeparated] = ["*"]
+    backend_cors_origins: Annotated[list[str], *CommaSeparated] = []
+    # Only these may say in X-Forwarded-For whom they speak for; anybody else would only be lying about it.
+    trusted_proxies: Annotated[list[IPv4Network | IPv6Network], *CommaSeparated] = []
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO has one line per request
+
+    # Created by `python -m app.initial_data` when both are set.
+    first_superuser_email: EmailStr | None = None
+    first_superuser_password: SecretStr | None = Field(default=None, min_length=8, max_length=128)
+
+    @field_validator("database_url", "test_database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            to_asyncpg_url(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _has_a_database(self) -> Self:
+        if self.environment == "test" and self.test_database_url is None:
+            raise ValueError("TEST_DATABASE_URL must be set: tests run against a database of their own")
+        if self.environment != "test" and self.database_url is None:
+            raise ValueError("DATABASE_URL must be set, e.g. postgresql://user:password@host:5432/name")
+        return self
+
+    @model_validator(mode="after")
+    def _is_fit_for_production(self) -> Self:
+        if self.environment != "production":
+            return self
+        for name, key in (
+            ("SECRET_KEY", self.secret_key),
+            *(("SECRET_KEY_FALLBACKS", key) for key in self.secret_key_fallbacks),
+        ):
+            if is_weak_key(key.get_secret_value()):
+                raise ValueError(
+                    f"{name} is a placeholder or shorter than {MIN_SECRET_KEY_LENGTH} characters; "
+                    "`python -m app.core.security` prints a good one"
+                )
+        if "*" in self.backend_cors_origins:
+            raise ValueError("BACKEND_CORS_ORIGINS must name the origins: with `*` any site may act as your users")
+        return self
+
+    @property
+    def sqlalchemy_url(self) -> URL:
+        """The database of this environment, for SQLAlchemy's asyncpg dialect."""
+        url = self.test_database_url if self.environment == "test" else self.database_url
+        assert url is not None  # noqa: S101 — _has_a_database has seen to it
+        return to_asyncpg_url(url.get_secret_value())
+
+
+def is_weak_key(key: str) -> bool:
+    """Whether a key is too short, repeats a few characters or looks like one from a documentation page."""
+    return len(key) < MIN_SECRET_KEY_LENGTH or len(set(key)) < 10 or any(word in key.lower() for word in PLACEHOLDERS)
+
+
+def to_asyncpg_url(url: str) -> URL:
+    """Turn `postgres://`, `postgresql://` or `postgresql+asyncpg://` into SQLAlchemy's URL for asyncpg.
+
+    libpq's `sslmode=…`, as hosting platforms write it, becomes asyncpg's `ssl=…`, which takes the same words.
+    Raises ValueError for anything else.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("must look like postgresql://user:password@host:5432/name") from None
+    if parsed.drivername not in {"postgres", "postgresql", "postgresql+asyncpg"} or not parsed.database:
+        raise ValueError("must look like postgresql://user:password@host:5432/name")
+    query = {"ssl" if name == "sslmode" else name: value for name, value in parsed.query.items()}
+    return parsed.set(drivername="postgresql+asyncpg", query=query)
+
+
+def load_settings() -> Settings:
+    """Raises SystemExit with one line per variable that is missing or wrong; never shows a value."""
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        problems = [
+            f"  {' '.join(str(part) for part in problem['loc']).upper()} {problem['msg']}".replace("  Value", "Value")
+            for problem in error.errors(include_url=False, include_input=False)
+        ]
+        raise SystemExit("\n".join(["Settings (environment or .env) that can't be used:", *problems])) from None
+
+
+settings = load_settings()

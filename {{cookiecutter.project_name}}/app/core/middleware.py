@@ -1,0 +1,117 @@
+"""What every request and every answer has, whatever the route. Pure ASGI; see main.py for the order."""
+
+import logging
+import time
+from typing import Final
+
+from fastapi import HTTPException
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.logging import choose_request_id, request_id
+
+logger = logging.getLogger("app.requests")
+
+MAX_BODY_SIZE: Final = 1024 * 1024  # bytes
+CONTENT_TOO_LARGE: Final = "Content Too Large"
+
+# https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers
+SECURITY_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=31536000"),  # heeded over HTTPS only
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+class RequestLog:
+    """Gives a request its id and one line in the log. A crash is a 500 to the client, and a trace to the log only."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 0
+        chosen_id = choose_request_id(Headers(scope=scope).get("x-request-id"))
+        token = request_id.set(chosen_id)
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", chosen_id.encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            logger.exception("Unhandled error")
+            if status:
+                raise  # the answer has begun: all that is left is to break it off
+            await JSONResponse({"detail": "Internal Server Error"}, 500)(scope, receive, send_with_id)
+        finally:
+            if logger.isEnabledFor(logging.INFO):
+                _log_request(scope, status, time.perf_counter() - begun)
+            request_id.reset(token)
+
+
+def _log_request(scope: Scope, status: int, seconds: float) -> None:
+    # The function's name instead of the URL: what a client writes into that may be personal, or a secret.
+    route = getattr(scope.get("endpoint"), "__name__", None)
+    milliseconds = round(seconds * 1000, 1)
+    fields = {
+        "method": scope["method"],
+        "route": route,
+        "status": status or None,
+        "duration_ms": milliseconds,
+        "user_id": scope.get("state", {}).get("user_id"),
+        "client": scope["client"][0] if scope.get("client") else None,
+    }
+    logger.info("%s %s %s %s ms", scope["method"], route, status, milliseconds, extra={"fields": fields})
+
+
+class SecurityHeaders:
+    """Adds the headers that an answer doesn't bring itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name for name, _ in message["headers"]}
+                missing = [header for header in SECURITY_HEADERS if header[0] not in present]
+                message["headers"] = [*message["headers"], *missing]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+class BodyLimit:
+    """Refuses a body over MAX_BODY_SIZE: at once where its length is declared, else as soon as it is too long."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
+        if length.isdecimal() and int(length) > MAX_BODY_SIZE:
+            await JSONResponse({"detail": CONTENT_TOO_LARGE}, 413)(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_SIZE:
+                raise HTTPException(413, CONTENT_TOO_LARGE)  # answered by FastAPI, which is reading the body
+            return message
+
+        await self.app(scope, receive_within_limit, send)

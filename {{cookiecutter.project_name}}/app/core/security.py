@@ -1,0 +1,153 @@
+"""Passwords and tokens: plain functions, no HTTP, no database.
+
+`python -m app.core.security` prints a new SECRET_KEY.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+import struct
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+from jose import JOSEError, jwk, jwt
+from passlib.context import CryptContext
+
+from app.core.config import PROJECT, settings
+
+# --- Passwords ---
+
+# bcrypt alone stops at 72 bytes and at NUL; bcrypt_sha256 hands it a digest, so every character counts. Hashes with
+# other rounds, or of plain bcrypt from an older system, still verify and are renewed at the next login.
+_passwords = CryptContext(
+    ["bcrypt_sha256", "bcrypt"], deprecated="auto", bcrypt_sha256__rounds=settings.security_bcrypt_rounds
+)
+# Well-formed, but no password has it: checking against it takes as long as against a real one.
+_NOBODYS_HASH: Final = f"$bcrypt-sha256$v=2,t=2b,r={settings.security_bcrypt_rounds}${'.' * 22}${'.' * 31}"
+# bcrypt releases the GIL: in threads of its own it uses every core and never holds up the event loop.
+PASSWORD_THREADS: Final = os.cpu_count() or 1
+_password_threads = ThreadPoolExecutor(PASSWORD_THREADS, thread_name_prefix="password")
+
+
+class PasswordCheck(NamedTuple):
+    is_correct: bool
+    renewed_hash: str | None  # to be stored in place of one with other rounds or an older scheme
+
+
+async def hash_password(password: str) -> str:
+    """Hash a password of at most 4096 characters; ValueError for a longer one or a lone surrogate."""
+    return await asyncio.get_running_loop().run_in_executor(_password_threads, _passwords.hash, password)
+
+
+async def check_password(password: str, hashed_password: str | None) -> PasswordCheck:
+    """Check a password; without a hash to check against the answer is no, after the same time.
+
+    Raises ValueError for a password that `hash_password` refuses and for a hash of an unknown scheme.
+    """
+    check, stored = _passwords.verify_and_update, hashed_password or _NOBODYS_HASH
+    return PasswordCheck(*await asyncio.get_running_loop().run_in_executor(_password_threads, check, password, stored))
+
+
+# --- Keys ---
+
+
+def derive_key(secret_key: str, purpose: str) -> bytes:
+    """32 bytes for one purpose, so that nothing made for one purpose passes for another (RFC 8725 section 3.8)."""
+    return hmac.digest(secret_key.encode(), purpose.encode(), hashlib.sha256)
+
+
+_SECRET_KEYS: Final = [key.get_secret_value() for key in (settings.secret_key, *settings.secret_key_fallbacks)]
+_ACCESS_KEYS: Final = {derive_key(key, "kid")[:6].hex(): jwk.construct(key, "HS256") for key in _SECRET_KEYS}
+_REFRESH_KEYS: Final = [derive_key(key, "refresh token") for key in _SECRET_KEYS]
+
+
+# --- Access tokens: made as RFC 9068 says, verified as RFC 8725 says ---
+
+ISSUER: Final[str] = PROJECT["name"]
+AUDIENCE: Final = ISSUER
+MAX_CLOCK_SKEW: Final = 30  # seconds between the clocks of two replicas
+_KEY_ID, _SIGNING_KEY = next(iter(_ACCESS_KEYS.items()))
+_REQUIRED_CLAIMS: Final = {f"require_{claim}": True for claim in ("iss", "aud", "sub", "iat", "exp", "jti")}
+
+
+class AccessClaims(NamedTuple):
+    user_id: uuid.UUID
+    session_id: uuid.UUID
+
+
+def create_access_token(user_id: uuid.UUID, session_id: uuid.UUID, issued_at: int, expires_at: int) -> str:
+    """An access token for one login session; times in Unix seconds."""
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": str(user_id),
+        "sid": str(session_id),
+        "iat": issued_at,
+        "exp": expires_at,
+        "jti": secrets.token_urlsafe(12),
+    }
+    return jwt.encode(claims, _SIGNING_KEY, "HS256", {"typ": "at+jwt", "kid": _KEY_ID})
+
+
+def read_access_token(token: str) -> AccessClaims | None:
+    """Whose token it is, if it was issued here and has not expired; None for anything else, whatever it is.
+
+    python-jose checks the signature, `exp`, `iss` and `aud`. What it would let through is refused here: another kind of
+    token, `crit` (RFC 7515 section 4.1.11), a key it was not told, claims of another type, an `iat` to come.
+    """
+    try:
+        header = jwt.get_unverified_header(token)
+        if header.get("typ") not in {"at+jwt", "application/at+jwt"} or "crit" in header:
+            return None
+        keys = [_ACCESS_KEYS[header["kid"]]] if "kid" in header else list(_ACCESS_KEYS.values())
+        # The stubs don't know that it takes several keys.
+        claims = jwt.decode(token, keys, ["HS256"], _REQUIRED_CLAIMS, AUDIENCE, ISSUER)  # type: ignore[arg-type]
+        if type(claims["exp"]) is not int or type(claims["iat"]) is not int:  # "1", 1.0 and true are not Unix seconds
+            return None
+        if claims["iat"] > time.time() + MAX_CLOCK_SKEW:
+            return None
+        return AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"]))
+    # python-jose trips over null, lists, Infinity and deep nesting where it should refuse them.
+    except (JOSEError, ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError):
+        return None
+
+
+# --- Refresh tokens: which session, which of its tokens, and a seal that only SECRET_KEY can make ---
+
+_REFRESH_BODY: Final = struct.Struct(">16sI")
+
+
+class RefreshClaims(NamedTuple):
+    session_id: uuid.UUID
+    generation: int  # how many tokens the session had before this one
+
+
+def create_refresh_token(session_id: uuid.UUID, generation: int) -> str:
+    body = _REFRESH_BODY.pack(session_id.bytes, generation)
+    return base64.urlsafe_b64encode(body + hmac.digest(_REFRESH_KEYS[0], body, hashlib.sha256)).decode()
+
+
+def read_refresh_token(token: str) -> RefreshClaims | None:
+    """What a genuine token says, spent or not; None for one that was never issued.
+
+    Nothing is stored of a token but its number: there is nothing to steal from the database, and every earlier token
+    of a session is recognised for as long as the session lives (RFC 9700 section 4.14.2).
+    """
+    try:
+        raw = base64.b64decode(token, altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    body, seal = raw[: _REFRESH_BODY.size], raw[_REFRESH_BODY.size :]
+    if not any(hmac.compare_digest(seal, hmac.digest(key, body, hashlib.sha256)) for key in _REFRESH_KEYS):
+        return None
+    session_id, generation = _REFRESH_BODY.unpack(body)
+    return RefreshClaims(uuid.UUID(bytes=session_id), generation)
+
+
+if __name__ == "__main__":
+    print(secrets.token_urlsafe(48))  # noqa: T201

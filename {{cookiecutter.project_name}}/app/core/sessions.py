@@ -1,0 +1,110 @@
+"""Login sessions: begun by a login, carried on by refresh tokens, ended by deleting their row."""
+
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.config import settings
+from app.core.database import autocommit
+from app.core.security import create_access_token, create_refresh_token, read_refresh_token
+from app.models import LoginSession, User
+
+EXPIRED_REMOVED_AT_ONCE = 10
+
+
+class Tokens(NamedTuple):
+    """What a client gets; times in Unix seconds."""
+
+    access_token: str
+    issued_at: int
+    expires_at: int
+    refresh_token: str
+    refresh_token_issued_at: int
+    refresh_token_expires_at: int
+
+
+async def begin_session(session: AsyncSession, user: User, user_agent: str | None) -> Tokens | None:
+    """Begin a session for a user whose password was right; the caller commits.
+
+    None when the account was closed or its password changed while the old one was being checked.
+    """
+    still_valid = await session.scalar(
+        select(User.id)
+        .where(User.id == user.id, User.is_active, User.password_changed_at == user.password_changed_at)
+        .with_for_update(read=True)
+    )
+    if still_valid is None:
+        return None
+    now = int(time.time())
+    login_session = LoginSession(user.id, _session_end(now), user_agent)
+    session.add(login_session)
+    # Each login brings one row and takes away a few that have expired: the table needs no other housekeeping.
+    expired = select(LoginSession.id).where(LoginSession.expires_at < func.now()).order_by(LoginSession.expires_at)
+    await session.execute(
+        delete(LoginSession).where(
+            LoginSession.id.in_(expired.limit(EXPIRED_REMOVED_AT_ONCE).with_for_update(skip_locked=True))
+        )
+    )
+    return _issue_tokens(user.id, login_session.id, 0, now)
+
+
+async def spend_refresh_token(token: str) -> Tokens | None:
+    """Change an unspent refresh token for new tokens.
+
+    Of any number of parallel uses one wins. A token that comes back after it was spent may have been stolen, so it
+    ends its session (RFC 9700 section 4.14.2), at once and whatever becomes of the request. None unless the token was
+    good.
+    """
+    claims = read_refresh_token(token)
+    if claims is None:
+        return None
+    now = int(time.time())
+    async with autocommit.connect() as connection:
+        user_id = await connection.scalar(
+            update(LoginSession)
+            .where(
+                LoginSession.id == claims.session_id,
+                LoginSession.generation == claims.generation,
+                LoginSession.expires_at > func.now(),
+                LoginSession.user_id == User.id,
+                User.is_active,
+            )
+            .values(generation=LoginSession.generation + 1, last_used_at=func.now(), expires_at=_session_end(now))
+            .returning(LoginSession.user_id)
+        )
+        if user_id is None:
+            await connection.execute(
+                delete(LoginSession).where(
+                    LoginSession.id == claims.session_id, LoginSession.generation > claims.generation
+                )
+            )
+            return None
+    return _issue_tokens(user_id, claims.session_id, claims.generation + 1, now)
+
+
+async def end_session_of(token: str) -> None:
+    """End the session of a genuine refresh token, spent or not; nothing happens for any other."""
+    claims = read_refresh_token(token)
+    if claims is not None:
+        async with autocommit.connect() as connection:
+            await connection.execute(delete(LoginSession).where(LoginSession.id == claims.session_id))
+
+
+def _session_end(now: int) -> datetime:
+    return datetime.fromtimestamp(now + settings.refresh_token_expire_minutes * 60, UTC)
+
+
+def _issue_tokens(user_id: uuid.UUID, session_id: uuid.UUID, generation: int, now: int) -> Tokens:
+    expires_at = now + settings.access_token_expire_minutes * 60
+    return Tokens(
+        access_token=create_access_token(user_id, session_id, now, expires_at),
+        issued_at=now,
+        expires_at=expires_at,
+        refresh_token=create_refresh_token(session_id, generation),
+        refresh_token_issued_at=now,
+        refresh_token_expires_at=int(_session_end(now).timestamp()),
+    )

@@ -1,0 +1,94 @@
+"""Throttles: how often something may be tried, counted in PostgreSQL and so for all processes and hosts together.
+
+A budget holds `burst` tries, which come back one by one (the generic cell rate algorithm, ITU-T I.371). All there is
+to store is when it will be full again: one row, one atomic statement, an exact Retry-After; and an old row means the
+same as none.
+
+It uses the database that is there anyway: the well-kept libraries for this want a Redis or a memcached beside it.
+"""
+
+import hmac
+import math
+from datetime import timedelta
+from hashlib import sha256
+from ipaddress import IPv6Address, IPv6Network, ip_address
+from typing import Final, NamedTuple
+
+from sqlalchemy import delete, extract, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.core.config import settings
+from app.core.database import autocommit
+from app.core.security import derive_key
+from app.models import Throttle
+
+EXPIRED_REMOVED_AT_ONCE: Final = 10
+_KEY: Final = derive_key(settings.secret_key.get_secret_value(), "throttles")
+
+
+class Budget(NamedTuple):
+    """The tries that a subject (an account, an address, or one from the other) has for one purpose."""
+
+    purpose: str
+    subject: str
+    burst: int
+    refill: timedelta  # how long it takes for one try to come back
+
+    @property
+    def key(self) -> bytes:
+        # Sealed, so that the table tells nobody who tried what: people type passwords into the e-mail field.
+        return hmac.digest(_KEY, f"{self.purpose}\0{self.subject}".encode(), sha256)
+
+    @property
+    def all_but_one(self) -> timedelta:
+        return self.refill * (self.burst - 1)
+
+    def retry_after(self, seconds_spent: float) -> int:
+        """How many whole seconds until a try is left; 0 when there is one now."""
+        return max(0, math.ceil(seconds_spent - self.all_but_one.total_seconds()))
+
+
+async def seconds_spent(*budgets: Budget) -> dict[Budget, float]:
+    """How many seconds each budget needs until it is full again; 0 for one that is."""
+    ahead = extract("epoch", Throttle.spent_until - func.now())
+    by_key = {budget.key: budget for budget in budgets}
+    async with autocommit.connect() as connection:
+        rows = await connection.execute(select(Throttle.key, ahead).where(Throttle.key.in_(by_key)))
+        return dict.fromkeys(budgets, 0.0) | {by_key[key]: max(0.0, float(seconds)) for key, seconds in rows}
+
+
+async def spend(budget: Budget) -> bool:
+    """Take one try in one atomic statement; False, and nothing taken, when there is none left."""
+    take = insert(Throttle).values(key=budget.key, spent_until=func.now() + budget.refill)
+    take = take.on_conflict_do_update(
+        index_elements=[Throttle.key],
+        set_={"spent_until": func.greatest(Throttle.spent_until, func.now()) + budget.refill},
+        where=Throttle.spent_until <= func.now() + budget.all_but_one,
+    )
+    expired = select(Throttle.key).where(Throttle.spent_until < func.now()).order_by(Throttle.spent_until)
+    async with autocommit.connect() as connection:
+        taken = await connection.scalar(take.returning(Throttle.key))
+        # Each row that comes takes away a few that mean nothing any more: the table needs no other housekeeping.
+        await connection.execute(
+            delete(Throttle).where(
+                Throttle.key.in_(expired.limit(EXPIRED_REMOVED_AT_ONCE).with_for_update(skip_locked=True))
+            )
+        )
+    return taken is not None
+
+
+async def restore(*budgets: Budget) -> None:
+    """Give all tries back."""
+    async with autocommit.connect() as connection:
+        await connection.execute(delete(Throttle).where(Throttle.key.in_([budget.key for budget in budgets])))
+
+
+def network_of(address: str) -> str:
+    """The part of a client's address that its owner can't change at will: an IPv6 subscriber has 2^64 of them."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return str(IPv6Network((parsed, 64), strict=False))
+    return address

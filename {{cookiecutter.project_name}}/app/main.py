@@ -1,0 +1,65 @@
+"""Puts the application together; read it first."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
+from fastapi.routing import APIRoute
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from app.api.api import api_router
+from app.api.endpoints import docs, health
+from app.api.errors import add_error_handlers
+from app.core.config import PROJECT, settings
+from app.core.database import engine
+from app.core.logging import set_up_logging
+from app.core.middleware import BodyLimit, RequestLog, SecurityHeaders
+
+set_up_logging(settings.log_level, as_json=settings.environment == "production")
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    yield
+    await engine.dispose()
+
+
+def operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+app = FastAPI(
+    title=PROJECT["name"],
+    version=PROJECT["version"],
+    description=PROJECT["description"],
+    openapi_url=f"{settings.api_prefix}/openapi.json",
+    docs_url=None,
+    redoc_url=None,
+    lifespan=lifespan,
+    generate_unique_id_function=operation_id,
+)
+app.include_router(api_router, prefix=settings.api_prefix)
+app.mount(f"{settings.api_prefix}/docs-assets", docs.assets)
+if settings.api_prefix:  # probes look where they always look
+    app.include_router(health.router, include_in_schema=False)
+add_error_handlers(app)
+
+# The last one added sees a request first.
+app.add_middleware(BodyLimit)
+if settings.backend_cors_origins:
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.backend_cors_origins,
+        allow_credentials=True,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["Link", "Retry-After", "WWW-Authenticate"],
+    )
+if settings.allowed_hosts != ["*"]:
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts)
+app.add_middleware(SecurityHeaders)
+app.add_middleware(RequestLog)
+if settings.trusted_proxies:
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies])

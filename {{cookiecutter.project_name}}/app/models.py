@@ -1,0 +1,90 @@
+"""The tables.
+
+Dataclass-mapped: `Pet(user.id, "Rex")` is a plain constructor call that a type checker follows.
+"""
+
+import uuid
+from datetime import datetime
+from typing import Annotated
+
+from sqlalchemy import DateTime, ForeignKey, Index, LargeBinary, MetaData, String, false, func, true
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
+
+EMAIL_MAX_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
+PET_NAME_MAX_LENGTH = 50
+USER_AGENT_MAX_LENGTH = 255
+
+# Made here, so that it is known before the INSERT; by the database for rows that don't come from here.
+PrimaryKey = Annotated[uuid.UUID, mapped_column(primary_key=True, server_default=func.gen_random_uuid())]
+
+
+# eq=False keeps instances hashable; repr=False keeps password hashes out of logs.
+class Base(MappedAsDataclass, DeclarativeBase, eq=False, repr=False):
+    type_annotation_map = {datetime: DateTime(timezone=True)}  # noqa: RUF012
+    # Every constraint has a name, so that a later migration can drop it: https://alembic.sqlalchemy.org/en/latest/naming.html
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    # What the database fills in comes back with the INSERT or UPDATE: to load it later would need an await.
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012
+
+
+class User(Base):
+    __tablename__ = "users"
+
+    id: Mapped[PrimaryKey] = mapped_column(init=False, default_factory=uuid.uuid4)
+    email: Mapped[str] = mapped_column(String(EMAIL_MAX_LENGTH))
+    hashed_password: Mapped[str] = mapped_column(String(128))
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
+    is_superuser: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # A login that was checked against an older password must not begin a session; see core/sessions.py.
+    password_changed_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now(), onupdate=func.now())
+
+
+# Ana@example.com and ana@example.com are one account.
+Index("uq_users_email_lower", func.lower(User.email), unique=True)
+
+
+class LoginSession(Base):
+    """One login, however often it is refreshed; gone once it has ended."""
+
+    __tablename__ = "login_sessions"
+
+    id: Mapped[PrimaryKey] = mapped_column(init=False, default_factory=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    user_agent: Mapped[str | None] = mapped_column(String(USER_AGENT_MAX_LENGTH), default=None)
+    # Which refresh token is the unspent one: they are numbered from 0.
+    generation: Mapped[int] = mapped_column(default=0, server_default="0")
+    created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
+    last_used_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
+
+
+class Throttle(Base):
+    """How far ahead of time a caller's budget is spent; see core/throttling.py."""
+
+    __tablename__ = "throttles"
+
+    key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    spent_until: Mapped[datetime] = mapped_column(index=True)
+
+
+class Pet(Base):
+    __tablename__ = "pets"
+
+    id: Mapped[PrimaryKey] = mapped_column(init=False, default_factory=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    pet_name: Mapped[str] = mapped_column(String(PET_NAME_MAX_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now(), onupdate=func.now())
+
+    # In the order in which a user's pets are listed, so that any page is one descent of the index.
+    __table_args__ = (Index(None, "user_id", "pet_name", "id"),)

@@ -1,0 +1,72 @@
+"""What clients may send. What is too long, of the wrong type or not asked for is a 422."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints, validate_email
+from pydantic_core import PydanticCustomError
+
+from app.models import EMAIL_MAX_LENGTH, PET_NAME_MAX_LENGTH
+
+PASSWORD_MIN_LENGTH = 8
+PASSWORD_MAX_LENGTH = 128
+TOKEN_MAX_LENGTH = 512
+
+WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL's text holds any character but this one
+
+
+def canonical_email(email: str) -> str:
+    """The one spelling under which an account is stored and looked up; what is no address comes back as it is."""
+    try:
+        return validate_email(email)[1].lower()
+    except PydanticCustomError:
+        return email
+
+
+Email = Annotated[EmailStr, AfterValidator(str.lower)]
+NewPassword = Annotated[str, Field(min_length=PASSWORD_MIN_LENGTH, max_length=PASSWORD_MAX_LENGTH, repr=False)]
+AnyPassword = Annotated[str, Field(max_length=PASSWORD_MAX_LENGTH, repr=False)]
+PetName = Annotated[str, StringConstraints(min_length=1, max_length=PET_NAME_MAX_LENGTH, pattern=WITHOUT_NUL)]
+
+
+class JsonRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LoginForm(BaseModel):
+    """The password grant of OAuth 2.0 (RFC 6749 section 4.3.2); parameters that it doesn't know are ignored."""
+
+    grant_type: Literal["password"] = "password"
+    username: Annotated[
+        str,
+        StringConstraints(max_length=EMAIL_MAX_LENGTH, pattern=WITHOUT_NUL),
+        AfterValidator(canonical_email),
+        Field(description="The e-mail address."),
+    ]
+    password: AnyPassword
+
+
+class RefreshTokenRequest(JsonRequest):
+    refresh_token: Annotated[str, Field(max_length=TOKEN_MAX_LENGTH, repr=False)]
+
+
+class UserCreateRequest(JsonRequest):
+    email: Email
+    password: NewPassword
+
+
+class UserUpdatePasswordRequest(JsonRequest):
+    current_password: AnyPassword
+    new_password: NewPassword
+
+
+class UserUpdateRequest(JsonRequest):
+    is_active: bool | None = None
+    is_superuser: bool | None = None
+
+
+class PetCreateRequest(JsonRequest):
+    pet_name: PetName
+
+
+class PetUpdateRequest(JsonRequest):
+    pet_name: PetName

