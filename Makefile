@@ -1,0 +1,41 @@
+# Needs Python 3.11 or newer and make. Everything else is installed into .venv.
+PORT ?= 8000
+ARGS ?=
+PYTHON := .venv/bin/python
+
+.PHONY: help demo test lint format lock
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+demo: .venv/.installed ## Scaffold a project into demo/ and serve it on PORT (8000) until Ctrl-C
+	@exec $(PYTHON) scripts/demo.py "$(PORT)"
+
+test: .venv/.installed ## Run all tests, those of generated projects too (ARGS="-k name" for some)
+	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+lint: .venv/.installed ## Check format, style and types of the template's own Python
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m mypy
+
+format: .venv/.installed ## Mend format and style
+	$(PYTHON) -m ruff check --fix
+	$(PYTHON) -m ruff format
+
+lock: .venv/.installed ## Renew requirements-dev.txt from pyproject.toml
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
+	$(PYTHON) -m uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --group dev --output-file requirements-dev.txt
+
+# Each Python is run, as a name on the PATH may stand for one that isn't installed.
+.venv/.installed: requirements-dev.txt
+	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	  if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Installing the template's tools into .venv ..."; \
+	    rm -rf .venv && $$python -m venv .venv && \
+	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt && \
+	    touch $@; exit; \
+	  fi; \
+	done; \
+	echo "No Python 3.11 or newer with its venv module was found (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1

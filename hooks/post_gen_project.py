@@ -1,0 +1,35 @@
+"""Keeps the chosen files, makes the secrets, and starts a Git repository. Safe to repeat, and cruft does."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+CHOSEN_LICENSE = Path("variants/license", {{cookiecutter.license | tojson}})
+CHOSEN_SERVER = Path("variants/web_server", {{cookiecutter.web_server | tojson}})
+
+
+def keep_chosen_files() -> None:
+    CHOSEN_LICENSE.replace("LICENSE")
+    for file in CHOSEN_SERVER.iterdir():
+        file.replace(file.name)
+    shutil.rmtree("variants")
+
+
+def start_repository() -> None:
+    """No commit, which is the user's to make; a project inside another repository belongs to that one."""
+    git = shutil.which("git")
+    if git is None:
+        return
+    inside = subprocess.run([git, "rev-parse", "--is-inside-work-tree"], capture_output=True, check=False)
+    if inside.returncode != 0:
+        subprocess.run([git, "-c", "init.defaultBranch=main", "init", "--quiet"], capture_output=True, check=False)
+
+
+keep_chosen_files()
+for script in Path().glob("*.sh"):
+    script.chmod(0o755)  # a template that came as a zip archive has lost its modes
+subprocess.run([sys.executable, "scripts/make_env.py"], check=True, stdout=subprocess.DEVNULL)
+start_repository()
+print(f"\nYour project is ready. Next:\n\n    cd {shlex.quote(str(Path.cwd()))}\n    make dev\n")

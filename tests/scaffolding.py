@@ -1,0 +1,96 @@
+"""What the tests share: the supported combinations of answers, and how a project is rendered."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+# What `make test` and pytest tell those that they start is not meant for the make and pytest of a rendered project.
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in {"ARGS", "PORT", "VENV", "MFLAGS"} and not name.startswith(("MAKE", "PYTEST_"))
+}
+
+# Not every product of the choices, but every choice at least once.
+COMBINATIONS: dict[str, dict[str, str]] = {
+    "defaults": {},
+    "uvicorn": {
+        "license": "BSD-3-Clause",
+        "python_version": "3.14",
+        "postgres_version": "17",
+        "web_server": "uvicorn",
+    },
+    "oldest": {"license": "Apache-2.0", "python_version": "3.12", "postgres_version": "16"},
+    "copyleft": {"license": "GPL-3.0", "python_version": "3.14", "web_server": "uvicorn"},
+    "closed": {"license": "Proprietary", "postgres_version": "17"},
+}
+
+
+def run(
+    *command: str | Path, cwd: Path | None = None, environment: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run without a terminal, and keep what it says."""
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=ENVIRONMENT | (environment or {}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def cookiecutter(
+    template: Path, folder: Path, *options: str, answers: dict[str, str] | None = None, path: str = ENVIRONMENT["PATH"]
+) -> "subprocess.CompletedProcess[str]":
+    """Scaffold into `folder`, with a HOME beside it; answers that are not given are the defaults."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(folder), *options, str(template)]
+    given = [f"{name}={answer}" for name, answer in (answers or {}).items()]
+    return run(*command, *given, environment={"HOME": str(folder.parent / "home"), "PATH": path})
+
+
+def scaffold(template: Path, folder: Path, answers: dict[str, str] | None = None) -> Path:
+    result = cookiecutter(template, folder, answers=answers)
+    assert result.returncode == 0, result.stderr
+    return folder / (answers or {}).get("project_name", "my-api")
+
+
+def files(project: Path) -> Iterator[Path]:
+    """All files of the project but Git's own."""
+    return (path for path in sorted(project.rglob("*")) if path.is_file() and ".git" not in path.parts)
+
+
+def assert_parses(project: Path) -> None:
+    """Read every file that has a format by a parser of that format."""
+    for path in files(project):
+        text = path.read_text(encoding="utf-8")
+        match path.suffix:
+            case ".py":
+                compile(text, path, "exec")
+            case ".toml":
+                tomllib.loads(text)
+            case ".json":
+                json.loads(text)
+            case ".yml" | ".yaml":
+                yaml.safe_load(text)
+            case ".sh":
+                shell = run("bash", "-n", path)
+                assert shell.returncode == 0, shell.stderr
+
+
+def read_env(project: Path) -> dict[str, str]:
+    lines = (project / ".env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def secrets_of(project: Path) -> dict[str, str]:
+    return {name: value for name, value in read_env(project).items() if name == "SECRET_KEY" or "PASSWORD" in name}

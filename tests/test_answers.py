@@ -1,0 +1,171 @@
+"""Which answers are refused, and that every other one arrives."""
+
+import os
+import pty
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from scaffolding import ENVIRONMENT, assert_parses, cookiecutter, scaffold
+
+BAD_NAMES = [
+    "",
+    " ",
+    ".",
+    "..",
+    "../evil",
+    "a/b",
+    "a\\b",
+    "my project",
+    "1api",
+    "-api",
+    "_api",
+    "api-",
+    "api_",
+    "api\n",
+    "café",
+    'a"; import os',
+    "a" * 65,
+    "a" * 300,
+]
+
+# What is typed, and what arrives: one line of printable text.
+FREE_TEXTS = {
+    "quotes": ("""It's a "quote", '''three''' and \"\"\"three\"\"\"""",) * 2,
+    "backslashes": (r"C:\new\table \\ \" \u0041 \x41 ends in \\"[:-1],) * 2,
+    "braces": ("{ } {0} {x!r} }} %} #} ${x} [a] <b>",) * 2,
+    "shell": ("$HOME $(id) `id` ; & | > < * ? ~ # no comment",) * 2,
+    "markup": ("</script><!-- --> &amp; [a](b) **c** @d % , : - e",) * 2,
+    "yaml": ("- a: &b *c !d | > # e",) * 2,
+    "number": ("0x1F",) * 2,
+    "nothing": ("null",) * 2,
+    "scripts": ("日本語 עברית می‌خواهم Ünïcödé",) * 2,
+    "emoji": ("👩‍💻 ❤️ 🏳️‍🌈",) * 2,
+    "long": ("wörd " * 2000 + "end",) * 2,
+    "newlines": ("one\ntwo\r\n\tthree\u2028four\x85five\n", "one two three four five"),
+    "control characters": ("a\x01b\x1b[31mc\x07d\x7fe\ufefff\u202eg", "ab[31mcdefg"),
+    "empty": ("", ""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_bad_name_is_refused_and_leaves_nothing_behind(name: str, template: Path, tmp_path: Path) -> None:
+    result = cookiecutter(template, tmp_path / "out", answers={"project_name": name})
+
+    assert result.returncode == 1
+    assert "it starts with a letter, continues with letters, digits, - and _," in result.stderr.splitlines()[0]
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "out"}
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_absolute_path_as_a_name_is_refused_and_leaves_nothing_behind(template: Path, tmp_path: Path) -> None:
+    result = cookiecutter(template, tmp_path / "out", answers={"project_name": f"{tmp_path}/made/evil"})
+
+    assert result.returncode == 1
+    assert "it starts with a letter" in result.stderr.splitlines()[0]
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "out"}
+
+
+@pytest.mark.parametrize("name", ["a", "A1", "my_api-2", "a" * 64])
+def test_good_name_is_folder_and_distribution(name: str, template: Path, tmp_path: Path) -> None:
+    project = scaffold(template, tmp_path / "out", {"project_name": name})
+
+    assert tomllib.loads((project / "pyproject.toml").read_text())["project"]["name"] == name
+
+
+@pytest.mark.parametrize("question", ["license", "python_version", "postgres_version", "web_server"])
+def test_choice_that_is_not_offered_is_refused(question: str, template: Path, tmp_path: Path) -> None:
+    result = cookiecutter(template, tmp_path / "out", answers={question: "another"})
+
+    assert result.returncode == 1
+    assert f"another provided for choice variable {question}, but the choices are" in result.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_existing_folder_is_left_alone(template: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "out" / "my-api" / "mine"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+
+    result = cookiecutter(template, tmp_path / "out")
+
+    assert result.returncode == 1
+    assert "directory already exists" in result.stderr + result.stdout
+    assert list(mine.parent.iterdir()) == [mine]
+    assert mine.read_text() == "mine"
+
+
+def test_template_that_holds_secrets_is_refused(template: Path, tmp_path: Path) -> None:
+    used = tmp_path / "used"
+    (used / "{{cookiecutter.project_name}}").mkdir(parents=True)
+    (used / "cookiecutter.json").write_bytes((template / "cookiecutter.json").read_bytes())
+    (used / "hooks").symlink_to(template / "hooks")
+    (used / "{{cookiecutter.project_name}}" / ".env").write_text("SECRET_KEY=shared")
+
+    result = cookiecutter(used, tmp_path / "out")
+
+    assert result.returncode == 1
+    assert "must not be copied" in result.stderr.splitlines()[0]
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(("typed", "arrives"), FREE_TEXTS.values(), ids=FREE_TEXTS)
+def test_any_text_arrives_and_every_file_parses(typed: str, arrives: str, template: Path, tmp_path: Path) -> None:
+    answers = dict.fromkeys(("project_description", "author_name", "author_email"), typed)
+
+    project = scaffold(template, tmp_path / "out", answers)
+
+    about = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert about["description"] == arrives
+    assert about["authors"] == [{"name": arrives, "email": arrives}]
+    assert f"Copyright (c) {arrives}\n" in (project / "LICENSE").read_text(encoding="utf-8")
+    assert_parses(project)
+
+
+def ask(template: Path, folder: Path, typed: list[str]) -> str:
+    """Answer the questions in a terminal; return what it showed."""
+    folder.mkdir()
+    terminal, inside = pty.openpty()
+    command = [sys.executable, "-m", "cookiecutter", "--output-dir", str(folder), str(template)]
+    process = subprocess.Popen(
+        command, stdin=inside, stdout=inside, stderr=inside, env=ENVIRONMENT | {"HOME": str(folder), "TERM": "dumb"}
+    )
+    os.close(inside)
+    # One Ctrl-D more than there are questions ends a prompt that would wait for ever.
+    os.write(terminal, "".join(f"{line}\n" for line in typed).encode() + b"\x04")
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+    except OSError:  # the other end is closed, as Linux says it
+        pass
+    os.close(terminal)
+    assert process.wait() == 0, shown.decode()
+    return shown.decode()
+
+
+def test_enter_takes_every_default(template: Path, tmp_path: Path) -> None:
+    shown = ask(template, tmp_path / "out", [""] * 8)
+
+    about = tomllib.loads((tmp_path / "out/my-api/pyproject.toml").read_text())["project"]
+    assert about["description"] == "An API with accounts, tokens and a database"
+    assert about["license"] == "MIT"
+    assert (tmp_path / "out/my-api/nginx-unit-config.json").exists()
+    assert "Name of the project and of its folder" in shown
+    assert "make dev" in shown
+
+
+def test_typed_answers_arrive(template: Path, tmp_path: Path) -> None:
+    typed = ["shop", "{{ braces }} {% if %} {# 'a' \"b\" \\c", "Zoë 👩‍💻", "zoe@example.com", "5", "2", "3", "2"]
+
+    ask(template, tmp_path / "out", typed)
+
+    project = tmp_path / "out/shop"
+    about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    assert about["description"] == typed[1]
+    assert about["authors"] == [{"name": typed[2], "email": typed[3]}]
+    assert about["license"] == "LicenseRef-Proprietary"
+    assert "postgres:16" in (project / "docker-compose.yml").read_text()
+    assert not (project / "nginx-unit-config.json").exists()

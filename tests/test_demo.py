@@ -1,0 +1,119 @@
+"""The README's `make demo`, from nothing to a login, and to nothing left running."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from scaffolding import ENVIRONMENT, read_env, run
+
+PATIENCE = 240  # seconds for a first start, which installs everything
+
+
+@pytest.fixture
+def clone(template: Path, tmp_path: Path) -> Path:
+    """The template in a folder with a space in its name, with the tools that run this test already installed."""
+    copy = tmp_path / "a clone"
+    shutil.copytree(template, copy)
+    (copy / ".venv").symlink_to(sys.prefix)
+    return copy
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def post(port: int, path: str, body: str, content_type: str) -> tuple[int, dict[str, str]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("POST", path, body, {"Content-Type": content_type})
+    answer = connection.getresponse()
+    return answer.status, json.load(answer)
+
+
+@contextmanager
+def running_demo(clone: Path, port: int, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """Start it, wait for what it says once it answers, and see to it that nothing outlives the test."""
+    with log.open("wb") as output:
+        demo = subprocess.Popen(
+            ["make", "demo", f"PORT={port}"],
+            cwd=clone,
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while "Ctrl-C ends" not in log.read_text():
+            assert demo.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield demo, log.read_text()
+    finally:
+        if demo.poll() is None:
+            os.killpg(demo.pid, signal.SIGINT)
+            demo.wait(60)
+
+
+def test_demo_logs_in_ends_completely_and_keeps_its_data(clone: Path, port: int, tmp_path: Path) -> None:
+    credentials = {"email": "new@example.com", "password": "a password of mine"}
+    with running_demo(clone, port, tmp_path / "first.log") as (demo, said):
+        assert f"http://127.0.0.1:{port}/docs" in said
+        login = next(line for line in said.splitlines() if line.startswith("curl "))
+        assert json.loads(run("sh", "-c", f"{login} --silent").stdout)["token_type"] == "Bearer"
+        assert post(port, "/users/register", json.dumps(credentials), "application/json")[0] == 201
+        os.killpg(demo.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
+        demo.wait(60)
+
+    env = read_env(clone / "demo/my-api")
+    ports = [port, int(env["POSTGRES_PORT"]), int(env["TEST_POSTGRES_PORT"])]
+    assert not [port for port in ports if is_open(port)]
+
+    with running_demo(clone, port, tmp_path / "second.log") as (demo, said):
+        form = urlencode({"username": credentials["email"], "password": credentials["password"]})
+        assert post(port, "/auth/access-token", form, "application/x-www-form-urlencoded")[0] == 200
+        demo.terminate()  # what a service manager does, to make alone
+        demo.wait(60)
+
+    assert not [port for port in ports if is_open(port)]
+
+
+def test_taken_port_is_named_before_anything_is_set_up(clone: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("make", "demo", f"PORT={port}", cwd=clone)
+
+    assert result.returncode != 0
+    assert f"Port {port} cannot be used" in result.stderr
+    assert not (clone / "demo").exists()
+
+
+def test_missing_python_is_said(clone: Path, tmp_path: Path) -> None:
+    (clone / ".venv").unlink()
+    make = shutil.which("make")
+    assert make
+
+    result = run(make, "test", cwd=clone, environment={"PATH": str(tmp_path)})
+
+    assert result.returncode != 0
+    assert "No Python 3.11 or newer with its venv module was found" in result.stderr
