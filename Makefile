@@ -2,6 +2,7 @@
 PORT ?= 8000
 ARGS ?=
 PYTHON := .venv/bin/python
+SOURCES := hooks scripts tests
 
 .PHONY: help demo test lint format lock
 
@@ -15,13 +16,13 @@ test: .venv/.installed ## Run all tests, those of generated projects too (ARGS="
 	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: .venv/.installed ## Check format, style and types of the template's own Python
-	$(PYTHON) -m ruff format --check
-	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check $(SOURCES)
+	$(PYTHON) -m ruff check $(SOURCES)
 	$(PYTHON) -m mypy
 
 format: .venv/.installed ## Mend format and style
-	$(PYTHON) -m ruff check --fix
-	$(PYTHON) -m ruff format
+	$(PYTHON) -m ruff check --fix $(SOURCES)
+	$(PYTHON) -m ruff format $(SOURCES)
 
 lock: .venv/.installed ## Renew requirements-dev.txt from pyproject.toml
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv

@@ -8,6 +8,7 @@ from pathlib import Path
 
 CHOSEN_LICENSE = Path("variants/license", {{cookiecutter.license | tojson}})
 CHOSEN_SERVER = Path("variants/web_server", {{cookiecutter.web_server | tojson}})
+TEMPLATE = {{cookiecutter._repo_dir | default("") | tojson}}  # cruft renders from a fresh clone, and does not say
 
 
 def keep_chosen_files() -> None:
@@ -15,6 +16,14 @@ def keep_chosen_files() -> None:
     for file in CHOSEN_SERVER.iterdir():
         file.replace(file.name)
     shutil.rmtree("variants")
+
+
+def drop_leftovers() -> None:
+    """Running the project where it lies in the template leaves things there, secrets too, which came along."""
+    for slot in Path(TEMPLATE).glob("*cookiecutter.project_name*") if TEMPLATE else ():
+        for pattern in (".env", ".venv", ".postgres", ".*_cache", ".coverage*", "**/__pycache__"):
+            for leftover in [path.relative_to(slot) for path in slot.glob(pattern)]:
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
 def start_repository() -> None:
@@ -28,6 +37,7 @@ def start_repository() -> None:
 
 
 keep_chosen_files()
+drop_leftovers()
 for script in Path().glob("*.sh"):
     script.chmod(0o755)  # a template that came as a zip archive has lost its modes
 subprocess.run([sys.executable, "scripts/make_env.py"], check=True, stdout=subprocess.DEVNULL)

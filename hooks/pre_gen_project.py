@@ -6,21 +6,12 @@ cookiecutter creates the folder before it runs this hook, and removes no more th
 
 import re
 import sys
-from pathlib import Path
 
 NAME = {{cookiecutter.project_name | tojson}}
-TEMPLATE = {{cookiecutter._repo_dir | default("") | tojson}}  # cruft, which renders from a clone, does not say
 
 # An end in - or _ is no name of a Python distribution: pip and uv refuse it.
 if not re.fullmatch(r"[A-Za-z](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?", NAME):
     sys.exit(
         "Please choose another project_name: it starts with a letter, continues with letters, digits, - and _, "
         "ends with a letter or digit, and has 64 characters at most."
-    )
-
-# A .env lying in the template would be copied, and every project would share its secrets.
-if TEMPLATE and any(Path(TEMPLATE).glob("*/.env")):
-    sys.exit(
-        "The template itself holds a .env with secrets, which must not be copied: remove what Git ignores there first "
-        "(git clean -dfX)."
     )

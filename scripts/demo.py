@@ -86,7 +86,8 @@ def end(server: "subprocess.Popen[bytes]") -> None:
             os.killpg(server.pid, ending)
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(patience)
-    subprocess.run([*MAKE, "stop"], env=ENVIRONMENT, stdin=subprocess.DEVNULL, start_new_session=True, check=False)
+    if (PROJECT / ".venv/.installed").exists():  # else no database is running yet, and make would install all of it
+        subprocess.run([*MAKE, "stop"], env=ENVIRONMENT, stdin=subprocess.DEVNULL, start_new_session=True, check=False)
 
 
 def main() -> int:
