@@ -1,6 +1,6 @@
 """${message}
 
-Revision: ${up_revision}, after ${down_revision | comma,n or "nothing"}
+Revision: ${up_revision}, after ${comma(down_revision) or "nothing"}
 Created: ${create_date}
 """
 

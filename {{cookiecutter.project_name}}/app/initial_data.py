@@ -18,7 +18,7 @@ async def create_first_superuser() -> str:
     email = settings.first_superuser_email.lower()
     password = settings.first_superuser_password.get_secret_value()
     async with autocommit.connect() as connection:
-        if await connection.scalar(select(User.id).where(func.lower(User.email) == email)):
+        if await connection.scalar(select(User.id).where(func.lower(User.email) == func.lower(email))):
             return f"The first superuser {email} is there already."
         superuser = {"email": email, "hashed_password": await hash_password(password), "is_superuser": True}
         created = await connection.scalar(insert(User).values(**superuser).on_conflict_do_nothing().returning(User.id))

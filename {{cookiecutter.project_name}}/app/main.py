@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.routing import APIRoute
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -15,7 +14,7 @@ from app.api.errors import add_error_handlers
 from app.core.config import PROJECT, settings
 from app.core.database import engine
 from app.core.logging import set_up_logging
-from app.core.middleware import BodyLimit, RequestLog, SecurityHeaders
+from app.core.middleware import AllowedHosts, BodyLimit, RequestLog, SecurityHeaders
 
 set_up_logging(settings.log_level, as_json=settings.environment == "production")
 
@@ -57,8 +56,7 @@ if settings.backend_cors_origins:
         allow_headers=["*"],
         expose_headers=["Link", "Retry-After", "WWW-Authenticate"],
     )
-if settings.allowed_hosts != ["*"]:
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts)
+app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
 app.add_middleware(SecurityHeaders)
 app.add_middleware(RequestLog)
 if settings.trusted_proxies:

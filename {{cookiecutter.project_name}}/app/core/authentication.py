@@ -51,7 +51,7 @@ async def authenticate(email: str, password: str, address: str) -> User | None:
         if wait := max(budget.retry_after(spent[budget]) for budget in budgets):
             raise ThrottledError(wait)
         async with new_session(bind=autocommit) as session:
-            user = await session.scalar(select(User).where(func.lower(User.email) == email, User.is_active))
+            user = await session.scalar(select(User).where(func.lower(User.email) == func.lower(email), User.is_active))
         check = await check_password(password, user.hashed_password if user else None)
         if user is None or not check.is_correct:
             for budget in budgets:

@@ -4,12 +4,21 @@ A setting is read once, from the environment, else from `.env`, else from its de
 names for operators. A value that can't work stops the program with a sentence that names the variable.
 """
 
+import re
 import tomllib
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, EmailStr, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    EmailStr,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -18,13 +27,16 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 with (PROJECT_DIR / "pyproject.toml").open("rb") as _file:
     PROJECT: dict[str, Any] = tomllib.load(_file)["project"]
 
+ENV_FILE = PROJECT_DIR / ".env"
+
+UNKNOWN = "no such setting; is it misspelt?"
 MIN_SECRET_KEY_LENGTH = 32  # RFC 7518 section 3.2: an HS256 key has at least 256 bits
 PLACEHOLDERS = ("change", "secret", "example", "placeholder", "replace", "your-", "your_", "insert", "password")
 
 
 def split_commas(value: object) -> object:
-    """`a, b` → `["a", "b"]`, the way lists are written in the environment."""
-    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+    """Lists are written `a, b` in the environment; `["a", "b"]`, as JSON, means the same."""
+    return [item for item in re.split(r"""[\s,"'\[\]]+""", value) if item] if isinstance(value, str) else value
 
 
 CommaSeparated = (NoDecode, BeforeValidator(split_commas))
@@ -32,7 +44,7 @@ CommaSeparated = (NoDecode, BeforeValidator(split_commas))
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_file=PROJECT_DIR / ".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+        env_file=ENV_FILE, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
     environment: Literal["dev", "test", "production"] = "dev"
@@ -47,12 +59,16 @@ class Settings(BaseSettings):
     # Tests speak to TEST_DATABASE_URL and to nothing else.
     database_url: SecretStr | None = None
     test_database_url: SecretStr | None = None
+    # Not used here: docker-compose.yml takes them from the same .env.
+    postgres_password: SecretStr | None = None
+    postgres_port: int | None = None
+    test_postgres_port: int | None = None
 
     api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     allowed_hosts: Annotated[list[str], *CommaSeparated] = ["*"]
     backend_cors_origins: Annotated[list[str], *CommaSeparated] = []
     # Only these may say in X-Forwarded-For whom they speak for; anybody else would only be lying about it.
-    trusted_proxies: Annotated[list[IPv4Network | IPv6Network], *CommaSeparated] = []
+    trusted_proxies: Annotated[list[IPvAnyNetwork], *CommaSeparated] = []
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO has one line per request
 
@@ -86,7 +102,7 @@ class Settings(BaseSettings):
             if is_weak_key(key.get_secret_value()):
                 raise ValueError(
                     f"{name} is a placeholder or shorter than {MIN_SECRET_KEY_LENGTH} characters; "
-                    "`python -m app.core.security` prints a good one"
+                    "`make secret-key` prints a good one"
                 )
         if "*" in self.backend_cors_origins:
             raise ValueError("BACKEND_CORS_ORIGINS must name the origins: with `*` any site may act as your users")
@@ -122,15 +138,18 @@ def to_asyncpg_url(url: str) -> URL:
 
 
 def load_settings() -> Settings:
-    """Raises SystemExit with one line per variable that is missing or wrong; never shows a value."""
+    """Raises SystemExit with a line for each variable that is missing, wrong or unknown; never shows a value."""
     try:
         return Settings()  # type: ignore[call-arg]
     except ValidationError as error:
-        problems = [
-            f"  {' '.join(str(part) for part in problem['loc']).upper()} {problem['msg']}".replace("  Value", "Value")
-            for problem in error.errors(include_url=False, include_input=False)
-        ]
-        raise SystemExit("\n".join(["Settings (environment or .env) that can't be used:", *problems])) from None
+        lines = ["These settings, of the environment or .env, can't be used:"]
+        for problem in error.errors(include_url=False, include_input=False):
+            name = str(problem["loc"][0]).upper() + ": " if problem["loc"] else ""
+            unknown = problem["type"] == "extra_forbidden"
+            lines.append(f"  {name}{UNKNOWN if unknown else problem['msg'].removeprefix('Value error, ')}")
+        if not ENV_FILE.exists():
+            lines.append("There is no .env here; `make env` writes one.")
+        raise SystemExit("\n".join(lines)) from None
 
 
 settings = load_settings()

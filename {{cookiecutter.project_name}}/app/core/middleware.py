@@ -1,6 +1,7 @@
 """What every request and every answer has, whatever the route. Pure ASGI; see main.py for the order."""
 
 import logging
+import re
 import time
 from typing import Final
 
@@ -15,6 +16,7 @@ logger = logging.getLogger("app.requests")
 
 MAX_BODY_SIZE: Final = 1024 * 1024  # bytes
 CONTENT_TOO_LARGE: Final = "Content Too Large"
+WELL_FORMED_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
 # https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers
 SECURITY_HEADERS: Final = (
@@ -91,6 +93,31 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+class AllowedHosts:
+    """Answers to the allowed host names only, to probes under any; a malformed one is a 400 (RFC 9112 section 3.2)."""
+
+    def __init__(self, app: ASGIApp, patterns: list[str]) -> None:
+        self.app = app
+        self.patterns = [pattern.lower() for pattern in patterns]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._allows(scope):
+            await self.app(scope, receive, send)
+        else:
+            await JSONResponse({"detail": "Invalid host"}, 400)(scope, receive, send)
+
+    def _allows(self, scope: Scope) -> bool:
+        host = WELL_FORMED_HOST.fullmatch(Headers(scope=scope).get("host", "localhost"))
+        if host is None:
+            return False
+        if scope["path"].endswith(("/health/live", "/health/ready")):
+            return True
+        name = host[1].lower()
+        return any(
+            pattern in {"*", name} or pattern[:1] == "*" and name.endswith(pattern[1:]) for pattern in self.patterns
+        )
 
 
 class BodyLimit:

@@ -1,7 +1,4 @@
-"""Passwords and tokens: plain functions, no HTTP, no database.
-
-`python -m app.core.security` prints a new SECRET_KEY.
-"""
+"""Passwords and tokens: plain functions, no HTTP, no database."""
 
 import asyncio
 import base64
@@ -147,7 +144,3 @@ def read_refresh_token(token: str) -> RefreshClaims | None:
         return None
     session_id, generation = _REFRESH_BODY.unpack(body)
     return RefreshClaims(uuid.UUID(bytes=session_id), generation)
-
-
-if __name__ == "__main__":
-    print(secrets.token_urlsafe(48))  # noqa: T201

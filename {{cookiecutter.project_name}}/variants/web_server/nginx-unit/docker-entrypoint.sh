@@ -12,7 +12,7 @@ unit_api() {
 
 stop() {
   unit_api DELETE config/listeners
-  while [[ $(unit_api GET status/applications/app/requests/active) != 0 ]]; do sleep 0.1; done
+  until unit_api GET status/applications/app/requests/active | grep --quiet '^0'; do sleep 0.1; done
   kill -TERM "$unitd"
   wait "$unitd"
   exit
@@ -28,7 +28,7 @@ unitd --no-daemon --log /dev/stderr --pid "$run_dir/unit.pid" --control "unix:$r
   --statedir "$run_dir/state" --tmpdir "$run_dir/tmp" &
 unitd=$!
 until [[ -S $run_dir/control.sock ]]; do
-  kill -0 "$unitd" # or Unit is gone, and so are we
+  kill -0 "$unitd" # fails, and ends all, if Unit has given up
   sleep 0.1
 done
 unit_api PUT config --data-binary @nginx-unit-config.json # bash attends to signals only after it, Unit would hang
