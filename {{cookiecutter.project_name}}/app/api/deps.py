@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.errors import NOT_A_SUPERUSER, unauthorized
-from app.core.database import autocommit, new_session
+from app.core.database import new_session, read
 from app.core.security import read_access_token
 from app.models import LoginSession, User
 
@@ -43,12 +43,12 @@ async def get_current_user(request: Request, token: Annotated[str | None, Depend
     claims = read_access_token(token) if token else None
     if claims is None:
         raise unauthorized(token_was_sent=bool(token))
-    async with autocommit.connect() as connection:
-        row = (await connection.execute(_CALLER, claims._asdict())).one_or_none()
-    if row is None:  # logged out, deactivated or deleted since the token was issued
+    rows = await read(_CALLER, claims._asdict())
+    if not rows:  # logged out, deactivated or deleted since the token was issued
         raise unauthorized(token_was_sent=True)
-    request.state.user_id = row[0]  # for the log
-    return Caller(*row)
+    caller = Caller(*rows[0])
+    request.state.user_id = caller.id  # for the log
+    return caller
 
 
 CurrentUser = Annotated[Caller, Depends(get_current_user)]

@@ -1,14 +1,17 @@
 """What the API says when it says no: the sentences, how the documentation shows them, the handlers that send them."""
 
 import json
+import logging
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import Match
 
 from app.core.authentication import ThrottledError
+from app.core.database import is_outage
 from app.core.middleware import CONTENT_TOO_LARGE
 from app.schemas.responses import ErrorResponse
 
@@ -24,6 +27,9 @@ SESSION_NOT_FOUND = "Session not found"
 PET_NOT_FOUND = "Pet not found"
 LAST_SUPERUSER = "The last active superuser has to stay"
 TOO_MANY_TRIES = "Too many tries, come back later"
+NOT_NOW = "The service is not available now, try again"
+
+logger = logging.getLogger("app.errors")
 
 Documented = dict[int | str, dict[str, Any]]
 
@@ -41,6 +47,7 @@ UNREADABLE_BODY = "There was an error parsing the body"
 BODY = documented(400, UNREADABLE_BODY) | documented(413, CONTENT_TOO_LARGE)
 UNAUTHORIZED = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, header="WWW-Authenticate")
 THROTTLED = documented(429, TOO_MANY_TRIES, header="Retry-After")
+UNAVAILABLE = documented(503, NOT_NOW, header="Retry-After")
 FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER)
 
 
@@ -63,6 +70,13 @@ async def _throttled(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": TOO_MANY_TRIES}, 429, {"Retry-After": str(error.retry_after)})
 
 
+async def _database_error(_: Request, error: Exception) -> Response:
+    if not is_outage(error):
+        raise error
+    logger.warning("The database can't serve: %s", str(error).splitlines()[0])
+    return JSONResponse({"detail": NOT_NOW}, 503, {"Retry-After": "1"})
+
+
 async def _method_not_allowed(request: Request, _: Exception) -> Response:
     # RFC 9110 section 15.5.6: Allow lists every method of the resource. Starlette names those of one route.
     scope = dict(request.scope)
@@ -77,4 +91,6 @@ async def _method_not_allowed(request: Request, _: Exception) -> Response:
 def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(ThrottledError, _throttled)
+    for error in (SQLAlchemyError, OSError, TimeoutError):
+        app.add_exception_handler(error, _database_error)
     app.add_exception_handler(status.HTTP_405_METHOD_NOT_ALLOWED, _method_not_allowed)

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Row, Select, tuple_
 
 from app.api.errors import Documented
-from app.core.database import autocommit
+from app.core.database import read
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
@@ -30,15 +30,14 @@ class Page:
     limit: int
     after: tuple[str, uuid.UUID] | None
 
-    async def fetch(self, statement: Select[*tuple[Any, ...]], *key: Any) -> Sequence[Row[Any]]:
+    async def fetch(self, statement: Select[*tuple[Any, ...]], *key: Any) -> Sequence[Row[*tuple[Any, ...]]]:
         """The rows of this page, ordered by `key`: a text and an id, which the statement selects as its first columns.
 
         Sets the `Link` header while there are more.
         """
         if self.after is not None:
             statement = statement.where(tuple_(*key) > self.after)
-        async with autocommit.connect() as connection:
-            rows = (await connection.execute(statement.order_by(*key).limit(self.limit + 1))).all()
+        rows = await read(statement.order_by(*key).limit(self.limit + 1))
         if len(rows) > self.limit:
             rows = rows[: self.limit]
             following = self.request.url.include_query_params(limit=self.limit, after=_write_key(*rows[-1][:2]))

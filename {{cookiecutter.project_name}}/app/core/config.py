@@ -59,6 +59,14 @@ class Settings(BaseSettings):
     # Tests speak to TEST_DATABASE_URL and to nothing else.
     database_url: SecretStr | None = None
     test_database_url: SecretStr | None = None
+    # Every wait for the database is bounded; all times in seconds. Workers times pool size must stay below what
+    # PostgreSQL's max_connections leaves.
+    database_pool_size: int = Field(default=10, ge=1)
+    database_pool_timeout: int = Field(default=5, ge=1)
+    database_connect_timeout: int = Field(default=5, ge=1)
+    database_statement_timeout: int = Field(default=10, ge=1)
+    database_lock_timeout: int = Field(default=5, ge=1)
+    database_idle_in_transaction_timeout: int = Field(default=30, ge=1)
     # Not used here: docker-compose.yml takes them from the same .env.
     postgres_password: SecretStr | None = None
     postgres_port: int | None = None

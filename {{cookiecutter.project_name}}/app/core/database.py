@@ -1,28 +1,82 @@
-"""The engine, what hands out its connections, and whether the database is what the code expects."""
+"""The engine, what hands out its connections, and what to make of a database that fails."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import NullPool, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Executable, NullPool, Row, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from app.core.config import PROJECT_DIR, settings
+from app.core.config import PROJECT, PROJECT_DIR, settings
+
+CONNECT_ARGS: Final[dict[str, Any]] = {
+    "timeout": settings.database_connect_timeout,
+    # The server gives up first, and says why; this is for a server that doesn't answer at all.
+    "command_timeout": settings.database_statement_timeout + 5,
+    "server_settings": {
+        "application_name": PROJECT["name"],
+        "statement_timeout": f"{settings.database_statement_timeout}s",
+        "lock_timeout": f"{settings.database_lock_timeout}s",
+        "idle_in_transaction_session_timeout": f"{settings.database_idle_in_transaction_timeout}s",
+    },
+}
 
 engine = create_async_engine(
-    settings.sqlalchemy_url, pool_size=10, max_overflow=0, pool_timeout=5, hide_parameters=True
+    settings.sqlalchemy_url,
+    connect_args=CONNECT_ARGS,
+    pool_size=settings.database_pool_size,
+    max_overflow=0,  # what a worker takes is what it is allowed, also in a storm
+    pool_timeout=settings.database_pool_timeout,
+    hide_parameters=True,  # they would end in a log
 )
 
-# For a statement by itself, which PostgreSQL makes atomic anyway: no BEGIN and no COMMIT, one round trip instead of
-# three.
+# For a statement by itself, which PostgreSQL makes atomic anyway: without BEGIN and COMMIT one round trip, not three.
 autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
 # For everything else. What was committed stays readable: nothing is loaded again behind a route's back.
 new_session = async_sessionmaker(engine, expire_on_commit=False)
 
+
+@event.listens_for(engine.sync_engine, "checkout")
+def _replace_closed_connection(connection: Any, *_: object) -> None:
+    # The driver knows when the server has hung up: asking it costs nothing, `pool_pre_ping` a round trip each time.
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+async def read(statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The rows of a statement that only reads, in one round trip; tried once more if the connection broke under it."""
+    try:
+        async with autocommit.connect() as connection:
+            return (await connection.execute(statement, parameters)).all()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    async with autocommit.connect() as connection:
+        return (await connection.execute(statement, parameters)).all()
+
+
+# SQLSTATEs for which the same request may well succeed in a moment: connection lost, read-only after a failover, rolled
+# back in favour of a rival, out of resources, lock not available, stopped by an operator or a time limit.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_PASSING: Final = ("08", "25006", "40", "53", "55P03", "57")
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether an error says that the database can't serve now, rather than that the statement is wrong."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or str(getattr(error.orig, "sqlstate", "")).startswith(_PASSING)
+    return isinstance(error, OSError | TimeoutError | PoolTimeoutError)
+
+
 # Probes have a connection of their own: a pool that is busy is no reason to be taken for dead.
-_probe = create_async_engine(settings.sqlalchemy_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-PROBE_TIMEOUT = 1.5  # seconds
+_probe = create_async_engine(
+    settings.sqlalchemy_url, connect_args=CONNECT_ARGS, poolclass=NullPool, isolation_level="AUTOCOMMIT"
+)
+PROBE_TIMEOUT: Final = 1.5  # seconds
 
 
 @cache
@@ -37,7 +91,7 @@ async def schema_problem() -> str | None:
     try:
         async with asyncio.timeout(PROBE_TIMEOUT), _probe.connect() as connection:
             current = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-    except (SQLAlchemyError, OSError, TimeoutError) as error:
+    except (DBAPIError, OSError, TimeoutError) as error:
         return "no migrations" if "alembic_version" in str(error) else "unreachable"
     newest = await asyncio.to_thread(newest_migration)
     return None if current == newest else f"at migration {current} instead of {newest}"

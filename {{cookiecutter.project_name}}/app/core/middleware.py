@@ -116,7 +116,7 @@ class AllowedHosts:
             return True
         name = host[1].lower()
         return any(
-            pattern in {"*", name} or pattern[:1] == "*" and name.endswith(pattern[1:]) for pattern in self.patterns
+            pattern in {"*", name} or (pattern[:1] == "*" and name.endswith(pattern[1:])) for pattern in self.patterns
         )
 
 

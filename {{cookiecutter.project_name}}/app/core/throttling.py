@@ -18,7 +18,7 @@ from sqlalchemy import delete, extract, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.config import settings
-from app.core.database import autocommit
+from app.core.database import autocommit, read
 from app.core.security import derive_key
 from app.models import Throttle
 
@@ -52,9 +52,8 @@ async def seconds_spent(*budgets: Budget) -> dict[Budget, float]:
     """How many seconds each budget needs until it is full again; 0 for one that is."""
     ahead = extract("epoch", Throttle.spent_until - func.now())
     by_key = {budget.key: budget for budget in budgets}
-    async with autocommit.connect() as connection:
-        rows = await connection.execute(select(Throttle.key, ahead).where(Throttle.key.in_(by_key)))
-        return dict.fromkeys(budgets, 0.0) | {by_key[key]: max(0.0, float(seconds)) for key, seconds in rows}
+    rows = await read(select(Throttle.key, ahead).where(Throttle.key.in_(by_key)))
+    return dict.fromkeys(budgets, 0.0) | {by_key[key]: max(0.0, float(seconds)) for key, seconds in rows}
 
 
 async def spend(budget: Budget) -> bool:

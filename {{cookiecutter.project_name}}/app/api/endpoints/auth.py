@@ -18,6 +18,7 @@ from app.api.errors import (
     documented,
 )
 from app.core.authentication import authenticate
+from app.core.database import read
 from app.core.sessions import begin_session, end_session_of, spend_refresh_token
 from app.models import USER_AGENT_MAX_LENGTH, LoginSession
 from app.schemas.requests import LoginForm, RefreshTokenRequest
@@ -68,10 +69,10 @@ async def logout_everywhere(user: CurrentUser, session: DbSession) -> None:
 
 
 @router.get("/sessions", responses=UNAUTHORIZED)
-async def read_my_sessions(user: CurrentUser, session: DbSession) -> list[SessionResponse]:
+async def read_my_sessions(user: CurrentUser) -> list[SessionResponse]:
     """List where the caller is logged in, the latest use first."""
-    login_sessions = await session.scalars(
-        select(LoginSession)
+    login_sessions = await read(
+        select(*LoginSession.__table__.columns)
         .where(LoginSession.user_id == user.id, LoginSession.expires_at > func.now())
         .order_by(LoginSession.last_used_at.desc(), LoginSession.id)
     )

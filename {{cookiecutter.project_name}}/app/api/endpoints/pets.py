@@ -8,6 +8,7 @@ from sqlalchemy import delete, select
 from app.api.deps import CurrentUser, DbSession
 from app.api.errors import BODY, PET_NOT_FOUND, UNAUTHORIZED, documented
 from app.api.pagination import PAGED, PageQuery
+from app.core.database import read
 from app.models import Pet
 from app.schemas.requests import PetCreateRequest, PetUpdateRequest
 from app.schemas.responses import PetResponse
@@ -34,12 +35,12 @@ async def get_all_my_pets(user: CurrentUser, page: PageQuery) -> list[PetRespons
 
 
 @router.get("/{pet_id:uuid}", responses=NOT_FOUND)
-async def read_pet(pet_id: uuid.UUID, user: CurrentUser, session: DbSession) -> PetResponse:
+async def read_pet(pet_id: uuid.UUID, user: CurrentUser) -> PetResponse:
     """Read one of the caller's pets."""
-    pet = await session.scalar(select(Pet).where(Pet.id == pet_id, Pet.user_id == user.id))
-    if pet is None:  # someone else's pet answers like no pet at all
+    pets = await read(select(Pet.id, Pet.pet_name, Pet.user_id).where(Pet.id == pet_id, Pet.user_id == user.id))
+    if not pets:  # someone else's pet answers like no pet at all
         raise HTTPException(status.HTTP_404_NOT_FOUND, PET_NOT_FOUND)
-    return PetResponse.model_validate(pet)
+    return PetResponse.model_validate(pets[0])
 
 
 @router.patch("/{pet_id:uuid}", responses=NOT_FOUND | BODY)

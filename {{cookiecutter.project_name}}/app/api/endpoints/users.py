@@ -22,6 +22,7 @@ from app.api.errors import (
 )
 from app.api.pagination import PAGED, PageQuery
 from app.core.authentication import admit_registration, authenticate
+from app.core.database import read
 from app.core.security import hash_password
 from app.models import LoginSession, User
 from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest
@@ -93,9 +94,12 @@ async def read_users(_: CurrentSuperuser, page: PageQuery) -> list[UserAdminResp
 
 
 @router.get("/{user_id:uuid}", responses=FORBIDDEN | NOT_FOUND)
-async def read_user(user_id: uuid.UUID, _: CurrentSuperuser, session: DbSession) -> UserAdminResponse:
+async def read_user(user_id: uuid.UUID, _: CurrentSuperuser) -> UserAdminResponse:
     """Read any account."""
-    return UserAdminResponse.model_validate(await _get_user(user_id, session))
+    users = await read(select(*User.__table__.columns).where(User.id == user_id))
+    if not users:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, USER_NOT_FOUND)
+    return UserAdminResponse.model_validate(users[0])
 
 
 @router.patch("/{user_id:uuid}", responses=FORBIDDEN | NOT_FOUND | CONFLICT | BODY)
