@@ -1,21 +1,29 @@
-"""How Alembic reaches the database, and what it compares."""
+"""How Alembic reaches the database, what it compares, and how replicas that start together take turns."""
 
 import asyncio
 import logging
+import sys
+import time
 from typing import Any
 
 from sqlalchemy import Connection, NullPool, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from alembic import context
+from alembic.util import CommandError
 from app.core.config import settings
+from app.core.database import is_outage
 from app.models import Base
 
 logging.basicConfig(format="%(message)s")
 logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
+logger = logging.getLogger("alembic.runtime.migration")
 
-LOCK = 2_026_112_100  # any number, as long as nothing else in this database uses it
 IGNORED_TABLES = {name.strip() for name in (context.config.get_main_option("ignored_tables") or "").split(",")}
+LOCK = 2_026_112_100  # any number, as long as nothing else in this database uses it
+LOCK_TIMEOUT = 120  # seconds: how long another replica's migrations may take
+CONNECT_TIMEOUT = 30  # seconds: how long the database may take to start
 
 
 def include_name(name: str | None, type_: str, _: Any) -> bool:
@@ -29,17 +37,44 @@ def migrate(connection: Connection) -> None:
         include_name=include_name,
         compare_server_default=True,
     )
+    is_current = set(context.get_context().get_current_heads()) == set(context.script.get_heads())
+    connection.rollback()
     with context.begin_transaction():
-        # Replicas that start together queue here; all but the first then find nothing left to do.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        context.run_migrations()
+        if not is_current:
+            # Replicas that start together queue here; all but the first then find nothing left to do.
+            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        try:
+            context.run_migrations()
+        except CommandError as error:
+            sys.exit(f"{error}. Is the database newer than this code?")
+
+
+async def connect(engine: AsyncEngine) -> AsyncConnection:
+    """Wait for a database that is still starting; a sentence and an exit when it doesn't answer or refuses."""
+    where = f"The database at {settings.sqlalchemy_url.host}:{settings.sqlalchemy_url.port or 5432}"
+    deadline = time.monotonic() + CONNECT_TIMEOUT
+    is_waiting = False
+    while True:
+        try:
+            return await engine.connect()
+        except (DBAPIError, OSError, TimeoutError) as error:
+            if not is_outage(error):
+                sys.exit(f"{where} refuses: {getattr(error, 'orig', error)}")
+            if time.monotonic() > deadline:
+                sys.exit(f"{where} doesn't answer: {error}")
+        if not is_waiting:
+            logger.info("%s doesn't answer yet, waiting up to %s s", where, CONNECT_TIMEOUT)
+            is_waiting = True
+        await asyncio.sleep(0.5)
 
 
 async def migrate_online() -> None:
     engine = create_async_engine(settings.sqlalchemy_url, poolclass=NullPool)
-    async with engine.connect() as connection:
-        await connection.run_sync(migrate)
-        await connection.commit()
+    connection = await connect(engine)
+    await connection.run_sync(migrate)
+    await connection.commit()
+    await connection.close()
     await engine.dispose()
 
 
