@@ -6,12 +6,12 @@ import sys
 import time
 from typing import Any
 
+from alembic.util import CommandError
 from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from alembic import context
-from alembic.util import CommandError
 from app.core.config import settings
 from app.core.database import is_outage
 from app.models import Base

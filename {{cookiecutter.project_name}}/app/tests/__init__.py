@@ -1,0 +1,61 @@
+"""The tests, and here the settings they run with: set before anything of the application is imported.
+
+Every setting has a value of its own, so that nobody's .env decides whether a test passes. API_PREFIX alone is left:
+the tests pass with any.
+"""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+
+class _Urls(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=Path(__file__).resolve().parents[2] / ".env", env_ignore_empty=True, extra="ignore"
+    )
+    database_url: str = ""
+    test_database_url: str = ""
+
+
+def _place(url: URL) -> tuple[str | None, int, str | None]:
+    host = "127.0.0.1" if url.host in {"localhost", "::1"} else url.host
+    return host, url.port or 5432, url.database
+
+
+def _test_database() -> URL:
+    """Where the tests may write; they delete whatever they find there."""
+    urls = _Urls()
+    try:
+        url = make_url(urls.test_database_url)
+    except ArgumentError:
+        sys.exit("TEST_DATABASE_URL is not set: tests need a database of their own. `make test` sets one up.")
+    if "test" not in (url.database or ""):
+        sys.exit(
+            f"TEST_DATABASE_URL names the database {url.database!r}: tests only touch one with `test` in its name."
+        )
+    if urls.database_url and _place(make_url(urls.database_url)) == _place(url):
+        sys.exit("TEST_DATABASE_URL and DATABASE_URL are one database: the tests would delete everything in it.")
+    worker = os.environ.get("PYTEST_XDIST_WORKER")  # each has a database of its own
+    return url.set(database=f"{url.database}_{worker}") if worker else url
+
+
+os.environ.update(
+    ENVIRONMENT="test",
+    LOG_LEVEL="INFO",
+    TEST_DATABASE_URL=_test_database().render_as_string(hide_password=False),
+    SECRET_KEY=secrets.token_urlsafe(48),
+    SECRET_KEY_FALLBACKS=secrets.token_urlsafe(48),
+    ACCESS_TOKEN_EXPIRE_MINUTES="15",
+    REFRESH_TOKEN_EXPIRE_MINUTES="40320",
+    SECURITY_BCRYPT_ROUNDS="4",
+    ALLOWED_HOSTS="api.example.com",
+    BACKEND_CORS_ORIGINS="https://app.example.com",
+    TRUSTED_PROXIES="192.0.2.1",
+    FIRST_SUPERUSER_EMAIL="Root@example.com",
+    FIRST_SUPERUSER_PASSWORD="first superuser's password",
+)
