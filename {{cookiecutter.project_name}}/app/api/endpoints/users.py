@@ -3,7 +3,7 @@
 import uuid
 
 from fastapi import APIRouter, HTTPException, status
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,7 +20,7 @@ from app.api.errors import (
     USER_NOT_FOUND,
     documented,
 )
-from app.api.pagination import PAGED, PageQuery
+from app.api.pagination import PAGED, PageQuery, paged
 from app.core.authentication import admit_registration, authenticate
 from app.core.database import read
 from app.core.security import hash_password
@@ -29,6 +29,9 @@ from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, U
 from app.schemas.responses import UserAdminResponse, UserResponse
 
 router = APIRouter()
+
+_USER = select(*User.__table__.columns).where(User.id == bindparam("user_id"))
+_USERS = paged(select(func.lower(User.email), User.id, *User.__table__.columns), func.lower(User.email), User.id)
 
 NOT_FOUND = documented(404, USER_NOT_FOUND)
 CONFLICT = documented(409, LAST_SUPERUSER)
@@ -88,15 +91,13 @@ async def reset_current_user_password(
 @router.get("", responses=FORBIDDEN | PAGED)
 async def read_users(_: CurrentSuperuser, page: PageQuery) -> list[UserAdminResponse]:
     """List all accounts by e-mail address, a page at a time."""
-    email = func.lower(User.email)
-    users = select(email, *User.__table__.columns)
-    return [UserAdminResponse.model_validate(user) for user in await page.fetch(users, email, User.id)]
+    return [UserAdminResponse.model_validate(user) for user in await page.fetch(_USERS)]
 
 
 @router.get("/{user_id:uuid}", responses=FORBIDDEN | NOT_FOUND)
 async def read_user(user_id: uuid.UUID, _: CurrentSuperuser) -> UserAdminResponse:
     """Read any account."""
-    users = await read(select(*User.__table__.columns).where(User.id == user_id))
+    users = await read(_USER, user_id=user_id)
     if not users:
         raise HTTPException(status.HTTP_404_NOT_FOUND, USER_NOT_FOUND)
     return UserAdminResponse.model_validate(users[0])
