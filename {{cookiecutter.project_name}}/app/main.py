@@ -1,5 +1,6 @@
 """Puts the application together; read it first."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,12 +15,17 @@ from app.core.config import PROJECT, settings
 from app.core.database import engine
 from app.core.logging import set_up_logging
 from app.core.middleware import AllowedHosts, BodyLimit, RequestLog, SecurityHeaders
+from app.core.shutdown import delay_shutdown
 
 set_up_logging(settings.log_level, as_json=settings.environment == "production")
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    delay_shutdown()
+    # What is imported by now stays: the collector need not walk it again and again, 30 ms each time.
+    gc.collect()
+    gc.freeze()
     yield
     await engine.dispose()
 

@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     # Only these may say in X-Forwarded-For whom they speak for; anybody else would only be lying about it.
     trusted_proxies: Annotated[list[IPvAnyNetwork], *CommaSeparated] = []
 
+    # In seconds. After SIGTERM the server goes on for the delay, with readiness at 503, until no load balancer sends
+    # anything more. Then the timeout is for the requests in flight; the web server's command line takes it from here.
+    shutdown_delay: int = Field(default=0, ge=0)
+    shutdown_timeout: int = Field(default=20, ge=1)
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO has one line per request
 
     # Created by `python -m app.initial_data` when both are set.

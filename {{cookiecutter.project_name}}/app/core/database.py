@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVarTuple
 from sqlalchemy import NullPool, Row, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.config import PROJECT, PROJECT_DIR, settings
@@ -52,13 +53,28 @@ def _replace_closed_connection(connection: Any, *_: object) -> None:
         raise DisconnectionError
 
 
+# Waiting here is fair and cheap; in the pool's own queue newcomers overtake, and each wait costs a task.
+_turns = asyncio.Semaphore(settings.database_pool_size)
+_greenlet = AsyncSession()
+
+
 async def fetch(statement: TypedReturnsRows[*Columns], **parameters: object) -> Sequence[Row[*Columns]]:
     """The rows of one statement by itself, in one round trip.
 
     Build the statement once, at import, with `bindparam` for what varies: that takes longer than running it.
     """
-    async with autocommit.connect() as connection:
-        return (await connection.execute(statement, parameters)).all()
+    async with asyncio.timeout(settings.database_pool_timeout):
+        await _turns.acquire()
+    try:
+        # One switch into SQLAlchemy's greenlet, not one each to connect, execute and close: a tenth of a small request.
+        return await _greenlet.run_sync(_fetch, statement, parameters)
+    finally:
+        _turns.release()
+
+
+def _fetch(_: Session, statement: TypedReturnsRows[*Columns], parameters: dict[str, object]) -> Sequence[Row[*Columns]]:
+    with autocommit.sync_engine.connect() as connection:
+        return connection.execute(statement, parameters).all()
 
 
 async def read(statement: TypedReturnsRows[*Columns], **parameters: object) -> Sequence[Row[*Columns]]:

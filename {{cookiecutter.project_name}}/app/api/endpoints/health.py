@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response, status
 
 from app.core.config import PROJECT
 from app.core.database import schema_problem
+from app.core.shutdown import is_stopping
 from app.schemas.responses import AboutResponse, HealthResponse
 
 router = APIRouter()
@@ -23,9 +24,9 @@ async def live() -> HealthResponse:
 
 @router.get("/health/ready", responses={503: {"model": HealthResponse, "description": "Which check failed"}})
 async def ready(response: Response) -> HealthResponse:
-    """Say whether requests can be served: the database answers and has the newest migration."""
-    problem = await schema_problem()
-    if problem is None:
-        return HealthResponse(status="ok", checks={"database": "ok"})
+    """Say whether requests can be served: the database answers, has the newest migration, and no shutdown has begun."""
+    checks = {"server": "stopping"} if is_stopping() else {"database": await schema_problem() or "ok"}
+    if set(checks.values()) == {"ok"}:
+        return HealthResponse(status="ok", checks=checks)
     response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    return HealthResponse(status="failed", checks={"database": problem})
+    return HealthResponse(status="failed", checks=checks)

@@ -34,7 +34,8 @@ async def create_new_pet(new_pet: PetCreateRequest, user: CurrentUser) -> PetRes
 @router.get("/me", responses=PAGED)
 async def get_all_my_pets(user: CurrentUser, page: PageQuery) -> list[PetResponse]:
     """List the caller's pets by name, a page at a time."""
-    return [PetResponse.model_validate(pet) for pet in await page.fetch(_PAGE_OF_MY_PETS, user_id=user.id)]
+    pets = await page.fetch(_PAGE_OF_MY_PETS, user_id=user.id)
+    return [PetResponse(id=pet_id, pet_name=pet_name, user_id=user_id) for pet_name, pet_id, user_id in pets]
 
 
 @router.get("/{pet_id:uuid}", responses=NOT_FOUND)

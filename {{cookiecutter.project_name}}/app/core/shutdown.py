@@ -1,0 +1,35 @@
+"""From SIGTERM to the end: readiness fails, load balancers turn away, and only then does the server close."""
+
+import asyncio
+import signal
+
+from uvicorn import Server
+
+from app.core.config import settings
+
+_stopping = asyncio.Event()
+
+
+def is_stopping() -> bool:
+    return _stopping.is_set()
+
+
+def delay_shutdown() -> None:
+    """Put SHUTDOWN_DELAY between SIGTERM and uvicorn's graceful shutdown, and let that end with exit status 0.
+
+    Nothing happens under another server: Unit's part is done by docker-entrypoint.sh.
+    """
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if not isinstance(server, Server):
+        return
+
+    def close() -> None:
+        server.should_exit = True
+
+    def begin() -> None:
+        if not _stopping.is_set():
+            _stopping.set()
+            loop.call_later(settings.shutdown_delay, close)
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, begin)
