@@ -60,7 +60,7 @@ if settings.backend_cors_origins:
         expose_headers=["Link", "Retry-After", "WWW-Authenticate"],
     )
 app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
-app.add_middleware(SecurityHeaders)
 app.add_middleware(RequestLog)
+app.add_middleware(SecurityHeaders)
 if settings.trusted_proxies:
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies])

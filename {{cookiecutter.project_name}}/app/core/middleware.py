@@ -15,6 +15,7 @@ from app.core.logging import choose_request_id, request_id
 logger = logging.getLogger("app.requests")
 
 MAX_BODY_SIZE: Final = 1024 * 1024  # bytes
+MAX_DIGITS: Final = 20  # of a Content-Length; Python refuses to read a number of thousands
 CONTENT_TOO_LARGE: Final = "Content Too Large"
 WELL_FORMED_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
@@ -128,7 +129,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
-        if length.isdecimal() and int(length) > MAX_BODY_SIZE:
+        if length.isdecimal() and (len(length) > MAX_DIGITS or int(length) > MAX_BODY_SIZE):
             await JSONResponse({"detail": CONTENT_TOO_LARGE}, 413)(scope, receive, send)
             return
         received = 0
