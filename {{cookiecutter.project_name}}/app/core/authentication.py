@@ -1,19 +1,39 @@
 """Who has this password: checked under throttles, in the same time whatever the answer."""
 
 import asyncio
-from datetime import timedelta
-from typing import Final
+import uuid
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
-from app.core.database import autocommit, new_session
-from app.core.security import PASSWORD_THREADS, check_password
+from app.core.database import fetch, read
+from app.core.security import PASSWORD_THREADS, PASSWORD_TIMEOUT, check_password
 from app.core.throttling import Budget, network_of, restore, seconds_spent, spend
 from app.models import User
 
 # A try is looked up, made and counted while holding one of these: however many arrive at once, no more than these few
 # can slip through before the failures count.
-_slots: Final = asyncio.Semaphore(PASSWORD_THREADS)
+_turns: Final = asyncio.Semaphore(PASSWORD_THREADS)
+
+
+_ACCOUNT = select(User.id, User.hashed_password, User.password_changed_at).where(
+    func.lower(User.email) == func.lower(bindparam("email")), User.is_active
+)
+_RENEW_HASH = (
+    update(User)
+    .where(User.id == bindparam("account"), User.hashed_password == bindparam("old"))
+    .values(hashed_password=bindparam("new"))
+    .returning(User.id)
+)
+
+
+class Account(NamedTuple):
+    """A user at the moment in which the password was checked."""
+
+    id: uuid.UUID
+    hashed_password: str
+    password_changed_at: datetime
 
 
 class ThrottledError(Exception):
@@ -30,13 +50,13 @@ async def admit_registration(address: str) -> None:
         raise ThrottledError(max(1, budget.retry_after((await seconds_spent(budget))[budget])))
 
 
-async def authenticate(email: str, password: str, address: str) -> User | None:
+async def authenticate(email: str, password: str, address: str) -> Account | None:
     """The active user with this e-mail address and password; None for any other combination.
 
     Three budgets of failures, the same for accounts that exist and that don't: of an address for one account
     (guessing), of an address (spraying) and of an account (guessing from many addresses). The last would let anybody
-    lock anybody out, so an address from which the account has logged in before is exempt from it. Raises
-    ThrottledError when one is used up.
+    lock anybody out, so an address from which the account has logged in before is exempt from it.
+    Raises ThrottledError when one is used up, TimeoutError when too many others wait for their check.
     """
     network = network_of(address)
     pair = Budget("login to account from address", f"{email}\0{network}", 10, timedelta(minutes=1))
@@ -45,26 +65,32 @@ async def authenticate(email: str, password: str, address: str) -> User | None:
     # Spent by a login that worked.
     known = Budget("address known to account", f"{email}\0{network}", 1, timedelta(days=90))
 
-    async with _slots:
+    async with asyncio.timeout(PASSWORD_TIMEOUT):
+        await _turns.acquire()
+    try:
         spent = await seconds_spent(pair, spray, account, known)
         budgets = [pair, spray] if spent[known] else [pair, spray, account]
         if wait := max(budget.retry_after(spent[budget]) for budget in budgets):
             raise ThrottledError(wait)
-        async with new_session(bind=autocommit) as session:
-            user = await session.scalar(select(User).where(func.lower(User.email) == func.lower(email), User.is_active))
-        check = await check_password(password, user.hashed_password if user else None)
-        if user is None or not check.is_correct:
+        user = await _check(email, password)
+        if user is None:
             for budget in budgets:
                 await spend(budget)
-            return None
+    finally:
+        _turns.release()
 
-    await restore(pair, account)
-    await spend(known)
-    if check.renewed_hash:
-        async with autocommit.connect() as connection:
-            await connection.execute(
-                update(User)
-                .where(User.id == user.id, User.hashed_password == user.hashed_password)
-                .values(hashed_password=check.renewed_hash)
-            )
+    if user is not None:
+        await restore(pair, account)
+        await spend(known)
     return user
+
+
+async def _check(email: str, password: str) -> Account | None:
+    rows = await read(_ACCOUNT, email=email)
+    account = Account(*rows[0]) if rows else None
+    check = await check_password(password, account.hashed_password if account else None)
+    if account is None or not check.is_correct:
+        return None
+    if check.renewed_hash:
+        await fetch(_RENEW_HASH, account=account.id, old=account.hashed_password, new=check.renewed_hash)
+    return account

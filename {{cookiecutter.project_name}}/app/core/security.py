@@ -10,13 +10,16 @@ import secrets
 import struct
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from jose import JOSEError, jwk, jws, jwt
 from passlib.context import CryptContext
 
 from app.core.config import PROJECT, settings
+
+T = TypeVar("T")
 
 # --- Passwords ---
 
@@ -29,6 +32,7 @@ _passwords = CryptContext(
 _NOBODYS_HASH: Final = f"$bcrypt-sha256$v=2,t=2b,r={settings.security_bcrypt_rounds}${'.' * 22}${'.' * 31}"
 # bcrypt releases the GIL: in threads of its own it uses every core and never holds up the event loop.
 PASSWORD_THREADS: Final = os.cpu_count() or 1
+PASSWORD_TIMEOUT: Final = 30  # seconds
 _password_threads = ThreadPoolExecutor(PASSWORD_THREADS, thread_name_prefix="password")
 
 
@@ -39,7 +43,7 @@ class PasswordCheck(NamedTuple):
 
 async def hash_password(password: str) -> str:
     """Hash a password of at most 4096 characters; ValueError for a longer one or a lone surrogate."""
-    return await asyncio.get_running_loop().run_in_executor(_password_threads, _passwords.hash, password)
+    return await _in_password_thread(_passwords.hash, password)
 
 
 async def check_password(password: str, hashed_password: str | None) -> PasswordCheck:
@@ -47,8 +51,15 @@ async def check_password(password: str, hashed_password: str | None) -> Password
 
     Raises ValueError for a password that `hash_password` refuses and for a hash of an unknown scheme.
     """
-    check, stored = _passwords.verify_and_update, hashed_password or _NOBODYS_HASH
-    return PasswordCheck(*await asyncio.get_running_loop().run_in_executor(_password_threads, check, password, stored))
+    return PasswordCheck(
+        *await _in_password_thread(_passwords.verify_and_update, password, hashed_password or _NOBODYS_HASH)
+    )
+
+
+async def _in_password_thread(function: Callable[..., T], *arguments: str) -> T:
+    """Raises TimeoutError when its turn doesn't come within PASSWORD_TIMEOUT."""
+    async with asyncio.timeout(PASSWORD_TIMEOUT):
+        return await asyncio.get_running_loop().run_in_executor(_password_threads, function, *arguments)
 
 
 # --- Keys ---

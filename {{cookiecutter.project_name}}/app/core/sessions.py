@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.authentication import Account
 from app.core.config import settings
 from app.core.database import fetch
 from app.core.security import create_access_token, create_refresh_token, read_refresh_token
@@ -43,20 +44,20 @@ class Tokens(NamedTuple):
     refresh_token_expires_at: int
 
 
-async def begin_session(session: AsyncSession, user: User, user_agent: str | None) -> Tokens | None:
+async def begin_session(session: AsyncSession, account: Account | User, user_agent: str | None) -> Tokens | None:
     """Begin a session for a user whose password was right; the caller commits.
 
     None when the account was closed or its password changed while the old one was being checked.
     """
     still_valid = await session.scalar(
         select(User.id)
-        .where(User.id == user.id, User.is_active, User.password_changed_at == user.password_changed_at)
+        .where(User.id == account.id, User.is_active, User.password_changed_at == account.password_changed_at)
         .with_for_update(read=True)
     )
     if still_valid is None:
         return None
     now = int(time.time())
-    login_session = LoginSession(user.id, _session_end(now), user_agent)
+    login_session = LoginSession(account.id, _session_end(now), user_agent)
     session.add(login_session)
     # Each login brings one row and takes away a few that have expired: the table needs no other housekeeping.
     expired = select(LoginSession.id).where(LoginSession.expires_at < func.now()).order_by(LoginSession.expires_at)
@@ -65,7 +66,7 @@ async def begin_session(session: AsyncSession, user: User, user_agent: str | Non
             LoginSession.id.in_(expired.limit(EXPIRED_REMOVED_AT_ONCE).with_for_update(skip_locked=True))
         )
     )
-    return _issue_tokens(user.id, login_session.id, 0, now)
+    return _issue_tokens(account.id, login_session.id, 0, now)
 
 
 async def spend_refresh_token(token: str) -> Tokens | None:

@@ -9,7 +9,6 @@ from app.models import EMAIL_MAX_LENGTH, PET_NAME_MAX_LENGTH
 
 PASSWORD_MIN_LENGTH = 8
 PASSWORD_MAX_LENGTH = 128
-TOKEN_MAX_LENGTH = 512
 
 WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL's text holds any character but this one
 
@@ -22,10 +21,16 @@ def canonical_email(email: str) -> str:
         return email
 
 
-Email = Annotated[EmailStr, AfterValidator(str.lower)]
-NewPassword = Annotated[str, Field(min_length=PASSWORD_MIN_LENGTH, max_length=PASSWORD_MAX_LENGTH, repr=False)]
-AnyPassword = Annotated[str, Field(max_length=PASSWORD_MAX_LENGTH, repr=False)]
-PetName = Annotated[str, StringConstraints(min_length=1, max_length=PET_NAME_MAX_LENGTH, pattern=WITHOUT_NUL)]
+Email = Annotated[EmailStr, AfterValidator(str.lower), Field(examples=["ana@example.com"])]
+AnyPassword = Annotated[
+    str, Field(max_length=PASSWORD_MAX_LENGTH, repr=False, examples=["correct horse battery staple"])
+]
+NewPassword = Annotated[AnyPassword, Field(min_length=PASSWORD_MIN_LENGTH)]
+PetName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=PET_NAME_MAX_LENGTH, pattern=WITHOUT_NUL),
+    Field(examples=["Rex"]),
+]
 
 
 class JsonRequest(BaseModel):
@@ -46,7 +51,7 @@ class LoginForm(BaseModel):
 
 
 class RefreshTokenRequest(JsonRequest):
-    refresh_token: Annotated[str, Field(max_length=TOKEN_MAX_LENGTH, repr=False)]
+    refresh_token: Annotated[str, Field(repr=False, examples=["QbX8yq3u…"])]
 
 
 class UserCreateRequest(JsonRequest):

@@ -2,9 +2,14 @@
 
 import uuid
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+Id = Annotated[uuid.UUID, Field(examples=["0d5c1c9e-6f0b-4c55-9a3b-52c1f7a7e3d4"])]
+Email = Annotated[str, Field(examples=["ana@example.com"])]
+Time = Annotated[datetime, Field(examples=["2030-06-21T16:00:00Z"])]
+UnixTime = Annotated[int, Field(examples=[1_908_288_000])]
 
 
 class Response(BaseModel):
@@ -15,50 +20,50 @@ class TokenResponse(Response):
     """Times in Unix seconds."""
 
     token_type: Literal["Bearer"] = "Bearer"
-    access_token: str
-    issued_at: int
-    expires_at: int
-    refresh_token: str
-    refresh_token_issued_at: int
-    refresh_token_expires_at: int
+    access_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIs…"])]
+    issued_at: UnixTime
+    expires_at: UnixTime
+    refresh_token: Annotated[str, Field(examples=["QbX8yq3u…"])]
+    refresh_token_issued_at: UnixTime
+    refresh_token_expires_at: UnixTime
 
 
 class SessionResponse(Response):
-    id: uuid.UUID
-    created_at: datetime
-    last_used_at: datetime
-    expires_at: datetime
-    user_agent: str | None
+    id: Id
+    created_at: Time
+    last_used_at: Time
+    expires_at: Time
+    user_agent: Annotated[str | None, Field(examples=["Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0"])]
     current: bool
 
 
 class UserResponse(Response):
-    id: uuid.UUID
-    email: str
+    id: Id
+    email: Email
 
 
 class UserAdminResponse(UserResponse):
     is_active: bool
     is_superuser: bool
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
 
 
 class PetResponse(Response):
-    id: uuid.UUID
-    pet_name: str
-    user_id: uuid.UUID
+    id: Id
+    pet_name: Annotated[str, Field(examples=["Rex"])]
+    user_id: Id
 
 
 class AboutResponse(Response):
-    name: str
-    version: str
+    name: Annotated[str, Field(examples=["api"])]
+    version: Annotated[str, Field(examples=["0.1.0"])]
     description: str
 
 
 class HealthResponse(Response):
     status: Literal["ok", "failed"]
-    checks: dict[str, str] = {}
+    checks: Annotated[dict[str, str], Field(examples=[{"database": "ok"}])] = {}
 
 
 class ErrorResponse(Response):
