@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from alembic import context
 from app.core.config import settings
-from app.core.database import is_outage
+from app.core.database import is_outage, reason
 from app.models import Base
 
 logging.basicConfig(format="%(message)s")
@@ -62,7 +62,7 @@ async def connect(engine: AsyncEngine) -> AsyncConnection:
             if not is_outage(error):
                 sys.exit(f"{where} refuses: {getattr(error, 'orig', error)}")
             if time.monotonic() > deadline:
-                sys.exit(f"{where} doesn't answer: {error}")
+                sys.exit(f"{where} doesn't answer: {reason(error)}")
         if not is_waiting:
             logger.info("%s doesn't answer yet, waiting up to %s s", where, CONNECT_TIMEOUT)
             is_waiting = True
@@ -70,7 +70,9 @@ async def connect(engine: AsyncEngine) -> AsyncConnection:
 
 
 async def migrate_online() -> None:
-    engine = create_async_engine(settings.sqlalchemy_url, poolclass=NullPool)
+    # Nothing prepared for later: there may be a PgBouncer between.
+    connect_args = {"timeout": settings.database_connect_timeout, "statement_cache_size": 0}
+    engine = create_async_engine(settings.sqlalchemy_url, connect_args=connect_args, poolclass=NullPool)
     connection = await connect(engine)
     await connection.run_sync(migrate)
     await connection.commit()

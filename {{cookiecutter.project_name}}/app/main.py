@@ -13,6 +13,7 @@ from app.api.api import add_routers
 from app.api.errors import add_error_handlers
 from app.core.config import PROJECT, settings
 from app.core.database import engine
+from app.core.health import warn_of_too_few_connections
 from app.core.logging import set_up_logging
 from app.core.middleware import AllowedHosts, BodyLimit, RequestLog, SecurityHeaders
 from app.core.shutdown import delay_shutdown
@@ -23,6 +24,7 @@ set_up_logging(settings.log_level, as_json=settings.environment == "production")
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     delay_shutdown()
+    await warn_of_too_few_connections()
     # What is imported by now stays: the collector need not walk it again and again, 30 ms each time.
     gc.collect()
     gc.freeze()

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import Match
 
 from app.core.authentication import ThrottledError
-from app.core.database import is_outage
+from app.core.database import is_outage, reason
 from app.core.middleware import CONTENT_TOO_LARGE
 from app.schemas.responses import ErrorResponse
 
@@ -73,7 +73,7 @@ async def _throttled(_: Request, error: Exception) -> Response:
 async def _database_error(_: Request, error: Exception) -> Response:
     if not is_outage(error):
         raise error
-    logger.warning("The database can't serve: %s", str(error).splitlines()[0])
+    logger.warning("The database can't serve: %s", reason(error))
     return JSONResponse({"detail": NOT_NOW}, 503, {"Retry-After": "1"})
 
 

@@ -8,6 +8,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlencode
 
 from pydantic import (
     BeforeValidator,
@@ -59,9 +60,13 @@ class Settings(BaseSettings):
     # Tests speak to TEST_DATABASE_URL and to nothing else.
     database_url: SecretStr | None = None
     test_database_url: SecretStr | None = None
-    # Every wait for the database is bounded; all times in seconds. Workers times pool size must stay below what
-    # PostgreSQL's max_connections leaves.
+    # Whether DATABASE_URL leads to a PgBouncer in transaction mode; see docs/scaling.md.
+    database_pooler: Literal["none", "transaction"] = "none"
+    # All processes of all replicas share what PostgreSQL grants; app/core/database.py warns at start if that's too few.
     database_pool_size: int = Field(default=10, ge=1)
+    web_concurrency: int = Field(default=1, ge=1)  # processes of each replica; the web server reads it, too
+    max_replicas: int = Field(default=1, ge=1)
+    # Every wait for the database is bounded; all times in seconds.
     database_pool_timeout: int = Field(default=5, ge=1)
     database_connect_timeout: int = Field(default=5, ge=1)
     database_statement_timeout: int = Field(default=10, ge=1)
@@ -137,7 +142,8 @@ def is_weak_key(key: str) -> bool:
 def to_asyncpg_url(url: str) -> URL:
     """Turn `postgres://`, `postgresql://` or `postgresql+asyncpg://` into SQLAlchemy's URL for asyncpg.
 
-    libpq's `sslmode=…`, as hosting platforms write it, becomes asyncpg's `ssl=…`, which takes the same words.
+    libpq's `sslmode=…`, as hosting platforms write it, becomes asyncpg's `ssl=…`, which takes the same words; and
+    `sslrootcert=…` and the like go into `dsn=…`, where alone asyncpg looks for them.
     Raises ValueError for anything else.
     """
     try:
@@ -147,6 +153,12 @@ def to_asyncpg_url(url: str) -> URL:
     if parsed.drivername not in {"postgres", "postgresql", "postgresql+asyncpg"} or not parsed.database:
         raise ValueError("must look like postgresql://user:password@host:5432/name")
     query = {"ssl" if name == "sslmode" else name: value for name, value in parsed.query.items()}
+    query.pop("channel_binding", None)  # which asyncpg can't do
+    certificates = {name: query.pop(name) for name in tuple(query) if re.match("ssl.", name)}
+    if unknown := query.keys() - {"ssl", "host", "port"}:
+        raise ValueError(f"has parameters that can't be used: {', '.join(sorted(unknown))}")
+    if certificates:
+        query["dsn"] = f"postgresql://?{urlencode(certificates)}"
     return parsed.set(drivername="postgresql+asyncpg", query=query)
 
 

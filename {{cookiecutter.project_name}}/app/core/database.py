@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Final, TypeVarTuple
 
-from sqlalchemy import NullPool, Row, event, text
+from sqlalchemy import Row, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from app.core.config import PROJECT, PROJECT_DIR, settings
+from app.core.config import PROJECT, settings
 
 Columns = TypeVarTuple("Columns")
 
@@ -27,6 +26,9 @@ CONNECT_ARGS: Final[dict[str, Any]] = {
         "idle_in_transaction_session_timeout": f"{settings.database_idle_in_transaction_timeout}s",
     },
 }
+if settings.database_pooler == "transaction":
+    # Each transaction may meet another connection of PgBouncer's: nothing may be prepared or set on one for later.
+    CONNECT_ARGS.update(statement_cache_size=0, server_settings={"application_name": PROJECT["name"]})
 
 # For a statement by itself, which PostgreSQL makes atomic anyway: without BEGIN and COMMIT one round trip, not three.
 autocommit = create_async_engine(
@@ -100,26 +102,6 @@ def is_outage(error: Exception) -> bool:
     return isinstance(error, OSError | TimeoutError | PoolTimeoutError)
 
 
-# Probes have a connection of their own: a pool that is busy is no reason to be taken for dead.
-_probe = create_async_engine(
-    settings.sqlalchemy_url, connect_args=CONNECT_ARGS, poolclass=NullPool, isolation_level="AUTOCOMMIT"
-)
-PROBE_TIMEOUT: Final = 1.5  # seconds
-
-
-@cache
-def newest_migration() -> str | None:
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 — takes longer to import than all the rest
-
-    return ScriptDirectory(PROJECT_DIR / "alembic").get_current_head()
-
-
-async def schema_problem() -> str | None:
-    """A few words on why the database can't serve this code; None when it answers, at the newest migration."""
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT), _probe.connect() as connection:
-            current = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-    except (DBAPIError, OSError, TimeoutError) as error:
-        return "no migrations" if "alembic_version" in str(error) else "unreachable"
-    newest = await asyncio.to_thread(newest_migration)
-    return None if current == newest else f"at migration {current} instead of {newest}"
+def reason(error: Exception) -> str:
+    """What to log of an error, in one line."""
+    return str(error).partition("\n")[0] or type(error).__name__  # a TimeoutError has no words

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response, status
 
 from app.core.config import PROJECT
-from app.core.database import schema_problem
+from app.core.health import schema_problem
 from app.core.shutdown import is_stopping
 from app.schemas.responses import AboutResponse, HealthResponse
 

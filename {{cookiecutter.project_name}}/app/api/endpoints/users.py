@@ -78,12 +78,19 @@ async def reset_current_user_password(
     passwords: UserUpdatePasswordRequest, user: CurrentUser, address: ClientAddress, session: DbSession
 ) -> None:
     """Change the caller's password and end every session, this one too."""
-    if await authenticate(user.email, passwords.current_password, address) is None:
+    account = await authenticate(user.email, passwords.current_password, address)
+    if account is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
     hashed_password = await hash_password(passwords.new_password)
-    await session.execute(
-        update(User).where(User.id == user.id).values(hashed_password=hashed_password, password_changed_at=func.now())
+    changed = await session.scalar(
+        update(User)
+        # Of several changes at once one wins; by then the others don't know the current password any more.
+        .where(User.id == account.id, User.password_changed_at == account.password_changed_at)
+        .values(hashed_password=hashed_password, password_changed_at=func.now())
+        .returning(User.id)
     )
+    if changed is None:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
     await session.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
     await session.commit()
 

@@ -1,0 +1,73 @@
+"""Whether the database can serve this code, asked past the pool."""
+
+import asyncio
+import logging
+from functools import cache
+from typing import Final
+
+from sqlalchemy import NullPool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.core.config import PROJECT_DIR, settings
+from app.core.database import CONNECT_ARGS, reason
+
+logger = logging.getLogger("app.health")
+
+# Probes have a connection of their own: a pool that is busy is no reason to be taken for dead.
+_probe = create_async_engine(
+    settings.sqlalchemy_url, connect_args=CONNECT_ARGS, poolclass=NullPool, isolation_level="AUTOCOMMIT"
+)
+PROBE_TIMEOUT: Final = 1.5  # seconds
+
+
+@cache
+def newest_migration() -> str | None:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 — takes longer to import than all the rest
+
+    return ScriptDirectory(PROJECT_DIR / "alembic").get_current_head()
+
+
+async def schema_problem() -> str | None:
+    """A few words on why the database can't serve this code; None when it answers, at the newest migration."""
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT), _probe.connect() as connection:
+            current = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except (DBAPIError, OSError, TimeoutError) as error:
+        logger.warning("Not ready: %s", reason(error))
+        return "no migrations" if "alembic_version" in str(error) else "unreachable"
+    newest = await asyncio.to_thread(newest_migration)
+    return None if current == newest else f"at migration {current} instead of {newest}"
+
+
+_GRANTED: Final = text("""
+    SELECT least(
+        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+            - coalesce(current_setting('reserved_connections', true), '0')::int,
+        (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
+        (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
+    )
+""")
+
+
+async def warn_of_too_few_connections() -> None:
+    """Hold what all processes together may open, each its pool and one for a probe, against what PostgreSQL grants."""
+    pool_size, processes, replicas = settings.database_pool_size, settings.web_concurrency, settings.max_replicas
+    needed = (pool_size + 1) * processes * replicas
+    if settings.database_pooler != "none":
+        return  # PgBouncer's to care for
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT), _probe.connect() as connection:
+            granted = await connection.scalar(_GRANTED)
+    except (DBAPIError, OSError, TimeoutError):
+        return  # readiness tells of a database that is away
+    if needed > granted:
+        logger.warning(
+            "Too few database connections: (DATABASE_POOL_SIZE %s + 1) x WEB_CONCURRENCY %s x MAX_REPLICAS %s = %s,"
+            " but PostgreSQL grants %s. See docs/scaling.md.",
+            pool_size,
+            processes,
+            replicas,
+            needed,
+            granted,
+        )
