@@ -45,7 +45,14 @@ app = FastAPI(
     redoc_url=None,
     lifespan=lifespan,
     generate_unique_id_function=operation_id,
-    telemetry={"tracing": False, "metrics": False, "logs": False},  # looked for at each request otherwise
+    # What is not asked for would be looked for at each request.
+    telemetry={
+        "tracing": settings.tracing,
+        "auto_configure": settings.tracing,
+        "metrics": False,
+        "logs": False,
+        "operation_spans": False,
+    },
 )
 add_routers(app, settings.api_prefix)
 add_error_handlers(app)
@@ -66,3 +73,7 @@ app.add_middleware(RequestLog)
 app.add_middleware(SecurityHeaders)
 if settings.trusted_proxies:
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies])
+if settings.metrics_port:
+    from app.core.metrics import Metrics
+
+    app.add_middleware(Metrics, port=settings.metrics_port)

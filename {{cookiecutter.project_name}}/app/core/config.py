@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     shutdown_delay: int = Field(default=0, ge=0)
     shutdown_timeout: int = Field(default=20, ge=1)
 
+    # Where Prometheus finds /metrics; none without it. Keep it from the public.
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+
+    # OpenTelemetry spans of each request, for the collector of OTEL_EXPORTER_OTLP_ENDPOINT; see docs/scaling.md.
+    tracing: bool = False
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO has one line per request
 
     # Created by `python -m app.initial_data` when both are set.

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final, TypeVarTuple
 
-from sqlalchemy import Row, event
+from sqlalchemy import QueuePool, Row, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -58,6 +58,13 @@ def _replace_closed_connection(connection: Any, *_: object) -> None:
 # Waiting here is fair and cheap; in the pool's own queue newcomers overtake, and each wait costs a task.
 _turns = asyncio.Semaphore(settings.database_pool_size)
 _greenlet = AsyncSession()
+
+
+def connections_in_use() -> int:
+    """How many of this process's DATABASE_POOL_SIZE connections are taken."""
+    pool = autocommit.pool
+    assert isinstance(pool, QueuePool)  # noqa: S101
+    return pool.checkedout()
 
 
 async def fetch(statement: TypedReturnsRows[*Columns], **parameters: object) -> Sequence[Row[*Columns]]:

@@ -1,0 +1,101 @@
+"""Metrics for Prometheus, on METRICS_PORT: a port of its own, which no public address should lead to.
+
+Processes that share PROMETHEUS_MULTIPROC_DIR share the port, too, and each answers for all of them.
+Logins by outcome: `http_requests_total{route="login_access_token"}`, whose status is 200, 400 (refused) or 429.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from threading import Thread
+from time import perf_counter
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.config import settings
+from app.core.database import connections_in_use
+
+# A route is its function's name, as in the log. What a client makes up, a path or a method, is no label.
+REQUESTS = Counter("http_requests", "Requests answered", ["route", "status"])
+DURATION = Histogram("http_request_duration_seconds", "How long their answers took", ["route"])
+IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being answered", multiprocess_mode="livesum")
+POOL_IN_USE = Gauge("database_connections_in_use", "Connections taken from the pool", multiprocess_mode="livesum")
+POOL_SIZE = Gauge("database_pool_size", "The most that can be taken", multiprocess_mode="livesum")
+
+
+class Metrics:
+    """Counts and times requests, and answers scrapes for as long as the application runs."""
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self.app = app
+        self.port = port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            with _served(self.port):
+                await self.app(scope, receive, send)
+            return
+        begun, status = perf_counter(), 0
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        IN_FLIGHT.inc()
+        POOL_IN_USE.set(connections_in_use())
+        try:
+            await self.app(scope, receive, watch)
+        finally:
+            route = getattr(scope.get("endpoint"), "__name__", "none")
+            REQUESTS.labels(route, status).inc()
+            DURATION.labels(route).observe(perf_counter() - begun)
+            POOL_IN_USE.set(connections_in_use())
+            IN_FLIGHT.dec()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    allow_reuse_port = True  # every process listens
+
+
+class _SilentHandler(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def _served(port: int) -> Iterator[None]:
+    POOL_SIZE.set(settings.database_pool_size)
+    registry = REGISTRY
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder:
+        _forget_killed_processes(Path(folder))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    server = make_server("", port, make_wsgi_app(registry), _Server, _SilentHandler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        if folder:
+            mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+
+def _forget_killed_processes(folder: Path) -> None:
+    """What they were doing when they were killed would count for ever."""
+    for path in folder.glob("gauge_live*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
