@@ -1,0 +1,112 @@
+"""What several files of tests say to the API."""
+
+import re
+from functools import cache
+from typing import Any
+
+from httpx import ASGITransport, AsyncClient, Response
+from passlib.context import CryptContext
+
+from app.core.authentication import Account
+from app.core.config import settings
+from app.core.database import new_session
+from app.core.sessions import begin_session
+from app.main import app
+from app.models import User
+
+PASSWORD = "correct horse battery staple"
+Json = dict[str, Any]
+
+
+def client_at(address: str) -> AsyncClient:
+    """A client with this network address."""
+    return AsyncClient(
+        transport=ASGITransport(app, client=(address, 50_000)),
+        base_url=f"https://{settings.allowed_hosts[0]}{settings.api_prefix}",
+        event_hooks={"response": [_assert_documented]},
+    )
+
+
+@cache
+def hash_of_password(scheme: str = "bcrypt_sha256", rounds: int = 4) -> str:
+    return str(CryptContext([scheme]).handler(scheme).using(rounds=rounds).hash(PASSWORD))
+
+
+async def begin(user: User) -> Json:
+    """What a login gives, without the work of one."""
+    account = Account(user.id, user.hashed_password, user.password_changed_at)
+    async with new_session() as session:
+        tokens = await begin_session(session, account, "a test")
+        assert tokens is not None
+        await session.commit()
+    return tokens._asdict()
+
+
+async def login(client: AsyncClient, user: User, password: str = PASSWORD) -> Json:
+    return tokens_in(await try_login(client, user.email, password))
+
+
+async def try_login(client: AsyncClient, email: str, password: str = PASSWORD) -> Response:
+    return await client.post("/auth/access-token", data={"username": email, "password": password})
+
+
+async def refresh(client: AsyncClient, tokens: Json) -> Json:
+    return tokens_in(await try_refresh(client, tokens["refresh_token"]))
+
+
+async def try_refresh(client: AsyncClient, refresh_token: str) -> Response:
+    return await client.post("/auth/refresh-token", json={"refresh_token": refresh_token})
+
+
+def tokens_in(response: Response) -> Json:
+    assert response.status_code == 200, response.text
+    tokens: Json = response.json()
+    return tokens
+
+
+def bearer(tokens: Json) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
+async def walk(client: AsyncClient, url: str, headers: dict[str, str]) -> list[list[Json]]:
+    """All pages of a list, from one link to the next."""
+    pages = []
+    while url:
+        response = await client.get(url, headers=headers)
+        assert response.status_code == 200
+        pages.append(response.json())
+        url = response.links["next"]["url"] if "next" in response.links else ""
+    return pages
+
+
+async def is_logged_in(client: AsyncClient, tokens: Json) -> bool:
+    """Whether the access token works: the session lives."""
+    response = await client.get("/users/me", headers=bearer(tokens))
+    assert response.status_code in {200, 401}, response.text
+    return response.status_code == 200
+
+
+async def _assert_documented(response: Response) -> None:
+    """Every answer to any test is one that the specification promises."""
+    for path, operations in _documented_statuses():
+        if path.fullmatch(response.request.url.path) and response.request.method in operations:
+            statuses = operations[response.request.method]
+            assert str(response.status_code) in statuses, f"{response.request} may not answer {response.status_code}"
+            return
+
+
+@cache
+def _documented_statuses() -> list[tuple[re.Pattern[str], dict[str, set[str]]]]:
+    paths = app.openapi()["paths"]
+    return [
+        (
+            re.compile(re.sub(r"\{\w+\}", "[^/]+", path)),
+            {method.upper(): set(operation["responses"]) for method, operation in paths[path].items()},
+        )
+        for path in sorted(paths, key=lambda path: path.count("{"))  # /users/me before /users/{user_id}
+    ]
+
+
+async def ask(method: str, path: str, **options: Any) -> Response:
+    """For another process: one request to the application there."""
+    return await client_at("198.51.100.1").request(method, path, **options)

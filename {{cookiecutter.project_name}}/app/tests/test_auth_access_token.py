@@ -1,0 +1,129 @@
+"""`POST /auth/access-token`: logging in."""
+
+import asyncio
+import time
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import User
+from app.tests.helpers import PASSWORD, bearer, client_at, hash_of_password, login, try_login
+from app.tests.processes import elsewhere
+
+
+async def test_login_answers_with_tokens_and_their_times(client: AsyncClient, default_user: User) -> None:
+    response = await try_login(client, default_user.email)
+    assert response.status_code == 200
+    assert response.headers["Cache-Control"] == "no-store"
+    tokens = response.json()
+    assert set(tokens) == {
+        "token_type",
+        "access_token",
+        "issued_at",
+        "expires_at",
+        "refresh_token",
+        "refresh_token_issued_at",
+        "refresh_token_expires_at",
+    }
+    assert tokens["token_type"] == "Bearer"
+    assert tokens["issued_at"] == pytest.approx(time.time(), abs=5)
+    assert tokens["expires_at"] == tokens["issued_at"] + 15 * 60
+    assert tokens["refresh_token_issued_at"] == tokens["issued_at"]
+    assert tokens["refresh_token_expires_at"] == tokens["issued_at"] + 28 * 24 * 60 * 60
+    assert (await client.get("/users/me", headers=bearer(tokens))).json()["email"] == default_user.email
+
+
+@pytest.mark.parametrize("spelling", ["ANA@EXAMPLE.COM", "Ana@Example.com", " ana@example.com "])
+async def test_login_takes_the_email_in_any_case(client: AsyncClient, default_user: User, spelling: str) -> None:
+    assert (await try_login(client, spelling)).status_code == 200
+
+
+async def test_unknown_user_wrong_password_and_inactive_user_get_the_same_answer(
+    client: AsyncClient, session: AsyncSession, default_user: User, other_user: User
+) -> None:
+    other_user.is_active = False
+    await session.commit()
+    answers = [
+        await try_login(client, "nobody@example.com"),
+        await try_login(client, default_user.email, "wrong"),
+        await try_login(client, other_user.email),
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()) == (400, {"detail": "Incorrect email or password"})
+        del answer.headers["X-Request-ID"]
+        assert answer.headers == answers[0].headers
+
+
+async def time_logins(*emails: str) -> list[list[float]]:
+    """The seconds of work, in any thread, that a login with a wrong password is: three times for each address."""
+    client = client_at("198.51.100.1")
+    times: list[list[float]] = []
+    for email in emails:
+        times.append([])
+        for _ in range(3):
+            begun = time.process_time()  # other processes don't disturb it
+            assert (await try_login(client, email, "wrong")).status_code == 400
+            times[-1].append(time.process_time() - begun)
+    return times
+
+
+async def test_unknown_user_wrong_password_and_inactive_user_take_the_same_time(
+    session: AsyncSession, default_user: User, other_user: User
+) -> None:
+    hashed = hash_of_password(rounds=8)
+    default_user.hashed_password = other_user.hashed_password = hashed
+    other_user.is_active = False
+    await session.commit()
+    # In a new process: the first request of all must not stand out either.
+    unknown, wrong, inactive = await elsewhere(
+        {"SECURITY_BCRYPT_ROUNDS": "8"}, time_logins, "nobody@example.com", default_user.email, other_user.email
+    )
+    assert unknown[0] > 0.7 * min(wrong)
+    assert min(unknown) == pytest.approx(min(wrong), rel=0.5)
+    assert min(inactive) == pytest.approx(min(wrong), rel=0.5)
+
+
+async def test_a_login_does_not_hold_up_other_requests(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    default_user.hashed_password = hash_of_password(rounds=9)
+    await session.commit()
+    async with asyncio.TaskGroup() as tasks:
+        slow = tasks.create_task(try_login(client, default_user.email))
+        answered = 0
+        while not slow.done():
+            assert (await client.get("/health/live")).status_code == 200
+            answered += 1
+            await asyncio.sleep(0)  # the transport itself never lets anybody else run
+    assert slow.result().status_code == 200
+    assert answered > 25
+
+
+async def test_login_ignores_what_else_oauth_clients_send(client: AsyncClient, default_user: User) -> None:
+    form = {
+        "grant_type": "password",
+        "username": default_user.email,
+        "password": PASSWORD,
+        "scope": "",
+        "client_id": "",
+    }
+    assert (await client.post("/auth/access-token", data=form)).status_code == 200
+
+
+@pytest.mark.parametrize("grant_type", ["client_credentials", "refresh_token", "Password"])
+async def test_login_refuses_other_grant_types(client: AsyncClient, default_user: User, grant_type: str) -> None:
+    form = {"grant_type": grant_type, "username": default_user.email, "password": PASSWORD}
+    assert (await client.post("/auth/access-token", data=form)).status_code == 422
+
+
+async def test_login_takes_no_json(client: AsyncClient, default_user: User) -> None:
+    credentials = {"username": default_user.email, "password": PASSWORD}
+    assert (await client.post("/auth/access-token", json=credentials)).status_code == 422
+
+
+async def test_each_login_is_a_session_of_its_own(client: AsyncClient, default_user: User) -> None:
+    first, second = await login(client, default_user), await login(client, default_user)
+    await client.post("/auth/logout", json={"refresh_token": first["refresh_token"]})
+    assert (await client.get("/users/me", headers=bearer(first))).status_code == 401
+    assert (await client.get("/users/me", headers=bearer(second))).status_code == 200

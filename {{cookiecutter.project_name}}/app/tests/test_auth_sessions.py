@@ -1,0 +1,96 @@
+"""`GET /auth/sessions` and `DELETE /auth/sessions/{id}`, and how ended sessions vanish."""
+
+import uuid
+from datetime import datetime, timedelta
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import LoginSession, User
+from app.tests.helpers import PASSWORD, Json, bearer, is_logged_in, login, refresh, try_refresh
+
+
+async def sessions_of(client: AsyncClient, tokens: Json) -> list[Json]:
+    response = await client.get("/auth/sessions", headers=bearer(tokens))
+    assert response.status_code == 200
+    sessions: list[Json] = response.json()
+    return sessions
+
+
+async def test_sessions_tell_where_one_is_logged_in(client: AsyncClient, default_user: User) -> None:
+    client.headers["User-Agent"] = "a browser"
+    tokens = await login(client, default_user)
+    (listed,) = await sessions_of(client, tokens)
+    assert set(listed) == {"id", "created_at", "last_used_at", "expires_at", "user_agent", "current"}
+    assert listed["user_agent"] == "a browser"
+    assert listed["current"] is True
+    assert datetime.fromisoformat(listed["expires_at"]).timestamp() == tokens["refresh_token_expires_at"]
+    assert datetime.fromisoformat(listed["created_at"]).timestamp() == pytest.approx(tokens["issued_at"], abs=5)
+
+
+async def test_sessions_come_latest_use_first_and_the_asking_one_is_marked(
+    client: AsyncClient, default_user: User, other_user: User
+) -> None:
+    await login(client, other_user)
+    first, second, third = [await login(client, default_user) for _ in range(3)]
+    first = await refresh(client, first)
+    assert [listed["current"] for listed in await sessions_of(client, first)] == [True, False, False]
+    assert [listed["current"] for listed in await sessions_of(client, third)] == [False, True, False]
+    assert [listed["current"] for listed in await sessions_of(client, second)] == [False, False, True]
+
+
+async def test_expired_sessions_are_not_listed(client: AsyncClient, session: AsyncSession, default_user: User) -> None:
+    await login(client, default_user)
+    await session.execute(update(LoginSession).values(expires_at=func.now()))
+    await session.commit()
+    tokens = await login(client, default_user)
+    assert [listed["current"] for listed in await sessions_of(client, tokens)] == [True]
+
+
+@pytest.mark.parametrize("user_agent", [b"x" * 3000, "ż".encode() * 200, b"\xff\xfe", b"a\tb", b""])
+async def test_any_user_agent_may_log_in(client: AsyncClient, default_user: User, user_agent: bytes) -> None:
+    form = {"username": default_user.email, "password": PASSWORD}
+    response = await client.post("/auth/access-token", data=form, headers={b"User-Agent": user_agent})
+    assert response.status_code == 200
+    (listed,) = await sessions_of(client, response.json())
+    assert len(listed["user_agent"]) <= 255
+
+
+async def test_revoking_a_session_ends_it_at_once_and_no_other(client: AsyncClient, default_user: User) -> None:
+    lost, kept = await login(client, default_user), await login(client, default_user)
+    (listed,) = [listed for listed in await sessions_of(client, kept) if not listed["current"]]
+    assert (await client.delete(f"/auth/sessions/{listed['id']}", headers=bearer(kept))).status_code == 204
+    assert not await is_logged_in(client, lost)
+    assert (await try_refresh(client, lost["refresh_token"])).status_code == 400
+    assert await is_logged_in(client, kept)
+
+
+async def test_the_session_that_asks_may_revoke_itself(client: AsyncClient, default_user: User) -> None:
+    tokens = await login(client, default_user)
+    (listed,) = await sessions_of(client, tokens)
+    assert (await client.delete(f"/auth/sessions/{listed['id']}", headers=bearer(tokens))).status_code == 204
+    assert not await is_logged_in(client, tokens)
+
+
+async def test_somebody_elses_session_is_like_none(client: AsyncClient, default_user: User, other_user: User) -> None:
+    mine, theirs = await login(client, default_user), await login(client, other_user)
+    (listed,) = await sessions_of(client, theirs)
+    answers = [
+        await client.delete(f"/auth/sessions/{session_id}", headers=bearer(mine))
+        for session_id in (listed["id"], uuid.uuid4())
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Session not found"})
+    assert await is_logged_in(client, theirs)
+
+
+async def test_logins_clean_up_expired_sessions(client: AsyncClient, session: AsyncSession, default_user: User) -> None:
+    expired = datetime.now().astimezone() - timedelta(days=1)
+    session.add_all(LoginSession(default_user.id, expired) for _ in range(15))
+    await session.commit()
+    living = await login(client, default_user)
+    await login(client, default_user)
+    assert await session.scalar(select(func.count()).select_from(LoginSession)) == 2
+    assert await is_logged_in(client, living)

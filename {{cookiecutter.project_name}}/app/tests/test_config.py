@@ -1,0 +1,125 @@
+"""Settings: what is refused, in which words, and how values may be written."""
+
+import pytest
+from pydantic import ValidationError
+
+from app.core.config import Settings, is_weak_key, load_settings, settings, to_asyncpg_url
+
+GOOD_KEY = "Zk3vT9qLw7RbYx1NcHs5Jd8FgMp2Ua6E"
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as exit_info:
+        load_settings()
+    return str(exit_info.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENVIRONMENT", "staging"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "a while"),
+        ("REFRESH_TOKEN_EXPIRE_MINUTES", "-1"),
+        ("SECURITY_BCRYPT_ROUNDS", "3"),
+        ("SECURITY_BCRYPT_ROUNDS", "31"),
+        ("TEST_DATABASE_URL", "mysql://user:xyzzy@host/name"),
+        ("TEST_DATABASE_URL", "xyzzy"),
+        ("TEST_DATABASE_URL", "postgresql://user:xyzzy@host"),
+        ("API_PREFIX", "api/v1"),
+        ("API_PREFIX", "/api/"),
+        ("API_PREFIX", "/{xyzzy}"),
+        ("TRUSTED_PROXIES", "xyzzy"),
+        ("FIRST_SUPERUSER_EMAIL", "xyzzy"),
+        ("FIRST_SUPERUSER_PASSWORD", "xyzzy"),
+        ("FIRST_SUPERUSER_PASSWORD", "xyzzy" * 30),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_name_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    message = refusal(monkeypatch, **{name: value})
+    assert f"  {name}: " in message
+    assert "xyzzy" not in message
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "changeme",
+        "a secret",
+        GOOD_KEY[:-1],
+        "x" * 64,
+        "0123456" * 6,
+        "please-change-me-" + GOOD_KEY,
+        "your-" + GOOD_KEY,
+    ],
+)
+@pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
+def test_production_refuses_a_placeholder_or_short_key(monkeypatch: pytest.MonkeyPatch, name: str, key: str) -> None:
+    message = refusal(monkeypatch, ENVIRONMENT="production", DATABASE_URL="postgresql://host/name", **{name: key})
+    assert f"{name} " in message
+    assert key not in message
+
+
+def test_production_refuses_a_wildcard_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = refusal(
+        monkeypatch, ENVIRONMENT="production", DATABASE_URL="postgresql://host/name", BACKEND_CORS_ORIGINS="*"
+    )
+    assert "BACKEND_CORS_ORIGINS" in message
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [("production", "DATABASE_URL"), ("dev", "DATABASE_URL"), ("test", "TEST_DATABASE_URL")],
+)
+def test_no_environment_starts_without_its_database(
+    monkeypatch: pytest.MonkeyPatch, environment: str, missing: str
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", environment)
+    monkeypatch.delenv(missing, raising=False)
+    with pytest.raises(ValidationError, match=f"{missing} must be set"):
+        Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+def test_there_is_no_default_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRET_KEY")
+    with pytest.raises(ValidationError, match="secret_key"):
+        Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+def test_production_starts_on_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("SECRET_KEY", GOOD_KEY)
+    monkeypatch.setenv("DATABASE_URL", "postgres://user:xyzzy@db.example/name?sslmode=require")
+    url = load_settings().sqlalchemy_url
+    assert (url.drivername, url.host, url.database, url.query) == (
+        "postgresql+asyncpg",
+        "db.example",
+        "name",
+        {"ssl": "require"},
+    )
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+def test_database_urls_may_be_written_as_platforms_hand_them_out(scheme: str) -> None:
+    url = to_asyncpg_url(f"{scheme}://user:p%40ss@host:6543/name")
+    assert (url.drivername, url.username, url.password, url.port) == ("postgresql+asyncpg", "user", "p@ss", 6543)
+
+
+@pytest.mark.parametrize("value", ["a.example,b.example", " a.example , b.example,", '["a.example", "b.example"]'])
+def test_lists_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", value)
+    assert load_settings().allowed_hosts == ["a.example", "b.example"]
+
+
+def test_no_secret_shows_where_settings_are_printed() -> None:
+    secrets = [settings.secret_key, *settings.secret_key_fallbacks, settings.test_database_url]
+    secrets.append(settings.first_superuser_password)
+    for secret in secrets:
+        assert secret is not None
+        assert secret.get_secret_value() not in repr(settings)
+    assert not is_weak_key(settings.secret_key.get_secret_value())

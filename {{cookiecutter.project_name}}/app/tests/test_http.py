@@ -1,0 +1,210 @@
+"""What every answer has, whatever the route: headers, methods, hosts, origins, errors."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.config import settings
+from app.models import User
+from app.tests.helpers import PASSWORD, Json, ask, bearer, login, refresh, try_login, try_refresh
+from app.tests.processes import elsewhere
+
+ORIGIN = "https://app.example.com"  # BACKEND_CORS_ORIGINS
+
+
+async def test_answers_of_every_kind_have_the_security_headers(
+    client: AsyncClient, default_user_headers: dict[str, str]
+) -> None:
+    for method, path, status in (
+        ("GET", "/users/me", 200),
+        ("GET", "/nowhere", 404),
+        ("PUT", "/users/me", 405),
+        ("POST", "/pets/create", 422),
+        ("POST", "/auth/logout-all", 204),
+        ("GET", "/users/me", 401),
+    ):
+        response = await client.request(method, path, headers=default_user_headers)
+        assert response.status_code == status
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["X-Frame-Options"] == "DENY"
+        assert response.headers["Strict-Transport-Security"].startswith("max-age=")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/users/me", "DELETE, GET"),
+        ("/users", "GET"),
+        ("/users/register", "POST"),
+        ("/users/8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45", "DELETE, GET, PATCH"),
+        ("/pets/create", "POST"),
+        ("/pets/8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45", "DELETE, GET, PATCH"),
+        ("/auth/sessions", "GET"),
+        ("/health/live", "GET"),
+    ],
+)
+async def test_405_names_every_method_of_the_resource(client: AsyncClient, path: str, allowed: str) -> None:
+    for method in ("PUT", "TRACE", "PROPFIND"):
+        response = await client.request(method, path)
+        assert (response.status_code, response.json()) == (405, {"detail": "Method Not Allowed"})
+        assert response.headers["Allow"] == allowed
+
+
+async def test_what_does_not_exist_is_a_404(client: AsyncClient) -> None:
+    for path in ("/nowhere", "/health", "/auth", "/users/me/more"):
+        response = await client.get(path)
+        assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("api.example.com", 200),
+        ("API.example.com:8000", 200),
+        ("evil.example", 400),
+        ("api.example.com.evil.example", 400),
+        ("evil.example/api.example.com", 400),
+        ("api.example.com@evil.example", 400),
+        ("api.example.com:x", 400),
+        ("", 400),
+    ],
+)
+async def test_only_allowed_hosts_are_answered(client: AsyncClient, host: str, status: int) -> None:
+    assert (await client.get("/docs", headers={"Host": host})).status_code == status
+
+
+async def test_probes_are_answered_under_any_name_of_the_host(client: AsyncClient) -> None:
+    for path in ("/health/live", "/health/ready"):
+        assert (await client.get(path, headers={"Host": "10.0.0.7:8000"})).status_code == 200
+
+
+async def test_the_configured_origin_may_read_answers(client: AsyncClient, default_user: User) -> None:
+    preflight = await client.options(
+        "/users/me",
+        headers={
+            "Origin": ORIGIN,
+            "Access-Control-Request-Method": "DELETE",
+            "Access-Control-Request-Headers": "authorization",
+        },
+    )
+    assert preflight.status_code == 200
+    assert preflight.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "DELETE" in preflight.headers["Access-Control-Allow-Methods"]
+    for path, status in (("/health/live", 200), ("/users/me", 401), ("/nowhere", 404)):
+        response = await client.get(path, headers={"Origin": ORIGIN})
+        assert response.status_code == status
+        assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert {"Link", "Retry-After", "WWW-Authenticate"} <= set(
+            response.headers["Access-Control-Expose-Headers"].split(", ")
+        )
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://app.example.com", "https://app.example.com.evil.example", "*"]
+)
+async def test_other_origins_may_not(client: AsyncClient, origin: str) -> None:
+    response = await client.get("/health/live", headers={"Origin": origin})
+    assert "Access-Control-Allow-Origin" not in response.headers
+    preflight = await client.options("/users/me", headers={"Origin": origin, "Access-Control-Request-Method": "GET"})
+    assert preflight.status_code == 400
+    assert "Access-Control-Allow-Origin" not in preflight.headers
+
+
+async def test_a_sane_request_id_is_kept_and_any_other_replaced(client: AsyncClient) -> None:
+    response = await client.get("/health/live", headers={"X-Request-ID": "0f1e-2d.3c_4b"})
+    assert response.headers["X-Request-ID"] == "0f1e-2d.3c_4b"
+    for forged in ("", "x" * 65, "a b", "a\tb", '"}', "é".encode().decode("latin-1")):
+        response = await client.get("/health/live", headers={b"X-Request-ID": forged.encode("latin-1")})
+        assert response.headers["X-Request-ID"] != forged
+        assert response.headers["X-Request-ID"].isalnum()
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """All that the application logs, and the libraries under it; not what the client does."""
+    caplog.set_level(logging.WARNING, "httpx")
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("app").addHandler(caplog.handler)
+    yield caplog
+    logging.getLogger("app").removeHandler(caplog.handler)
+
+
+async def test_a_crash_is_a_500_to_the_client_and_a_trace_to_the_log_only(
+    client: AsyncClient, session: AsyncSession, default_user_headers: dict[str, str], log: pytest.LogCaptureFixture
+) -> None:
+    await session.execute(text("ALTER TABLE users RENAME TO lost"))
+    await session.commit()
+    client.event_hooks = {}  # the one answer that no route documents
+    try:
+        response = await client.get("/users/me", headers=default_user_headers)
+    finally:
+        await session.execute(text("ALTER TABLE lost RENAME TO users"))
+        await session.commit()
+    assert (response.status_code, response.json()) == (500, {"detail": "Internal Server Error"})
+    assert response.headers["X-Request-ID"]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "UndefinedTableError" in log.text
+    assert (await client.get("/users/me", headers=default_user_headers)).status_code == 200
+
+
+async def test_no_log_line_holds_a_password_or_token(
+    client: AsyncClient, default_user: User, log: pytest.LogCaptureFixture
+) -> None:
+    secrets = [PASSWORD, "a wrong password", "a new password", "x" * 200]
+    await try_login(client, default_user.email, "a wrong password")
+    await try_login(client, "a wrong password", "a wrong password")
+    await client.post("/users/register", json={"email": "new@example.com", "password": "x" * 200})
+    tokens = await login(client, default_user)
+    secrets += [tokens["access_token"], tokens["refresh_token"]]
+    await try_refresh(client, tokens["access_token"])
+    tokens = await refresh(client, tokens)
+    secrets += [tokens["access_token"], tokens["refresh_token"]]
+    await client.get(f"/users/me?access_token={tokens['access_token']}&password={PASSWORD}", headers=bearer(tokens))
+    await client.get(f"/nowhere/{tokens['refresh_token']}")
+    body = {"current_password": PASSWORD, "new_password": "a new password"}
+    await client.post("/users/reset-password", json=body, headers=bearer(tokens))
+    assert "reset_current_user_password" in log.text
+    for secret in secrets:
+        assert secret not in log.text
+        assert not any(secret in str(vars(record)) for record in log.records if record.name.startswith("app"))
+
+
+async def call_with_a_prefix(token: str) -> list[int]:
+    headers = {"Authorization": f"Bearer {token}"}
+    client_paths = ["/users/me", "/health/live", "/docs", "/openapi.json"]
+    return [(await ask("GET", path, headers=headers)).status_code for path in client_paths]
+
+
+async def test_everything_hangs_under_api_prefix(client: AsyncClient, default_user: User) -> None:
+    tokens = await login(client, default_user)
+    prefix = "/another/prefix" if settings.api_prefix != "/another/prefix" else "/a/third"
+    assert await elsewhere({"API_PREFIX": prefix}, call_with_a_prefix, tokens["access_token"]) == [200] * 4
+
+
+async def log_of_a_request() -> list[Json]:
+    (handler,) = logging.getLogger("app").handlers
+    assert isinstance(handler, logging.StreamHandler)
+    log: io.StringIO = io.StringIO()
+    handler.setStream(log)
+    await ask("GET", "/users/me", headers={"X-Request-ID": "from-the-proxy", "Authorization": "Bearer swordfish"})
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+async def test_production_logs_a_json_line_for_each_request() -> None:
+    url = settings.sqlalchemy_url.render_as_string(hide_password=False)
+    (line,) = await elsewhere({"ENVIRONMENT": "production", "DATABASE_URL": url}, log_of_a_request)
+    assert (line["level"], line["method"], line["route"], line["status"]) == ("INFO", "GET", "read_current_user", 401)
+    assert (line["client"], line["request_id"]) == ("198.51.100.1", "from-the-proxy")
+    assert line["duration_ms"] > 0
+    assert datetime.fromisoformat(line["time"]).tzinfo is not None
+    assert "swordfish" not in str(line)

@@ -1,0 +1,55 @@
+"""`python -m app.initial_data`."""
+
+import asyncio
+
+from httpx import AsyncClient
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.config import settings
+from app.initial_data import create_first_superuser
+from app.models import User
+from app.tests.helpers import bearer, tokens_in, try_login
+from app.tests.processes import elsewhere
+
+EMAIL = str(settings.first_superuser_email)
+PASSWORD = settings.first_superuser_password.get_secret_value() if settings.first_superuser_password else ""
+
+
+async def test_the_first_superuser_can_log_in_and_is_one(client: AsyncClient) -> None:
+    said = await create_first_superuser()
+    assert EMAIL.lower() in said
+    assert PASSWORD not in said
+    tokens = tokens_in(await try_login(client, EMAIL, PASSWORD))
+    assert (await client.get("/users", headers=bearer(tokens))).status_code == 200
+
+
+async def test_it_may_be_repeated_and_changes_nothing(session: AsyncSession) -> None:
+    await create_first_superuser()
+    created = await session.scalar(select(User.hashed_password))
+    assert "already" in await create_first_superuser()
+    assert (await session.scalars(select(User.hashed_password))).all() == [created]
+
+
+async def test_an_account_that_is_there_stays_as_it_is(client: AsyncClient, session: AsyncSession) -> None:
+    body = {"email": EMAIL.upper(), "password": "a password of its own"}
+    assert (await client.post("/users/register", json=body)).status_code == 201
+    await create_first_superuser()
+    assert (await session.scalars(select(User.is_superuser))).all() == [False]
+
+
+async def test_of_10_at_once_one_creates_it(session: AsyncSession) -> None:
+    said = await asyncio.gather(*(create_first_superuser() for _ in range(10)))
+    assert sum(sentence.startswith("Created") for sentence in said) == 1
+    assert await session.scalar(select(func.count()).select_from(User)) == 1
+
+
+async def create_twice() -> tuple[str, str]:
+    return await create_first_superuser(), await create_first_superuser()
+
+
+async def test_the_password_is_shown_once_where_it_is_created_for_development(session: AsyncSession) -> None:
+    dev = {"ENVIRONMENT": "dev", "DATABASE_URL": settings.sqlalchemy_url.render_as_string(hide_password=False)}
+    first, second = await elsewhere(dev, create_twice)
+    assert PASSWORD in first
+    assert PASSWORD not in second

@@ -1,0 +1,109 @@
+"""The specification and the documentation page."""
+
+import re
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+
+from app import openapi
+from app.core.config import settings
+from app.main import app
+from app.models import User
+from app.tests.helpers import PASSWORD
+
+OPERATIONS: dict[str, dict[str, Any]] = {
+    f"{method.upper()} {path.removeprefix(settings.api_prefix)}": operation
+    for path, operations in app.openapi()["paths"].items()
+    for method, operation in operations.items()
+}
+
+
+def test_committed_specification_is_that_of_the_code() -> None:
+    assert openapi.PATH.read_text(encoding="utf-8") == openapi.describe(), "`make openapi` renews it"
+
+
+def test_the_routes_of_the_contract_are_there_under_their_names() -> None:
+    assert {name: operation["operationId"] for name, operation in OPERATIONS.items()}.items() >= {
+        "POST /auth/access-token": "login_access_token",
+        "POST /auth/refresh-token": "refresh_token",
+        "POST /auth/logout": "logout",
+        "POST /auth/logout-all": "logout_everywhere",
+        "GET /auth/sessions": "read_my_sessions",
+        "DELETE /auth/sessions/{session_id}": "revoke_my_session",
+        "POST /users/register": "register_new_user",
+        "GET /users/me": "read_current_user",
+        "DELETE /users/me": "delete_current_user",
+        "POST /users/reset-password": "reset_current_user_password",
+        "GET /users": "read_users",
+        "GET /users/{user_id}": "read_user",
+        "PATCH /users/{user_id}": "update_user",
+        "DELETE /users/{user_id}": "delete_user",
+        "POST /pets/create": "create_new_pet",
+        "GET /pets/me": "get_all_my_pets",
+        "GET /pets/{pet_id}": "read_pet",
+        "PATCH /pets/{pet_id}": "update_pet",
+        "DELETE /pets/{pet_id}": "delete_pet",
+        "GET /": "about",
+        "GET /health/live": "live",
+        "GET /health/ready": "ready",
+    }.items()
+
+
+async def test_a_route_that_asks_for_a_token_says_so_and_refuses_without(client: AsyncClient) -> None:
+    open_to_all = {
+        *("POST /auth/access-token", "POST /auth/refresh-token", "POST /auth/logout", "POST /users/register"),
+        *("GET /", "GET /health/live", "GET /health/ready"),
+    }
+    assert {name for name, operation in OPERATIONS.items() if "security" not in operation} == open_to_all
+    for name in OPERATIONS.keys() - open_to_all:
+        assert "WWW-Authenticate" in OPERATIONS[name]["responses"]["401"]["headers"]
+        method, path = re.sub(r"\{\w+\}", "8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45", name).split()
+        for headers in ({}, {"Authorization": "Bearer wrong"}):
+            response = await client.request(method, path, headers=headers, json={})
+            assert response.status_code == 401, name
+            assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_error_is_documented(name: str) -> None:
+    """With what else any test gets for an answer; see helpers.py."""
+    operation = OPERATIONS[name]
+    assert operation["tags"]
+    assert operation["description"]
+    for status, response in operation["responses"].items():
+        assert response["description"]
+        assert status == "204" or "schema" in response["content"]["application/json"]
+        if status in {"401", "429", "503"} and name != "GET /health/ready":
+            assert response["headers"].keys() == {"WWW-Authenticate" if status == "401" else "Retry-After"}
+    if "requestBody" in operation:
+        assert operation["responses"].keys() >= {"400", "413", "422"}
+
+
+async def test_the_specification_can_be_read(client: AsyncClient) -> None:
+    response = await client.get("/openapi.json")
+    assert response.status_code == 200
+    assert response.json() == app.openapi()
+    assert response.json()["openapi"].startswith("3.")
+
+
+async def test_the_authorize_button_logs_in(client: AsyncClient, default_user: User) -> None:
+    """Swagger UI resolves the address against that of the specification, and sends these fields."""
+    (scheme,) = (await client.get("/openapi.json")).json()["components"]["securitySchemes"].values()
+    token_url = scheme["flows"]["password"]["tokenUrl"]
+    assert not token_url.startswith("/")
+    form = {"grant_type": "password", "username": default_user.email, "password": PASSWORD}
+    assert (await client.post(f"/{token_url}", data=form)).status_code == 200
+
+
+async def test_the_documentation_page_loads_nothing_from_another_host(client: AsyncClient) -> None:
+    page = await client.get("/docs")
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    addresses = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", page.text)
+    assert len(addresses) >= 4
+    for address in addresses:
+        assert (await client.get(f"/{address}")).status_code == 200, address

@@ -1,0 +1,92 @@
+"""Lists come a page at a time, each of which names the next (RFC 8288)."""
+
+import base64
+import json
+import uuid
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import User
+from app.tests.helpers import PASSWORD, Json, walk
+
+EMAILS = [f"{name}@example.com" for name in ("ada", "bob", "eve", "kim", "root", "zoe")]  # root is the superuser
+
+
+@pytest.fixture(autouse=True)
+async def users(session: AsyncSession, superuser: User) -> None:
+    session.add_all(User(email, "-") for email in reversed(EMAILS) if email != superuser.email)
+    await session.commit()
+
+
+def emails(users: list[Json]) -> list[str]:
+    return [user["email"] for user in users]
+
+
+async def test_a_list_that_fits_is_one_page_without_a_link(
+    client: AsyncClient, superuser_headers: dict[str, str]
+) -> None:
+    for query in ("", f"?limit={len(EMAILS)}"):
+        response = await client.get(f"/users{query}", headers=superuser_headers)
+        assert emails(response.json()) == EMAILS
+        assert "Link" not in response.headers
+
+
+async def test_the_links_lead_through_every_row_once_in_order(
+    client: AsyncClient, superuser_headers: dict[str, str]
+) -> None:
+    for limit in (1, 4, 5):
+        pages = await walk(client, f"/users?limit={limit}", superuser_headers)
+        assert all(len(page) == limit for page in pages[:-1])
+        assert [email for page in pages for email in emails(page)] == EMAILS
+
+
+async def test_a_page_is_stable_while_rows_come_and_go(client: AsyncClient, superuser_headers: dict[str, str]) -> None:
+    first = await client.get("/users?limit=3", headers=superuser_headers)
+    await client.post("/users/register", json={"email": "aaron@example.com", "password": PASSWORD})
+    await client.delete(f"/users/{first.json()[-1]['id']}", headers=superuser_headers)
+    second = await client.get(first.links["next"]["url"], headers=superuser_headers)
+    assert emails(second.json()) == EMAILS[3:]
+
+
+async def test_the_link_is_absolute_and_keeps_the_limit(client: AsyncClient, superuser_headers: dict[str, str]) -> None:
+    response = await client.get("/users?limit=2", headers=superuser_headers)
+    assert response.headers["Link"].startswith(f"<{str(client.base_url).rstrip('/')}/users?limit=2&after=")
+    assert response.headers["Link"].endswith('>; rel="next"')
+
+
+async def test_a_page_has_1_to_100_rows(client: AsyncClient, superuser_headers: dict[str, str]) -> None:
+    for limit in ("0", "-1", "101", "1.5", "x", "", "9" * 30, "1e1", "NaN", "%00"):
+        assert (await client.get(f"/users?limit={limit}", headers=superuser_headers)).status_code == 422, limit
+    for limit in ("1", "100"):
+        assert (await client.get(f"/users?limit={limit}", headers=superuser_headers)).status_code == 200
+
+
+def key(*parts: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
+AN_ID = str(uuid.uuid4())
+LAST_ID = str(uuid.UUID(int=2**128 - 1))
+
+
+async def test_an_after_that_no_list_handed_out_is_refused(
+    client: AsyncClient, superuser_headers: dict[str, str]
+) -> None:
+    for after in (
+        *("", "x", "=", "%00", "żółw", "AAAA", "W10=", "bnVsbA==", "e30=", "MQ==", "[" * 500, "A" * 10_000),
+        base64.urlsafe_b64encode(b"[" * 300).decode(),
+        base64.urlsafe_b64encode(b'["\xff","x"]').decode(),
+        *(key("Rex"), key("Rex", AN_ID, 1), key(1, AN_ID), key("Rex", "x"), key("Rex", 1), key(None, AN_ID)),
+        *(key("Rex", None), key(["Rex"], AN_ID), key("\0", AN_ID), key("\ud800", AN_ID), key("Rex", AN_ID + "\0")),
+    ):
+        response = await client.get(f"/users?after={after}", headers=superuser_headers)
+        assert response.status_code == 422, after
+        assert response.json()["detail"][0]["loc"] == ["query", "after"]
+
+
+async def test_an_after_may_name_a_row_that_never_was(client: AsyncClient, superuser_headers: dict[str, str]) -> None:
+    """It is a place in the order, and says nothing about anybody's rows."""
+    response = await client.get(f"/users?after={key('kim@example.com', LAST_ID)}", headers=superuser_headers)
+    assert emails(response.json()) == EMAILS[4:]

@@ -1,0 +1,80 @@
+"""Passwords: which are taken, that every character counts, and how they are stored."""
+
+import json
+
+import pytest
+from httpx import AsyncClient, Response
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import User
+from app.tests.helpers import PASSWORD, hash_of_password, try_login
+
+
+async def register(client: AsyncClient, password: str, email: str = "new@example.com") -> Response:
+    body = json.dumps({"email": email, "password": password})  # escapes what UTF-8 can't hold
+    return await client.post("/users/register", content=body, headers={"Content-Type": "application/json"})
+
+
+async def test_any_text_of_8_to_128_characters_is_a_password(client: AsyncClient) -> None:
+    for password in ("p4ssw0rd", " " * 8, "x" * 128, "🦊" * 128, "\0" * 8, "tab\tline\nx", "ﷺ" * 128):
+        email = f"{password.encode().hex()[:20]}.{len(password)}@example.com"
+        assert (await register(client, password, email)).status_code == 201, ascii(password)
+        assert (await try_login(client, email, password)).status_code == 200, ascii(password)
+
+
+async def test_a_password_of_another_length_is_refused(client: AsyncClient) -> None:
+    for password in ("", "7 chars", "🦊" * 7, "x" * 129, "🦊" * 129, "x" * 100_000):
+        assert (await register(client, password)).status_code == 422, len(password)
+
+
+async def test_a_lone_surrogate_is_refused(client: AsyncClient, default_user: User) -> None:
+    assert (await register(client, "p4ssw0rd\ud800")).status_code == 422
+    form = f"username={default_user.email}&password=%ED%A0%80".encode()
+    response = await client.post(
+        "/auth/access-token", content=form, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert response.status_code in {400, 422}
+
+
+@pytest.mark.parametrize("character", ["x", "ż", "🦊"])
+async def test_all_128_characters_count(client: AsyncClient, character: str) -> None:
+    assert (await register(client, character * 127 + "a")).status_code == 201
+    assert (await try_login(client, "new@example.com", character * 127 + "b")).status_code == 400
+    assert (await try_login(client, "new@example.com", character * 127)).status_code == 400
+    assert (await try_login(client, "new@example.com", character * 127 + "a")).status_code == 200
+
+
+async def test_what_follows_a_nul_counts(client: AsyncClient) -> None:
+    await register(client, "p4ssw0rd\0a")
+    assert (await try_login(client, "new@example.com", "p4ssw0rd\0b")).status_code == 400
+    assert (await try_login(client, "new@example.com", "p4ssw0rd")).status_code == 400
+    assert (await try_login(client, "new@example.com", "p4ssw0rd\0a")).status_code == 200
+
+
+async def test_a_login_with_a_password_of_any_length_is_answered(client: AsyncClient, default_user: User) -> None:
+    for password in ("", "x" * 128, "x" * 129, "x" * 100_000):
+        assert (await try_login(client, default_user.email, password)).status_code in {400, 422}, len(password)
+
+
+async def test_a_password_is_stored_as_bcrypt_sha256(client: AsyncClient, session: AsyncSession) -> None:
+    await register(client, PASSWORD)
+    stored = str(await session.scalar(select(User.hashed_password).where(User.email == "new@example.com")))
+    assert stored.startswith("$bcrypt-sha256$v=2,t=2b,r=4$")  # r: SECURITY_BCRYPT_ROUNDS
+    assert PASSWORD not in stored
+
+
+@pytest.mark.parametrize(("scheme", "rounds"), [("bcrypt_sha256", 5), ("bcrypt", 4)])
+async def test_an_older_hash_still_verifies_and_is_renewed_by_the_login(
+    client: AsyncClient, session: AsyncSession, default_user: User, scheme: str, rounds: int
+) -> None:
+    default_user.hashed_password = hash_of_password(scheme, rounds)
+    await session.commit()
+    assert (await try_login(client, default_user.email, "wrong")).status_code == 400
+    assert (await try_login(client, default_user.email)).status_code == 200
+    await session.refresh(default_user)
+    renewed = default_user.hashed_password
+    assert renewed.startswith("$bcrypt-sha256$v=2,t=2b,r=4$")
+    assert (await try_login(client, default_user.email)).status_code == 200
+    await session.refresh(default_user)
+    assert default_user.hashed_password == renewed

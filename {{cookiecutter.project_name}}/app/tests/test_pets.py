@@ -1,0 +1,118 @@
+"""`/pets`: the example of a resource that belongs to a user."""
+
+import uuid
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import Pet, User
+from app.tests.helpers import Json, bearer, begin, walk
+
+
+async def create_pet(client: AsyncClient, headers: dict[str, str], pet_name: str = "Rex") -> Json:
+    response = await client.post("/pets/create", json={"pet_name": pet_name}, headers=headers)
+    assert response.status_code == 201, response.text
+    pet: Json = response.json()
+    return pet
+
+
+async def test_a_created_pet_belongs_to_its_creator(
+    client: AsyncClient, default_user: User, default_user_headers: dict[str, str]
+) -> None:
+    pet = await create_pet(client, default_user_headers)
+    assert pet == {"id": pet["id"], "pet_name": "Rex", "user_id": str(default_user.id)}
+    response = await client.get(f"/pets/{pet['id']}", headers=default_user_headers)
+    assert (response.status_code, response.json()) == (200, pet)
+
+
+async def test_nobody_creates_a_pet_for_somebody_else(
+    client: AsyncClient, default_user_headers: dict[str, str], other_user: User
+) -> None:
+    body = {"pet_name": "Rex", "user_id": str(other_user.id)}
+    assert (await client.post("/pets/create", json=body, headers=default_user_headers)).status_code == 422
+
+
+async def test_any_text_of_1_to_50_characters_is_a_name(
+    client: AsyncClient, default_user_headers: dict[str, str]
+) -> None:
+    for pet_name in ("x", "x" * 50, "🐶" * 50, " ", "Róża", "'; DROP TABLE pets --", "\n"):
+        pet = await create_pet(client, default_user_headers, pet_name)
+        body = {"pet_name": pet_name[::-1]}
+        renamed = await client.patch(f"/pets/{pet['id']}", json=body, headers=default_user_headers)
+        assert (pet["pet_name"], renamed.json()["pet_name"]) == (pet_name, pet_name[::-1])
+
+
+async def test_other_names_are_refused(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
+    pet = await create_pet(client, default_user_headers)
+    names: list[object] = ["", "x" * 51, "nul\0", "\0", None, 1, True, ["Rex"], {}]
+    for pet_name in names:
+        for method, path in (("POST", "/pets/create"), ("PATCH", f"/pets/{pet['id']}")):
+            body = {"pet_name": pet_name}
+            response = await client.request(method, path, json=body, headers=default_user_headers)
+            assert response.status_code == 422, pet_name
+
+
+async def test_a_pet_can_be_renamed(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
+    pet = await create_pet(client, default_user_headers)
+    response = await client.patch(f"/pets/{pet['id']}", json={"pet_name": "Zoe"}, headers=default_user_headers)
+    assert (response.status_code, response.json()) == (200, pet | {"pet_name": "Zoe"})
+    assert (await client.get(f"/pets/{pet['id']}", headers=default_user_headers)).json() == pet | {"pet_name": "Zoe"}
+
+
+async def test_a_deleted_pet_is_gone(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
+    pet = await create_pet(client, default_user_headers)
+    assert (await client.delete(f"/pets/{pet['id']}", headers=default_user_headers)).status_code == 204
+    assert (await client.delete(f"/pets/{pet['id']}", headers=default_user_headers)).status_code == 404
+    assert (await client.get("/pets/me", headers=default_user_headers)).json() == []
+
+
+@pytest.mark.parametrize(("method", "body"), [("GET", None), ("PATCH", {"pet_name": "Mine"}), ("DELETE", None)])
+async def test_somebody_elses_pet_answers_like_none(
+    client: AsyncClient, default_user_headers: dict[str, str], other_user: User, method: str, body: Json | None
+) -> None:
+    others = bearer(await begin(other_user))
+    pet = await create_pet(client, others)
+    answers = [
+        await client.request(method, f"/pets/{pet_id}", json=body, headers=default_user_headers)
+        for pet_id in (pet["id"], uuid.uuid4())
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Pet not found"})
+    assert (await client.get(f"/pets/{pet['id']}", headers=others)).json() == pet
+
+
+async def test_superusers_see_only_their_own_pets_either(
+    client: AsyncClient, default_user_headers: dict[str, str], superuser_headers: dict[str, str]
+) -> None:
+    pet = await create_pet(client, default_user_headers)
+    assert (await client.get(f"/pets/{pet['id']}", headers=superuser_headers)).status_code == 404
+
+
+async def test_pets_go_with_their_owner(
+    client: AsyncClient, session: AsyncSession, default_user_headers: dict[str, str], other_user: User
+) -> None:
+    others = bearer(await begin(other_user))
+    await create_pet(client, default_user_headers)
+    pet = await create_pet(client, others)
+    assert (await client.delete("/users/me", headers=default_user_headers)).status_code == 204
+    assert [str(pet_id) for pet_id in await session.scalars(select(Pet.id))] == [pet["id"]]
+
+
+async def test_my_pets_come_by_name_then_id_a_page_at_a_time(
+    client: AsyncClient,
+    session: AsyncSession,
+    default_user: User,
+    other_user: User,
+    default_user_headers: dict[str, str],
+) -> None:
+    names = ["Ada", "Rex", "Rex", "Rex", "Zoe", "a", "z", "Ç", "ż", "🐶"]  # by code point, as "C.UTF-8" sorts
+    session.add_all(Pet(user.id, name) for user in (default_user, other_user) for name in reversed(names))
+    await session.commit()
+    for limit in (1, 3, 9, 10):
+        pages = await walk(client, f"/pets/me?limit={limit}", default_user_headers)
+        rows = [(pet["pet_name"], pet["id"]) for page in pages for pet in page]
+        assert [name for name, _ in rows] == names
+        assert rows == sorted(rows, key=lambda row: (names.index(row[0]), row[1]))
+        assert all(len(page) == limit for page in pages[:-1])

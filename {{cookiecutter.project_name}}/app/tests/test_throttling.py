@@ -1,0 +1,184 @@
+"""Too many tries are refused: the attacker's rather than the victim's, and whether or not the account exists."""
+
+import asyncio
+import os
+from datetime import timedelta
+
+import pytest
+from httpx import AsyncClient, Response
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.throttling import network_of
+from app.models import Throttle, User
+from app.tests.helpers import PASSWORD, bearer, begin, client_at, login, try_login
+from app.tests.processes import elsewhere
+
+GUESSES = 10  # failed logins to one account from one address; one comes back every minute
+
+
+async def fail(client: AsyncClient, email: str, times: int = 1) -> list[int]:
+    answers = await asyncio.gather(*(try_login(client, email, "wrong") for _ in range(times)))
+    return [answer.status_code for answer in answers]
+
+
+async def wait(session: AsyncSession, seconds: int) -> None:
+    """Let time pass for all throttles."""
+    await session.execute(update(Throttle).values(spent_until=Throttle.spent_until - timedelta(seconds=seconds)))
+    await session.commit()
+
+
+async def spend_more(session: AsyncSession, tries: int, seconds_each: int) -> None:
+    """As if so many more tries had been made, each of which comes back after so many seconds."""
+    await wait(session, -tries * seconds_each)
+
+
+def assert_throttled(response: Response, at_most: int) -> int:
+    """Returns the seconds to wait, of which few have passed since the last try."""
+    assert response.status_code == 429, response.text
+    assert response.json() == {"detail": "Too many tries, come back later"}
+    retry_after = int(response.headers["Retry-After"])
+    assert at_most - 5 < retry_after <= at_most
+    return retry_after
+
+
+@pytest.mark.parametrize("email", ["ana@example.com", "nobody@example.com"])
+async def test_guessing_is_throttled_alike_whether_or_not_the_account_exists(
+    client: AsyncClient, session: AsyncSession, default_user: User, email: str
+) -> None:
+    assert await fail(client, email, GUESSES) == [400] * GUESSES
+    for password in ("wrong", "wrong", PASSWORD):  # a refused try costs nothing, and the right password doesn't show
+        retry_after = assert_throttled(await try_login(client, email, password), at_most=60)
+    # Retry-After is true.
+    await wait(session, retry_after - 3)
+    assert_throttled(await try_login(client, email), at_most=3)
+    await wait(session, 3)
+    assert (await try_login(client, email)).status_code == (200 if email == default_user.email else 400)
+
+
+async def test_parallel_guesses_do_not_slip_through(client: AsyncClient, default_user: User) -> None:
+    processors = os.cpu_count() or 1  # each may be at work on one guess more
+    answers = await fail(client, default_user.email, GUESSES + processors + 30)
+    assert GUESSES <= answers.count(400) < GUESSES + processors
+    assert set(answers) == {400, 429}
+
+
+async def test_guesses_count_whatever_the_spelling_of_the_email(client: AsyncClient, default_user: User) -> None:
+    for email in ("ana@example.com", "ANA@example.com", " Ana@Example.Com "):
+        await fail(client, email, 4)
+    assert_throttled(await try_login(client, default_user.email), at_most=60)
+
+
+async def test_a_success_clears_the_count_of_the_account(client: AsyncClient, default_user: User) -> None:
+    await fail(client, default_user.email, GUESSES - 1)
+    await login(client, default_user)
+    assert await fail(client, default_user.email, 2) == [400, 400]
+
+
+async def test_a_guesser_elsewhere_locks_nobody_out(client: AsyncClient, default_user: User, other_user: User) -> None:
+    guesser = client_at("203.0.113.66")
+    await fail(guesser, default_user.email, GUESSES)
+    assert_throttled(await try_login(guesser, default_user.email), at_most=60)
+    assert (await try_login(guesser, other_user.email)).status_code == 200
+    assert (await try_login(client, default_user.email)).status_code == 200
+
+
+@pytest.mark.parametrize("email", ["ana@example.com", "nobody@example.com"])
+async def test_guessing_from_many_addresses_is_throttled_alike(
+    session: AsyncSession, default_user: User, email: str
+) -> None:
+    assert await fail(client_at("203.0.113.1"), email) == [400]
+    await spend_more(session, 28, seconds_each=30)
+    assert await fail(client_at("203.0.113.2"), email) == [400]  # the 30th
+    assert_throttled(await try_login(client_at("203.0.113.3"), email), at_most=30)
+
+
+async def test_where_a_user_has_logged_in_before_guessers_elsewhere_do_not_matter(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    await login(client, default_user)
+    assert await fail(client_at("203.0.113.1"), default_user.email) == [400]
+    await spend_more(session, 29, seconds_each=30)
+    assert_throttled(await try_login(client_at("203.0.113.2"), default_user.email), at_most=30)
+    # Guesses from there count as from anywhere, though.
+    assert await fail(client, default_user.email, GUESSES) == [400] * GUESSES
+    assert_throttled(await try_login(client, default_user.email), at_most=60)
+    await wait(session, 60)
+    assert (await try_login(client, default_user.email)).status_code == 200
+
+
+async def test_trying_many_accounts_from_one_address_is_throttled(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    assert await fail(client, "first@example.com") == [400]
+    await spend_more(session, 98, seconds_each=10)
+    assert await fail(client, "second@example.com") == [400]  # the 100th
+    assert_throttled(await try_login(client, default_user.email), at_most=10)
+    assert (await try_login(client_at("203.0.113.1"), default_user.email)).status_code == 200
+
+
+async def test_registration_is_throttled_per_address(client: AsyncClient, session: AsyncSession) -> None:
+    async def register(client: AsyncClient, name: str) -> Response:
+        return await client.post("/users/register", json={"email": f"{name}@example.com", "password": PASSWORD})
+
+    assert (await register(client, "first")).status_code == 201
+    await spend_more(session, 98, seconds_each=10)
+    assert (await register(client, "hundredth")).status_code == 201
+    assert_throttled(await register(client, "next"), at_most=10)
+    assert (await register(client_at("203.0.113.1"), "next")).status_code == 201
+
+
+async def test_a_wrong_current_password_counts_too(client: AsyncClient, default_user: User) -> None:
+    headers = bearer(await begin(default_user))
+    body = {"current_password": "wrong", "new_password": "a new password"}
+    await fail(client, default_user.email, GUESSES - 1)
+    assert (await client.post("/users/reset-password", json=body, headers=headers)).status_code == 400
+    assert_throttled(await client.post("/users/reset-password", json=body, headers=headers), at_most=60)
+
+
+def test_a_subscriber_with_many_ipv6_addresses_counts_as_one() -> None:
+    assert network_of("2001:db8:1:1::1") == network_of("2001:db8:1:1:ffff:ffff:ffff:ffff")
+    assert network_of("2001:db8:1:1::1") != network_of("2001:db8:1:2::1")
+    assert network_of("198.51.100.1") != network_of("198.51.100.2")
+    assert network_of("::ffff:198.51.100.1") != network_of("::ffff:198.51.100.2")
+
+
+async def forwarded(client: AsyncClient, email: str, forwarded_for: str) -> Response:
+    form = {"username": email, "password": "wrong"}
+    return await client.post("/auth/access-token", data=form, headers={"X-Forwarded-For": forwarded_for})
+
+
+async def test_x_forwarded_for_of_anybody_is_ignored(client: AsyncClient, default_user: User) -> None:
+    await fail(client, default_user.email, GUESSES - 1)
+    assert (await forwarded(client, default_user.email, "203.0.113.1")).status_code == 400
+    assert_throttled(await forwarded(client, default_user.email, "203.0.113.2"), at_most=60)
+
+
+async def test_x_forwarded_for_of_a_trusted_proxy_names_the_client(default_user: User) -> None:
+    proxy, client = client_at("192.0.2.1"), client_at("203.0.113.1")  # the first is in TRUSTED_PROXIES
+    await fail(client, default_user.email, GUESSES - 1)
+    # What stands before the last address is the client's own claim.
+    assert (await forwarded(proxy, default_user.email, "198.51.100.9, 203.0.113.1")).status_code == 400
+    assert_throttled(await forwarded(proxy, default_user.email, "203.0.113.1"), at_most=60)
+    assert (await forwarded(proxy, default_user.email, "203.0.113.2")).status_code == 400
+
+
+async def fail_here(email: str) -> list[int]:
+    return await fail(client_at("198.51.100.1"), email)
+
+
+async def test_all_processes_count_together(client: AsyncClient, default_user: User) -> None:
+    await fail(client, default_user.email, GUESSES - 1)
+    assert await elsewhere({}, fail_here, default_user.email) == [400]
+    assert_throttled(await try_login(client, default_user.email), at_most=60)
+
+
+async def test_throttles_that_mean_nothing_any_more_are_cleaned_up(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    for number in range(6):
+        await fail(client, f"user{number}@example.com")
+    await wait(session, 24 * 60 * 60)
+    await fail(client, default_user.email)
+    left = await session.scalars(select(Throttle.spent_until > func.now()))
+    assert left.all() == [True, True, True]
