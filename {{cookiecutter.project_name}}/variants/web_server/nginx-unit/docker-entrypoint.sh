@@ -4,15 +4,20 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
-run_dir=/tmp/unit # the only place written to, so that all else can be read-only
+run_dir=/tmp/unit # all that is written lies in /tmp, so that the rest can be read-only
+export PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
 
 unit_api() {
   curl --silent --show-error --fail-with-body --unix-socket "$run_dir/control.sock" --request "$1" "${@:3}" "http://unit/$2"
 }
 
 stop() {
+  local not_ready='{"match": {"uri": "*/health/ready"}, "action": {"return": 503}}'
+  unit_api PUT config/routes --data "[$not_ready, {\"action\": {\"pass\": \"applications/app\"}}]"
+  sleep "${SHUTDOWN_DELAY:-0}"
   unit_api DELETE config/listeners
-  until unit_api GET status/applications/app/requests/active | grep --quiet '^0'; do sleep 0.1; done
+  local deadline=$((SECONDS + ${SHUTDOWN_TIMEOUT:-20}))
+  until unit_api GET status/applications/app/requests/active | grep --quiet '^0' || ((SECONDS > deadline)); do sleep 0.1; done
   kill -TERM "$unitd"
   wait "$unitd"
   exit
@@ -22,8 +27,8 @@ trap exit TERM INT
 bash init.sh &
 wait $! # unlike a command in the foreground this ends at a signal
 
-rm -rf "$run_dir"
-mkdir -p "$run_dir/state" "$run_dir/tmp"
+rm -rf "$run_dir" "$PROMETHEUS_MULTIPROC_DIR"
+mkdir -p "$run_dir/state" "$run_dir/tmp" "$PROMETHEUS_MULTIPROC_DIR"
 unitd --no-daemon --log /dev/stderr --pid "$run_dir/unit.pid" --control "unix:$run_dir/control.sock" \
   --statedir "$run_dir/state" --tmpdir "$run_dir/tmp" &
 unitd=$!
@@ -31,7 +36,8 @@ until [[ -S $run_dir/control.sock ]]; do
   kill -0 "$unitd" # fails, and ends all, if Unit has given up
   sleep 0.1
 done
-unit_api PUT config --data-binary @nginx-unit-config.json # bash attends to signals only after it, Unit would hang
+# bash attends to signals only after it: Unit would hang if it had to stop while the application starts
+sed "s/\"processes\": .*/\"processes\": ${WEB_CONCURRENCY:-1}/" nginx-unit-config.json | unit_api PUT config --data-binary @-
 
 trap stop TERM INT
 wait "$unitd"

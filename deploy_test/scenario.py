@@ -1,0 +1,121 @@
+"""Two replicas under constant load, through a deploy and outages. Prints a table; fails if a promise is broken.
+
+The promises: a rolling restart fails no request; whatever else happens, no answer is a 500, all is well again within
+RECOVERY seconds, and every write that was acknowledged is there afterwards, once.
+"""
+
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from signal import SIGKILL
+
+sys.path.insert(0, f"{sys.argv[1]}/scripts")
+
+from clients import Load
+from stack import Stack, wait_until
+
+AROUND = 4  # seconds of load after each event
+RECOVERY = 5  # seconds
+TABLE = "{:34} {:>8}  {:26} {:>9} {:>10}"
+
+
+def rolling_restart(stack: Stack) -> None:
+    for replica in stack.replicas:
+        status = replica.end()
+        if status != 0:
+            sys.exit(f"A replica ended with {status} instead of 0")
+        replica.start()
+        time.sleep(1)  # until the load balancer has seen it
+
+
+def killed_replica(stack: Stack) -> None:
+    stack.replicas[0].end(SIGKILL)
+    time.sleep(1)
+    stack.replicas[0].start()
+
+
+def restarted_pooler(stack: Stack) -> None:
+    stack.pooler.end()
+    stack.pooler.start()
+
+
+def restarted_database(stack: Stack) -> None:
+    stack.stop_database()
+    stack.start_database()
+
+
+def killed_database(stack: Stack) -> None:
+    stack.kill_database()
+    time.sleep(1)
+    stack.start_database()
+
+
+def undisturbed(_: Stack) -> None:
+    time.sleep(AROUND)
+
+
+EVENTS: dict[str, Callable[[Stack], None]] = {
+    "undisturbed": undisturbed,
+    "rolling restart of both replicas": rolling_restart,
+    "kill -9 of a replica": killed_replica,
+    "restart of PgBouncer": restarted_pooler,
+    "restart of PostgreSQL": restarted_database,
+    "kill -9 of PostgreSQL": killed_database,
+}
+WITHOUT_FAILURE = {undisturbed, rolling_restart}
+
+
+@contextlib.contextmanager
+def running(stack: Stack) -> Iterator[Load]:
+    load = Load(stack.balancer.port)
+    try:
+        stack.start()
+        load.start()
+        yield load
+    finally:
+        load.stop()
+        stack.stop()
+
+
+def run(stack: Stack, load: Load) -> list[str]:
+    """Which promises were broken, in sentences."""
+    broken = []
+    print(TABLE.format("while under load:", "requests", "failures", "slowest", "well after"))
+    for name, event in EVENTS.items():
+        phase = load.begin()
+        event(stack)
+        over = time.monotonic()
+        wait_until(stack.answers, f"{name}: recovery")
+        time.sleep(AROUND + RECOVERY if phase.failures else AROUND)
+        well_after = max(0.0, phase.last_failure - over)
+        failures = ", ".join(f"{count} x {kind}" for kind, count in sorted(phase.failures.items())) or "none"
+        print(TABLE.format(name, phase.requests, failures, f"{phase.slowest:.2f} s", f"{well_after:.2f} s"), flush=True)
+        if phase.failures and event in WITHOUT_FAILURE:
+            broken.append(f"{name}: {failures}")
+        if "500" in phase.failures:
+            broken.append(f"{name}: an answer was a 500")
+        if well_after > RECOVERY:
+            broken.append(f"{name}: well again only after {well_after:.2f} s")
+    load.stop()
+    found, acknowledged = stack.pet_names(), set(load.acknowledged)
+    lost, doubled = acknowledged - set(found), len(found) - len(set(found))
+    print(f"\nwrites: {len(acknowledged)} acknowledged, of which {len(lost)} not found; {doubled} found twice")
+    if lost or doubled:
+        broken.append("Writes were lost or made twice")
+    return broken
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Stack(Path(sys.argv[1]), Path(folder))
+        with running(stack) as load:
+            broken = run(stack, load)
+    print("\n".join(["", *broken]) if broken else "All promises were kept.")
+    return bool(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

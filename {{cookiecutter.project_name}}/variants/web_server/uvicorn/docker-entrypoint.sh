@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Migrate, then serve.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
+export PROMETHEUS_MULTIPROC_DIR=/tmp/metrics # all that is written lies in /tmp, so that the rest can be read-only
+export UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="${SHUTDOWN_TIMEOUT:-20}"
+
+trap exit TERM INT
+bash init.sh &
+wait $! # unlike a command in the foreground this ends at a signal
+
+rm -rf "$PROMETHEUS_MULTIPROC_DIR"
+mkdir -p "$PROMETHEUS_MULTIPROC_DIR"
+exec "$@"
