@@ -10,12 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.authentication import Account
 from app.core.config import settings
-from app.core.database import fetch
+from app.core.database import delete_expired, fetch
 from app.core.security import create_access_token, create_refresh_token, read_refresh_token
 from app.models import LoginSession, User
-
-EXPIRED_REMOVED_AT_ONCE = 10
-
 
 _SPEND = (
     update(LoginSession)
@@ -29,6 +26,7 @@ _SPEND = (
     .values(generation=LoginSession.generation + 1, last_used_at=func.now(), expires_at=bindparam("session_end"))
     .returning(LoginSession.user_id)
 )
+_DELETE_EXPIRED = delete_expired(LoginSession.id, LoginSession.expires_at)
 _END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.id)
 _END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
 
@@ -59,13 +57,7 @@ async def begin_session(session: AsyncSession, account: Account | User, user_age
     now = int(time.time())
     login_session = LoginSession(account.id, _session_end(now), user_agent)
     session.add(login_session)
-    # Each login brings one row and takes away a few that have expired: the table needs no other housekeeping.
-    expired = select(LoginSession.id).where(LoginSession.expires_at < func.now()).order_by(LoginSession.expires_at)
-    await session.execute(
-        delete(LoginSession).where(
-            LoginSession.id.in_(expired.limit(EXPIRED_REMOVED_AT_ONCE).with_for_update(skip_locked=True))
-        )
-    )
+    await session.execute(_DELETE_EXPIRED)
     return _issue_tokens(account.id, login_session.id, 0, now)
 
 

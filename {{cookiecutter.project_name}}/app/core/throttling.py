@@ -18,11 +18,11 @@ from sqlalchemy import delete, extract, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.config import settings
-from app.core.database import autocommit, read
+from app.core.database import autocommit, delete_expired, read
 from app.core.security import derive_key
 from app.models import Throttle
 
-EXPIRED_REMOVED_AT_ONCE: Final = 10
+_DELETE_EXPIRED: Final = delete_expired(Throttle.key, Throttle.spent_until)
 _KEY: Final = derive_key(settings.secret_key.get_secret_value(), "throttles")
 
 
@@ -64,15 +64,9 @@ async def spend(budget: Budget) -> bool:
         set_={"spent_until": func.greatest(Throttle.spent_until, func.now()) + budget.refill},
         where=Throttle.spent_until <= func.now() + budget.all_but_one,
     )
-    expired = select(Throttle.key).where(Throttle.spent_until < func.now()).order_by(Throttle.spent_until)
     async with autocommit.connect() as connection:
         taken = await connection.scalar(take.returning(Throttle.key))
-        # Each row that comes takes away a few that mean nothing any more: the table needs no other housekeeping.
-        await connection.execute(
-            delete(Throttle).where(
-                Throttle.key.in_(expired.limit(EXPIRED_REMOVED_AT_ONCE).with_for_update(skip_locked=True))
-            )
-        )
+        await connection.execute(_DELETE_EXPIRED)
     return taken is not None
 
 
