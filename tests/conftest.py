@@ -1,8 +1,11 @@
+import fcntl
+import hashlib
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
-from scaffolding import COMBINATIONS, ROOT, scaffold
+from scaffolding import COMBINATIONS, ROOT, make, scaffold
 
 # What running the template where it lies leaves behind; a clone has none of it.
 LEFTOVERS = (".git", ".venv", ".cache", "demo", ".env", ".postgres", "__pycache__", ".*_cache", ".coverage*")
@@ -26,3 +29,19 @@ def combination(request: pytest.FixtureRequest) -> dict[str, str]:
 def project(combination: dict[str, str], template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rendered project, to look at: the tests leave it as it is."""
     return scaffold(template, tmp_path_factory.mktemp("rendered") / "out", combination)
+
+
+@pytest.fixture(scope="session")
+def environment(template: Path) -> Path:
+    """The virtual environment of all rendered projects, as all require the same: made once, kept for the next run."""
+    requirements = (template / "{{cookiecutter.project_name}}/requirements-dev.txt").read_bytes()
+    home = ROOT / ".cache" / hashlib.sha256(requirements + sys.version.encode()).hexdigest()[:16]
+    home.parent.mkdir(exist_ok=True)
+    with (home.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # while another worker makes it
+        if not (home / "complete").exists():
+            for outdated in home.parent.glob("*/"):
+                shutil.rmtree(outdated)
+            make(scaffold(template, home / "project"), ".venv/.installed")
+            (home / "complete").touch()
+    return home / "project/my-api/.venv"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -62,6 +63,26 @@ def scaffold(template: Path, folder: Path, answers: dict[str, str] | None = None
     result = cookiecutter(template, folder, answers=answers)
     assert result.returncode == 0, result.stderr
     return folder / (answers or {}).get("project_name", "my-api")
+
+
+def make(project: Path, target: str) -> None:
+    result = run("make", target, cwd=project)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@contextmanager
+def installed_project(
+    template: Path, environment: Path, folder: Path, answers: dict[str, str] | None = None
+) -> Iterator[Path]:
+    """A project in a folder with a space in its name, ready to be worked on; its databases are stopped afterwards."""
+    project = scaffold(template, folder / "my projects", answers)
+    (project / ".venv").symlink_to(environment)
+    # older than the environment, so that make has nothing to install
+    os.utime(project / "requirements-dev.txt", (0, 0))
+    try:
+        yield project
+    finally:
+        make(project, "stop")
 
 
 def files(project: Path) -> Iterator[Path]:

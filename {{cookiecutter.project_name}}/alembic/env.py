@@ -60,9 +60,9 @@ async def connect(engine: AsyncEngine) -> AsyncConnection:
             return await engine.connect()
         except (DBAPIError, OSError, TimeoutError) as error:
             if not is_outage(error):
-                sys.exit(f"{where} refuses: {getattr(error, 'orig', error)}")
+                sys.exit(f"{where} refuses: {getattr(error, 'orig', error)}. See DATABASE_URL.")
             if time.monotonic() > deadline:
-                sys.exit(f"{where} doesn't answer: {reason(error)}")
+                sys.exit(f"{where} doesn't answer: {reason(error)}. `make databases` starts those of .env.")
         if not is_waiting:
             logger.info("%s doesn't answer yet, waiting up to %s s", where, CONNECT_TIMEOUT)
             is_waiting = True

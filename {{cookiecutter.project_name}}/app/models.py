@@ -53,6 +53,10 @@ class User(Base):
 Index("uq_users_email_lower", func.lower(User.email), unique=True)
 
 
+# Who changes or deletes a superuser asks whether another one is left.
+Index("ix_users_active_superusers", User.id, postgresql_where=User.is_superuser & User.is_active)
+
+
 class LoginSession(Base):
     """One login, however often it is refreshed; gone once it has ended."""
 

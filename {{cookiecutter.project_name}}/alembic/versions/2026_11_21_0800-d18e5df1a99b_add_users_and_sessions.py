@@ -28,6 +28,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
     )
     op.create_index("uq_users_email_lower", "users", [sa.literal_column("lower(email)")], unique=True)
+    op.create_index(
+        "ix_users_active_superusers",
+        "users",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("is_superuser AND is_active"),
+    )
     op.create_table(
         "login_sessions",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),

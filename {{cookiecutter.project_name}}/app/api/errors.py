@@ -43,6 +43,7 @@ def documented(status_code: int, *sentences: str, header: str | None = None) -> 
     return {status_code: entry}
 
 
+# FastAPI's own sentence, for JSON that is nested too deep and the like.
 UNREADABLE_BODY = "There was an error parsing the body"
 BODY = documented(400, UNREADABLE_BODY) | documented(413, CONTENT_TOO_LARGE)
 UNAUTHORIZED = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, header="WWW-Authenticate")
@@ -73,7 +74,10 @@ async def _throttled(_: Request, error: Exception) -> Response:
 async def _database_error(_: Request, error: Exception) -> Response:
     if not is_outage(error):
         raise error
-    logger.warning("The database can't serve: %s", reason(error))
+    is_unexpected = not isinstance(
+        error, SQLAlchemyError | ConnectionError | TimeoutError
+    )  # a file that is missing, say
+    logger.warning("The database can't serve: %s", reason(error), exc_info=is_unexpected)
     return JSONResponse({"detail": NOT_NOW}, 503, {"Retry-After": "1"})
 
 
@@ -85,7 +89,7 @@ async def _method_not_allowed(request: Request, _: Exception) -> Response:
         for method in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
         if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in request.app.routes)
     ]
-    return JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": ", ".join(allowed)})
+    return JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": ", ".join(allowed or ["GET", "HEAD"])})
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -16,6 +16,7 @@ from app.core.database import Columns, read
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
+MAX_KEY_LENGTH = 2048  # 254 characters of up to 4 bytes and an id, in base64
 BEGINNING = ("", uuid.UUID(int=0))  # nothing sorts before it
 
 _LINK = {"schema": {"type": "string"}, "description": 'RFC 8288: `<…>; rel="next"` while there are more.'}
@@ -53,7 +54,7 @@ class Page:
 
 
 def _write_key(row: Row[*tuple[Any, ...]]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([row[0], str(row[1])]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([row[0], str(row[1])], ensure_ascii=False).encode()).decode()
 
 
 def _read_key(after: str) -> tuple[str, uuid.UUID]:
@@ -68,7 +69,9 @@ async def get_page(
     request: Request,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
-    after: Annotated[str | None, Query(max_length=512, description="From the `Link` of the page before.")] = None,
+    after: Annotated[
+        str | None, Query(max_length=MAX_KEY_LENGTH, description="From the `Link` of the page before.")
+    ] = None,
 ) -> Page:
     try:
         return Page(request, response, limit, *(BEGINNING if after is None else _read_key(after)))

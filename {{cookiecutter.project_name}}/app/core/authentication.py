@@ -14,7 +14,7 @@ from app.models import User
 
 # A try is looked up, made and counted while holding one of these: however many arrive at once, no more than these few
 # can slip through before the failures count.
-_turns: Final = asyncio.Semaphore(PASSWORD_THREADS)
+_tries: Final = asyncio.Semaphore(PASSWORD_THREADS)
 
 
 _ACCOUNT = select(User.id, User.hashed_password, User.password_changed_at).where(
@@ -55,18 +55,17 @@ async def authenticate(email: str, password: str, address: str) -> Account | Non
 
     Three budgets of failures, the same for accounts that exist and that don't: of an address for one account
     (guessing), of an address (spraying) and of an account (guessing from many addresses). The last would let anybody
-    lock anybody out, so an address from which the account has logged in before is exempt from it.
+    lock anybody out, so an address at which the account was registered or logged in lately is exempt from it.
     Raises ThrottledError when one is used up, TimeoutError when too many others wait for their check.
     """
     network = network_of(address)
     pair = Budget("login to account from address", f"{email}\0{network}", 10, timedelta(minutes=1))
     spray = Budget("login from address", network, 100, timedelta(seconds=10))
     account = Budget("login to account", email, 30, timedelta(seconds=30))
-    # Spent by a login that worked.
-    known = Budget("address known to account", f"{email}\0{network}", 1, timedelta(days=90))
+    known = _known_address(email, network)
 
     async with asyncio.timeout(PASSWORD_TIMEOUT):
-        await _turns.acquire()
+        await _tries.acquire()
     try:
         spent = await seconds_spent(pair, spray, account, known)
         budgets = [pair, spray] if spent[known] else [pair, spray, account]
@@ -77,12 +76,22 @@ async def authenticate(email: str, password: str, address: str) -> Account | Non
             for budget in budgets:
                 await spend(budget)
     finally:
-        _turns.release()
+        _tries.release()
 
     if user is not None:
         await restore(pair, account)
-        await spend(known)
+        await remember_address(email, address)
     return user
+
+
+async def remember_address(email: str, address: str) -> None:
+    """Note that whoever is at this address has the account's password: guessers elsewhere can't lock that one out."""
+    await spend(_known_address(email, network_of(address)))
+
+
+def _known_address(email: str, network: str) -> Budget:
+    # Known is who has spent some of this, for 30 days after the last login.
+    return Budget("address known to account", f"{email}\0{network}", 2, timedelta(days=30))
 
 
 async def _check(email: str, password: str) -> Account | None:

@@ -4,6 +4,7 @@ A setting is read once, from the environment, else from `.env`, else from its de
 names for operators. A value that can't work stops the program with a sentence that names the variable.
 """
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -32,15 +33,21 @@ ENV_FILE = PROJECT_DIR / ".env"
 
 UNKNOWN = "no such setting; is it misspelt?"
 MIN_SECRET_KEY_LENGTH = 32  # RFC 7518 section 3.2: an HS256 key has at least 256 bits
-PLACEHOLDERS = ("change", "secret", "example", "placeholder", "replace", "your-", "your_", "insert", "password")
+PLACEHOLDERS = (
+    *("change", "secret", "example", "placeholder", "replace", "your-", "your_", "insert", "password", "default"),
+    *("todo", "fixme", "dummy", "test-", "abcdef", "qwerty", "012345", "123456"),
+)
 
 
 def split_commas(value: object) -> object:
     """Lists are written `a, b` in the environment; `["a", "b"]`, as JSON, means the same."""
-    return [item for item in re.split(r"""[\s,"'\[\]]+""", value) if item] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.startswith("[") else [item.strip() for item in value.split(",") if item.strip()]
 
 
 CommaSeparated = (NoDecode, BeforeValidator(split_commas))
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*?#\s]+)$")]  # `null` is any sandboxed frame of any site
 
 
 class Settings(BaseSettings):
@@ -62,7 +69,7 @@ class Settings(BaseSettings):
     test_database_url: SecretStr | None = None
     # Whether DATABASE_URL leads to a PgBouncer in transaction mode; see docs/scaling.md.
     database_pooler: Literal["none", "transaction"] = "none"
-    # All processes of all replicas share what PostgreSQL grants; app/core/database.py warns at start if that's too few.
+    # All processes of all replicas share what PostgreSQL grants; app/core/health.py warns at start if that's too few.
     database_pool_size: int = Field(default=10, ge=1)
     web_concurrency: int = Field(default=1, ge=1)  # processes of each replica; the web server reads it, too
     max_replicas: int = Field(default=1, ge=1)
@@ -79,7 +86,7 @@ class Settings(BaseSettings):
 
     api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     allowed_hosts: Annotated[list[str], *CommaSeparated] = ["*"]
-    backend_cors_origins: Annotated[list[str], *CommaSeparated] = []
+    backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = []
     # Only these may say in X-Forwarded-For whom they speak for; anybody else would only be lying about it.
     trusted_proxies: Annotated[list[IPvAnyNetwork], *CommaSeparated] = []
 
@@ -142,7 +149,8 @@ class Settings(BaseSettings):
 
 def is_weak_key(key: str) -> bool:
     """Whether a key is too short, repeats a few characters or looks like one from a documentation page."""
-    return len(key) < MIN_SECRET_KEY_LENGTH or len(set(key)) < 10 or any(word in key.lower() for word in PLACEHOLDERS)
+    repeats = len(set(key)) < 10 or key in (key + key)[1:-1]
+    return len(key) < MIN_SECRET_KEY_LENGTH or repeats or any(word in key.lower() for word in PLACEHOLDERS)
 
 
 def to_asyncpg_url(url: str) -> URL:
@@ -154,7 +162,7 @@ def to_asyncpg_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter would show what stands where the port should
         raise ValueError("must look like postgresql://user:password@host:5432/name") from None
     if parsed.drivername not in {"postgres", "postgresql", "postgresql+asyncpg"} or not parsed.database:
         raise ValueError("must look like postgresql://user:password@host:5432/name")

@@ -22,22 +22,26 @@ PROBE_TIMEOUT: Final = 1.5  # seconds
 
 
 @cache
-def newest_migration() -> str | None:
+def newest_migrations() -> set[str]:
     from alembic.script import ScriptDirectory  # noqa: PLC0415 — takes longer to import than all the rest
 
-    return ScriptDirectory(PROJECT_DIR / "alembic").get_current_head()
+    return set(ScriptDirectory(PROJECT_DIR / "alembic").get_heads())
 
 
 async def schema_problem() -> str | None:
     """A few words on why the database can't serve this code; None when it answers, at the newest migration."""
     try:
         async with asyncio.timeout(PROBE_TIMEOUT), _probe.connect() as connection:
-            current = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+            current = set(await connection.scalars(text("SELECT version_num FROM alembic_version")))
     except (DBAPIError, OSError, TimeoutError) as error:
         logger.warning("Not ready: %s", reason(error))
         return "no migrations" if "alembic_version" in str(error) else "unreachable"
-    newest = await asyncio.to_thread(newest_migration)
-    return None if current == newest else f"at migration {current} instead of {newest}"
+    newest = await asyncio.to_thread(newest_migrations)
+    return None if current == newest else f"at migration {_words(current)} instead of {_words(newest)}"
+
+
+def _words(migrations: set[str]) -> str:
+    return " and ".join(sorted(migrations)) or "none"
 
 
 _GRANTED: Final = text("""
@@ -52,10 +56,10 @@ _GRANTED: Final = text("""
 
 async def warn_of_too_few_connections() -> None:
     """Hold what all processes together may open, each its pool and one for a probe, against what PostgreSQL grants."""
-    pool_size, processes, replicas = settings.database_pool_size, settings.web_concurrency, settings.max_replicas
-    needed = (pool_size + 1) * processes * replicas
     if settings.database_pooler != "none":
         return  # PgBouncer's to care for
+    pool_size, processes, replicas = settings.database_pool_size, settings.web_concurrency, settings.max_replicas
+    needed = (pool_size + 1) * processes * replicas
     try:
         async with asyncio.timeout(PROBE_TIMEOUT), _probe.connect() as connection:
             granted = await connection.scalar(_GRANTED)

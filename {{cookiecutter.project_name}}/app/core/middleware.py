@@ -17,7 +17,9 @@ logger = logging.getLogger("app.requests")
 MAX_BODY_SIZE: Final = 1024 * 1024  # bytes
 MAX_DIGITS: Final = 20  # of a Content-Length; Python refuses to read a number of thousands
 CONTENT_TOO_LARGE: Final = "Content Too Large"
-WELL_FORMED_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+WELL_FORMED_HOST: Final = re.compile(
+    r"(\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,4}|:[1-5][0-9]{4})?"
+)
 
 # https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers
 SECURITY_HEADERS: Final = (
@@ -97,7 +99,7 @@ class SecurityHeaders:
 
 
 class AllowedHosts:
-    """Answers to the allowed host names only, to probes under any; a malformed one is a 400 (RFC 9112 section 3.2)."""
+    """Answers to the allowed host names only, to probes under any; malformed URLs are a 400 (RFC 9112 section 3.2)."""
 
     def __init__(self, app: ASGIApp, patterns: list[str]) -> None:
         self.app = app
@@ -107,11 +109,12 @@ class AllowedHosts:
         if scope["type"] != "http" or self._allows(scope):
             await self.app(scope, receive, send)
         else:
-            await JSONResponse({"detail": "Invalid host"}, 400)(scope, receive, send)
+            await JSONResponse({"detail": "Invalid host or query"}, 400)(scope, receive, send)
 
     def _allows(self, scope: Scope) -> bool:
-        host = WELL_FORMED_HOST.fullmatch(Headers(scope=scope).get("host", "localhost"))
-        if host is None:
+        hosts = Headers(scope=scope).getlist("host") or ["localhost"]
+        host = WELL_FORMED_HOST.fullmatch(hosts[0])
+        if host is None or len(hosts) > 1 or not scope["query_string"].isascii():
             return False
         if scope["path"].endswith(("/health/live", "/health/ready")):
             return True
@@ -122,7 +125,10 @@ class AllowedHosts:
 
 
 class BodyLimit:
-    """Refuses a body over MAX_BODY_SIZE: at once where its length is declared, else as soon as it is too long."""
+    """Refuses a body over MAX_BODY_SIZE: at once where its length is declared, else as soon as it is too long.
+
+    FastAPI's `max_body_size` would answer in plain text where the length is declared.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -27,6 +27,16 @@ _SPEND = (
     .returning(LoginSession.user_id)
 )
 _DELETE_EXPIRED = delete_expired(LoginSession.id, LoginSession.expires_at)
+# The newest stay: a script that logs in again and again doesn't pile up rows, nor lists of them, without end.
+MAX_SESSIONS = 100
+_DELETE_SURPLUS = delete(LoginSession).where(
+    LoginSession.id.in_(
+        select(LoginSession.id)
+        .where(LoginSession.user_id == bindparam("user_id"))
+        .order_by(LoginSession.last_used_at.desc())
+        .offset(MAX_SESSIONS - 1)
+    )
+)
 _END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.id)
 _END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
 
@@ -55,6 +65,7 @@ async def begin_session(session: AsyncSession, account: Account | User, user_age
     if still_valid is None:
         return None
     now = int(time.time())
+    await session.execute(_DELETE_SURPLUS, {"user_id": account.id})
     login_session = LoginSession(account.id, _session_end(now), user_agent)
     session.add(login_session)
     await session.execute(_DELETE_EXPIRED)

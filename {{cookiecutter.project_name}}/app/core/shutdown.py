@@ -17,7 +17,7 @@ def is_stopping() -> bool:
 def delay_shutdown() -> None:
     """Put SHUTDOWN_DELAY between SIGTERM and uvicorn's graceful shutdown, and let that end with exit status 0.
 
-    Nothing happens under another server: Unit's part is done by docker-entrypoint.sh.
+    Nothing happens under another server, whose entrypoint has to do the same.
     """
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     if not isinstance(server, Server):

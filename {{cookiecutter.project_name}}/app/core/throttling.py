@@ -23,6 +23,7 @@ from app.core.security import derive_key
 from app.models import Throttle
 
 _DELETE_EXPIRED: Final = delete_expired(Throttle.key, Throttle.spent_until)
+# A new SECRET_KEY refills all budgets.
 _KEY: Final = derive_key(settings.secret_key.get_secret_value(), "throttles")
 
 
@@ -82,6 +83,6 @@ def network_of(address: str) -> str:
         parsed = ip_address(address)
     except ValueError:
         return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return str(IPv6Network((parsed, 64), strict=False))
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))
     return address

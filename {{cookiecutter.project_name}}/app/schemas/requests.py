@@ -2,7 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints, validate_email
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    EmailStr,
+    Field,
+    StringConstraints,
+    validate_email,
+)
 from pydantic_core import PydanticCustomError
 
 from app.models import EMAIL_MAX_LENGTH, PET_NAME_MAX_LENGTH
@@ -13,15 +22,24 @@ PASSWORD_MAX_LENGTH = 128
 WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL's text holds any character but this one
 
 
+def _bare_and_lower(email: object) -> object:
+    if not isinstance(email, str):
+        return email
+    if "<" in email:
+        raise PydanticCustomError("value_error", "value is not a valid email address: a name stands before it")
+    # Before the normal form (NFC) that EmailStr makes: only so is that the same for both cases.
+    return email.lower()
+
+
 def canonical_email(email: str) -> str:
     """The one spelling under which an account is stored and looked up; what is no address comes back as it is."""
     try:
-        return validate_email(email)[1].lower()
+        return validate_email(str(_bare_and_lower(email)))[1]
     except PydanticCustomError:
         return email
 
 
-Email = Annotated[EmailStr, AfterValidator(str.lower), Field(examples=["ana@example.com"])]
+Email = Annotated[EmailStr, BeforeValidator(_bare_and_lower), Field(examples=["ana@example.com"])]
 AnyPassword = Annotated[
     str, Field(max_length=PASSWORD_MAX_LENGTH, repr=False, examples=["correct horse battery staple"])
 ]

@@ -27,7 +27,7 @@ from app.schemas.responses import SessionResponse, TokenResponse
 router = APIRouter()
 
 _MY_SESSIONS = (
-    select(*LoginSession.__table__.columns)
+    select(*LoginSession.__table__.columns, (LoginSession.id == bindparam("current_id")).label("current"))
     .where(LoginSession.user_id == bindparam("user_id"), LoginSession.expires_at > func.now())
     .order_by(LoginSession.last_used_at.desc(), LoginSession.id)
 )
@@ -43,9 +43,9 @@ async def login_access_token(
     user_agent: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> TokenResponse:
     """Log in with an e-mail address and a password (the password grant of OAuth 2.0)."""
-    user = await authenticate(form.username, form.password, address)
+    account = await authenticate(form.username, form.password, address)
     device = user_agent and user_agent.replace("\0", "")[:USER_AGENT_MAX_LENGTH]
-    tokens = user and await begin_session(session, user, device)
+    tokens = account and await begin_session(session, account, device)
     if tokens is None:  # the same for an unknown user, a wrong password and an inactive user
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_EMAIL_OR_PASSWORD)
     await session.commit()
@@ -77,18 +77,8 @@ async def logout_everywhere(user: CurrentUser, session: DbSession) -> None:
 @router.get("/sessions", responses=UNAUTHORIZED)
 async def read_my_sessions(user: CurrentUser) -> list[SessionResponse]:
     """List where the caller is logged in, the latest use first."""
-    login_sessions = await read(_MY_SESSIONS, user_id=user.id)
-    return [
-        SessionResponse(
-            id=login_session.id,
-            created_at=login_session.created_at,
-            last_used_at=login_session.last_used_at,
-            expires_at=login_session.expires_at,
-            user_agent=login_session.user_agent,
-            current=login_session.id == user.session_id,
-        )
-        for login_session in login_sessions
-    ]
+    login_sessions = await read(_MY_SESSIONS, user_id=user.id, current_id=user.session_id)
+    return [SessionResponse.model_validate(login_session) for login_session in login_sessions]
 
 
 @router.delete(

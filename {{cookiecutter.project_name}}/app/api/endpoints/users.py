@@ -4,7 +4,7 @@ import uuid
 
 from fastapi import APIRouter, HTTPException, status
 from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.deps import ClientAddress, CurrentSuperuser, CurrentUser, DbSession
@@ -21,8 +21,8 @@ from app.api.errors import (
     documented,
 )
 from app.api.pagination import PAGED, PageQuery, paged
-from app.core.authentication import admit_registration, authenticate
-from app.core.database import read
+from app.core.authentication import admit_registration, authenticate, remember_address
+from app.core.database import fetch, read
 from app.core.security import hash_password
 from app.models import LoginSession, User
 from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest
@@ -30,6 +30,9 @@ from app.schemas.responses import UserAdminResponse, UserResponse
 
 router = APIRouter()
 
+SUPERUSERS_LOCK = 2_026_112_101  # any number but the one in alembic/env.py
+
+_REGISTER = insert(User).on_conflict_do_nothing().returning(User.id, User.email)
 _USER = select(*User.__table__.columns).where(User.id == bindparam("user_id"))
 _USERS = paged(select(func.lower(User.email), User.id, *User.__table__.columns), func.lower(User.email), User.id)
 
@@ -42,16 +45,15 @@ CONFLICT = documented(409, LAST_SUPERUSER)
     status_code=status.HTTP_201_CREATED,
     responses=BODY | documented(400, EMAIL_NOT_AVAILABLE, UNREADABLE_BODY) | THROTTLED,
 )
-async def register_new_user(new_user: UserCreateRequest, address: ClientAddress, session: DbSession) -> UserResponse:
+async def register_new_user(new_user: UserCreateRequest, address: ClientAddress) -> UserResponse:
     """Create an account."""
     await admit_registration(address)
-    user = User(new_user.email, await hash_password(new_user.password))
-    session.add(user)
-    try:
-        await session.commit()
-    except IntegrityError:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
-    return UserResponse.model_validate(user)
+    hashed_password = await hash_password(new_user.password)
+    users = await fetch(_REGISTER, email=new_user.email, hashed_password=hashed_password)
+    if not users:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE)
+    await remember_address(new_user.email, address)
+    return UserResponse.model_validate(users[0])
 
 
 @router.get("/me", responses=UNAUTHORIZED)
@@ -63,8 +65,7 @@ async def read_current_user(user: CurrentUser) -> UserResponse:
 @router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, responses=UNAUTHORIZED | CONFLICT)
 async def delete_current_user(user: CurrentUser, session: DbSession) -> None:
     """Delete the caller's account and all that belongs to it."""
-    if user.is_superuser:
-        await _keep_a_superuser_besides(user.id, session)
+    await _keep_a_superuser_besides(user.id, session)
     await session.execute(delete(User).where(User.id == user.id))
     await session.commit()
 
@@ -79,7 +80,7 @@ async def reset_current_user_password(
 ) -> None:
     """Change the caller's password and end every session, this one too."""
     account = await authenticate(user.email, passwords.current_password, address)
-    if account is None:
+    if account is None or account.id != user.id:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
     hashed_password = await hash_password(passwords.new_password)
     changed = await session.scalar(
@@ -138,14 +139,15 @@ async def delete_user(user_id: uuid.UUID, _: CurrentSuperuser, session: DbSessio
 
 
 async def _get_user(user_id: uuid.UUID, session: AsyncSession) -> User:
-    user = await session.get(User, user_id)
+    user = await session.get(User, user_id, with_for_update=True)
     if user is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, USER_NOT_FOUND)
     return user
 
 
 async def _keep_a_superuser_besides(user_id: uuid.UUID, session: AsyncSession) -> None:
-    """Refuse to lose the last active superuser. Locks them all, lest two of them remove each other at once."""
-    superusers = select(User.id).where(User.is_superuser, User.is_active).order_by(User.id).with_for_update()
+    """Refuse to lose the last active superuser. Who may lose one waits here for the others to finish."""
+    await session.execute(select(func.pg_advisory_xact_lock(SUPERUSERS_LOCK)))
+    superusers = select(User.id).where(User.is_superuser, User.is_active)
     if (await session.scalars(superusers)).all() == [user_id]:
         raise HTTPException(status.HTTP_409_CONFLICT, LAST_SUPERUSER)

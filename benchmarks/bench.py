@@ -1,0 +1,53 @@
+"""`make bench`: scaffolds a project from this tree and measures it beside the floor; a few minutes.
+
+`python benchmarks/bench.py [compare.py|growth.py] [configuration]`
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TEMPLATE = HERE.parent
+WORK = TEMPLATE / ".cache" / "benchmarks"
+# What running the template where it lies leaves behind.
+LEFTOVERS = (".git", ".venv", ".cache", "demo", ".env", ".postgres", "__pycache__", ".*_cache", ".coverage*")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"ARGS", "PYTHONDONTWRITEBYTECODE"}}
+
+
+def scaffold(folder: Path) -> Path:
+    template = folder / "template"
+    shutil.copytree(TEMPLATE, template, ignore=shutil.ignore_patterns(*LEFTOVERS))
+    cookiecutter = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config", "--output-dir", str(folder)]
+    subprocess.run([*cookiecutter, str(template), "project_name=measured"], stdout=subprocess.DEVNULL, check=True)
+    return folder / "measured"
+
+
+def install(project: Path) -> Path:
+    """The Python of a virtual environment with what the project locks, kept for the next time."""
+    kept = WORK / "requirements-dev.txt"
+    wanted = project / "requirements-dev.txt"
+    if not kept.exists() or kept.read_bytes() != wanted.read_bytes():
+        print("Installing what the project needs ...", file=sys.stderr)
+        kept.unlink(missing_ok=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", WORK / "venv"], check=True)
+        pip = [str(WORK / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--require-hashes", "--requirement", str(wanted)], check=True)
+        shutil.copy(wanted, kept)
+    return WORK / "venv/bin/python"
+
+
+def main() -> int:
+    script, configuration = ([*sys.argv[1:], "compare.py", "bench.toml"][index] for index in (0, 1))
+    WORK.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        project = scaffold(Path(folder))
+        command = [install(project), HERE / script, HERE / configuration, project]
+        return subprocess.run(command, env=ENVIRONMENT, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,287 @@
+"""Measures projects beside the floor and prints Markdown: ratios, with the goals beside them.
+
+`bench.py` sets a project up and runs this with its Python.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from load import Plan, Seen
+from machine import CORES, SERVER, Watch, resident_mib
+from servers import (
+    HERE,
+    Accounts,
+    NoAnswerError,
+    Postgres,
+    Project,
+    Server,
+    finish_load,
+    load,
+    start_load,
+    unit_command,
+)
+
+TRIES = 3  # for each round that has to be measured
+GRANIAN = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"]
+GRANIAN += ["--workers", "{workers}", "--log-level", "warning", "{application}"]
+BCRYPT = """
+import bcrypt, os, sys, time
+from concurrent.futures import ThreadPoolExecutor
+cores, rounds, count = len(os.sched_getaffinity(0)), int(sys.argv[1]), int(sys.argv[2])
+salt, begun = bcrypt.gensalt(rounds), time.perf_counter()
+with ThreadPoolExecutor(cores) as threads:
+    list(threads.map(lambda _: bcrypt.hashpw(b"x" * 44, salt), range(count)))
+print(count / (time.perf_counter() - begun))
+"""
+
+
+class Bench:
+    """One run: a database, its configuration, and rounds that count only if nothing else ran meanwhile."""
+
+    def __init__(self, configuration: dict[str, Any], postgres: Postgres) -> None:
+        self.seconds: float = configuration["seconds"]
+        self.rounds: int = configuration["rounds"]
+        self.concurrency: int = configuration["concurrency"]
+        self.limit: float = configuration["disturbance"]
+        self.postgres = postgres
+        self.worst = 0.0
+
+    def undisturbed(self, measure: Callable[[], Seen]) -> Seen:
+        for _ in range(TRIES):
+            with Watch(self.postgres.pid) as watch:
+                seen = measure()
+            if watch.disturbance <= self.limit:
+                self.worst = max(self.worst, watch.disturbance)
+                return seen
+        sys.exit(
+            f"Nothing to report: something else took {watch.disturbance:.0%} of this machine's cores, three times in a"
+            f" row. Up to {self.limit:.0%} would do."
+        )
+
+    def interleaved(self, *measures: Callable[[], Seen]) -> list[list[Seen]]:
+        """Rounds of all in turn, after one to warm up; every second round the other way round."""
+        seen: list[list[Seen]] = [[measure()][:0] for measure in measures]
+        for number in range(self.rounds):
+            order = list(enumerate(measures))
+            for index, measure in order if number % 2 else reversed(order):
+                seen[index].append(self.undisturbed(measure))
+        return seen
+
+
+def rate(seen: Seen) -> float:
+    return len(seen["latencies"]) / seen["elapsed"]
+
+
+def percentile(seen: Seen, share: float) -> float:
+    return seen["latencies"][int(len(seen["latencies"]) * share)]
+
+
+def ratio(above: list[Seen], below: list[Seen], figure: Callable[[Seen], float]) -> float:
+    """The median over the rounds, as what disturbs one of a pair mostly disturbs the other."""
+    return statistics.median(figure(one) / figure(other) for one, other in zip(above, below, strict=True))
+
+
+def milliseconds(rounds: list[Seen], share: float) -> float:
+    return statistics.median(percentile(seen, share) for seen in rounds) * 1000
+
+
+def row(*cells: object) -> None:
+    print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)
+
+
+def compare_routes(bench: Bench, floors: list[Accounts], accounts: list[Accounts]) -> None:
+    print("\n| route | server | req/s | of the floor | goal | p50 ms | p99 ms | p99/p50 | round trips |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
+    for route, description in accounts[0].server.project.routes.items():
+        everyone = [*floors, *accounts]
+        seen = bench.interleaved(*(partial(one.load, route, bench.seconds, bench.concurrency) for one in everyone))
+        for one, rounds in zip(everyone, seen, strict=True):
+            median = statistics.median(rate(seen) for seen in rounds)
+            share, goal = ratio(rounds, seen[0], rate), "" if one in floors else description["goal"]
+            p50, p99 = milliseconds(rounds, 0.5), milliseconds(rounds, 0.99)
+            figures = (f"{median:.0f}", f"{share:.2f}", goal, f"{p50:.1f}", f"{p99:.1f}", f"{p99 / p50:.1f}")
+            row(route, one.server.project.name, *figures, f"{round_trips(bench.postgres, one, route):g}")
+
+
+def round_trips(postgres: Postgres, accounts: Accounts, route: str) -> float:
+    """Per request, from the log of the database: it gets one line for each message that it answers."""
+    with logging_statements(postgres):
+        before = postgres.log.stat().st_size
+        seen = accounts.load(route, 0.2, 1)
+    lines = postgres.log.read_bytes()[before:].decode().splitlines()
+    return round(sum(bool(STATEMENT.search(line)) for line in lines) / len(seen["latencies"]), 2)
+
+
+STATEMENT = re.compile(r"LOG:  (execute|statement)\b(?!.*ALTER SYSTEM|.*pg_reload_conf)")
+
+
+@contextlib.contextmanager
+def logging_statements(postgres: Postgres) -> Iterator[None]:
+    for value in ("all", "none"):
+        postgres.run(
+            "postgres", f"ALTER SYSTEM SET log_statement = '{value}'", "SELECT pg_reload_conf(), pg_sleep(0.2)"
+        )
+        if value == "all":
+            yield
+
+
+def compare_logins(bench: Bench, floor: Project, project: Project) -> None:
+    """On all cores: as many logins as bcrypt allows, and what they leave to others."""
+    count = 8 * len(CORES)
+    rounds_of_bcrypt = project.environment.get("SECURITY_BCRYPT_ROUNDS", "12")
+    command = [sys.executable, "-c", BCRYPT, rounds_of_bcrypt, str(3 * count)]
+    with Server(floor, set(CORES)) as floor_server, Server(project, set(CORES)) as server:
+        ours, floors = Accounts(server, count).logged_in(), Accounts(floor_server, count).logged_in()
+        alone, logins = [], []
+        for _ in range(3):
+            alone.append(float(subprocess.run(command, capture_output=True, check=True, start_new_session=True).stdout))
+            plan: Plan = {"port": server.port, "requests": ours.logins()[:8], "seconds": 6.0, "chain": ""}
+            logins.append(bench.undisturbed(partial(load, plan)))
+        share = statistics.median(rate(seen) / bound for seen, bound in zip(logins, alone, strict=True))
+        row("logins beside bcrypt alone", project.name, f"{share:.2f}", "at least 0.95")
+        seen = bench.interleaved(*(partial(under_logins, one, bench.seconds) for one in (floors, ours)))
+        slower = ratio(seen[1], seen[0], lambda seen: percentile(seen, 0.99))
+        row("p99 of `GET /users/me` under 4 logins, beside the floor's", project.name, f"{slower:.2f}", "at most 1.5")
+
+
+def under_logins(accounts: Accounts, seconds: float) -> Seen:
+    requests = accounts.logins()[4:8]
+    logins = start_load({"port": accounts.server.port, "requests": requests, "seconds": seconds, "chain": ""})
+    seen = accounts.load("GET /users/me", seconds, 4)
+    finish_load(logins)
+    return seen
+
+
+def compare_servers(bench: Bench, project: Project) -> None:
+    """`GET /users/me` by each server there is, and by two workers on all cores."""
+    print("\n| server | workers | cores | beside uvicorn with one worker |\n|---|---:|---:|---:|")
+    with contextlib.ExitStack() as stack:
+        servers = [
+            ("uvicorn", Server(project, SERVER)),
+            ("uvicorn", Server(project, set(CORES))),
+            ("uvicorn", Server(project, set(CORES), workers=2)),
+        ]
+        if shutil.which("unitd"):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            unit = Server(project, SERVER)
+            unit.command = unit_command(project, folder, unit.port)
+            servers.append(("Nginx Unit", unit))
+        if importlib.util.find_spec("granian"):
+            servers.append(("granian", Server(project, SERVER, command=GRANIAN)))
+        accounts = []
+        for name, server in servers:
+            try:
+                accounts.append(Accounts(stack.enter_context(server), bench.concurrency).logged_in())
+            except NoAnswerError:  # a Unit built for another Python than that of the virtual environment
+                row(name, "-", "-", "did not start with this Python")
+        loads = (partial(one.load, "GET /users/me", bench.seconds, bench.concurrency) for one in accounts)
+        seen = bench.interleaved(*loads)
+        for one, rounds in zip(accounts, seen, strict=True):
+            name = next(name for name, server in servers if server is one.server)
+            row(name, one.server.workers, len(one.server.cores), f"{ratio(rounds, seen[0], rate):.2f}")
+
+
+def show_profile(accounts: Accounts) -> None:
+    print("\n## Profile of one request\n\nThe share of each function's own time; profiling itself slows all of them.")
+    project = accounts.server.project
+    requests = [
+        (route, accounts.requests(route)[0], description.get("chain", ""))
+        for route, description in project.routes.items()
+    ]
+    plan = json.dumps({"application": project.application, "requests": requests})
+    subprocess.run(
+        [project.python, HERE / "profile_requests.py"],
+        input=plan,
+        text=True,
+        cwd=project.folder,
+        env=os.environ | project.environment,
+        check=True,
+    )
+
+
+def read_projects(configuration: dict[str, Any], folder: Path, postgres: Postgres) -> list[Project]:
+    projects = []
+    for description in configuration["projects"]:
+        place = {"folder": folder, "python": sys.executable} | description
+        projects.append(Project(**place | {"folder": Path(place["folder"])}).prepared(postgres))
+    return projects
+
+
+def floors_beside(project: Project) -> list[Project]:
+    """The floor, and the floor without the query by which asyncpg's pool resets each connection: a round trip less.
+
+    Both read the tables of the first project.
+    """
+    floor = replace(project, name="floor", application="floor:app", folder=HERE, python=sys.executable)
+    bare = replace(floor, name="floor, no reset", environment=floor.environment | {"WITHOUT_RESET": "1"})
+    return [floor, bare]
+
+
+def measure(configuration: dict[str, Any], folder: Path, postgres: Postgres) -> None:
+    bench = Bench(configuration, postgres)
+    projects = read_projects(configuration, folder, postgres)
+    floors = floors_beside(projects[0])
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(Server(project, SERVER)) for project in projects]
+        everyone = [Accounts(server, bench.concurrency).registered().logged_in() for server in servers]
+        for accounts in everyone:
+            accounts.send("POST /pets/create", configuration["pets"])
+        beside = [
+            Accounts(stack.enter_context(Server(floor, SERVER)), bench.concurrency).logged_in() for floor in floors
+        ]
+        print("## Beside the floor")
+        compare_routes(bench, beside, everyone)
+        print("\n| figure | server | measured | goal |\n|---|---|---:|---:|")
+        for server in servers:
+            row(
+                "resident memory after load, MiB",
+                server.project.name,
+                f"{resident_mib(server.process.pid):.0f}",
+                "under 90",
+            )
+        for accounts in everyone:
+            row_of_start(accounts.server.project)
+    for project in projects:
+        compare_logins(bench, floors[0], project)
+    compare_servers(bench, projects[0])
+    show_profile(everyone[0])
+    print(f"\nOther programs took at most {bench.worst:.1%} of the cores during a round that counts.")
+
+
+def row_of_start(project: Project) -> None:
+    """The first start compiles; the others find the byte code."""
+    seconds = []
+    for _ in range(4):
+        with Server(project, SERVER) as server:
+            seconds.append(server.seconds_to_start)
+    row("start to the first answer, s", project.name, f"{statistics.median(seconds[1:]):.2f}", "under 1.0")
+
+
+def main() -> None:
+    with Path(sys.argv[1]).open("rb") as file:
+        configuration = tomllib.load(file)
+    if len(CORES) < 2:
+        sys.exit("This needs two cores: one for the server, one for the database and the client.")
+    folder = Path(sys.argv[2])
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)  # as root, PostgreSQL runs as another user
+        with Postgres(folder, Path(place) / "postgres") as postgres:
+            measure(configuration, folder, postgres)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,304 @@
+"""What is measured: a PostgreSQL, the servers in front of it, and the accounts and requests that load them."""
+
+import asyncio
+import getpass
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from load import Plan, Seen
+from machine import CORES, OTHERS, pinned
+
+HERE = Path(__file__).parent
+SECRET_KEY = "a key for the length of one benchmark, and for nothing else: 2f9c8e1b"  # noqa: S105
+PATIENCE = 20  # seconds, for a start
+PASSWORD = "correct horse battery staple"  # noqa: S105
+UVICORN = ["-m", "uvicorn", "{application}", "--host", "127.0.0.1", "--port", "{port}", "--workers", "{workers}"]
+UVICORN += ["--no-access-log", "--no-proxy-headers", "--log-level", "warning"]
+# A server of the generated project knows how to start a PostgreSQL; durability is the disk's speed, and not compared.
+POSTGRES = """
+import sys
+from pathlib import Path
+from private_postgres import Address, start, stop
+folder, port, action = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if action == "start":
+    start(folder, Address("127.0.0.1", port, "postgres", "benchmark", "floor"), ("fsync=off", "max_connections=300"))
+else:
+    stop(folder)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Postgres:
+    """A PostgreSQL of its own, on the core of the others."""
+
+    project: Path
+    folder: Path
+    port: int = field(default_factory=free_port)
+
+    def __enter__(self) -> "Postgres":
+        with pinned(OTHERS):
+            self._do("start")
+        self.pid = int((self.folder / "postmaster.pid").read_text().split()[0])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do("stop")
+
+    def _do(self, action: str) -> None:
+        command = [sys.executable, "-c", POSTGRES, str(self.folder), str(self.port), action]
+        subprocess.run(command, cwd=self.project / "scripts", check=True)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://postgres:benchmark@127.0.0.1:{self.port}/{name}"
+
+    def run(self, name: str, *statements: str) -> list[Any]:
+        """Run statements; the rows of the last."""
+
+        async def run() -> list[Any]:
+            connection = await asyncpg.connect(self.url(name))
+            try:
+                for statement in statements[:-1]:
+                    await connection.execute(statement)
+                return list(await connection.fetch(statements[-1]))
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_suffix(".log")
+
+
+@dataclass
+class Project:
+    """A project to measure, as bench.toml describes it."""
+
+    name: str
+    application: str
+    prepare: list[list[str]]
+    environment: dict[str, str]
+    register: list[str]
+    login: str
+    routes: dict[str, dict[str, Any]]
+    folder: Path = HERE
+    python: str = sys.executable
+
+    def prepared(self, postgres: Postgres) -> "Project":
+        """Give it a database of its own, with its tables."""
+        postgres.run("postgres", f'CREATE DATABASE "{self.name}"')
+        self.environment = {
+            name: value.format(database=postgres.url(self.name)) for name, value in self.environment.items()
+        } | {"SECRET_KEY": SECRET_KEY}
+        for arguments in self.prepare:
+            environment = os.environ | self.environment
+            subprocess.run([self.python, *arguments], cwd=self.folder, env=environment, check=True)
+        return self
+
+
+class NoAnswerError(Exception):
+    """A server that does not come up."""
+
+
+@dataclass
+class Server:
+    """A running server. `command` completes the project's Python; `{port}` and the like are filled in."""
+
+    project: Project
+    cores: set[int]
+    workers: int = 1
+    command: list[str] = field(default_factory=lambda: UVICORN)
+    port: int = field(default_factory=free_port)
+
+    def __enter__(self) -> "Server":
+        names = {"application": self.project.application, "port": self.port, "workers": self.workers}
+        command = [part.format(**names) for part in self.command]
+        if command[0].startswith("-"):
+            command.insert(0, self.project.python)
+        self.begun = time.perf_counter()
+        with pinned(self.cores):
+            self.process = subprocess.Popen(
+                command, cwd=self.project.folder, env=os.environ | self.project.environment, start_new_session=True
+            )
+        try:
+            self.seconds_to_start = self._wait()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def _wait(self) -> float:
+        while time.perf_counter() < self.begun + PATIENCE:
+            if self.process.poll() is not None:
+                raise NoAnswerError(f"{self.project.name} has ended before it answered.")
+            try:
+                self.call("GET", "/")
+            except urllib.error.HTTPError:
+                pass
+            except OSError:
+                time.sleep(0.002)
+                continue
+            return time.perf_counter() - self.begun
+        raise NoAnswerError(f"{self.project.name} does not answer.")
+
+    def call(self, method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> Any:
+        kind = "application/json" if body.startswith("{") else "application/x-www-form-urlencoded"
+        headers = {"Content-Type": kind} | (headers or {}) if body else headers or {}
+        url = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, body.encode() or None, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.loads(answer.read() or "null")
+
+
+@dataclass
+class Accounts:
+    """Users of a server, logged in, and what they ask for."""
+
+    server: Server
+    count: int
+
+    def emails(self) -> list[str]:
+        return [f"benchmark{number}@example.com" for number in range(self.count)]
+
+    def registered(self) -> "Accounts":
+        path, body = self.server.project.register
+        bodies = [body.replace("{email}", email).replace("{password}", PASSWORD) for email in self.emails()]
+        with ThreadPoolExecutor(len(CORES)) as threads:
+            list(threads.map(lambda body: self.server.call("POST", path, body), bodies))
+        return self
+
+    def logged_in(self) -> "Accounts":
+        with ThreadPoolExecutor(len(CORES)) as threads:
+            self.tokens = list(
+                threads.map(lambda form: self.server.call("POST", self.server.project.login, form), self.forms())
+            )
+        return self
+
+    def forms(self) -> list[str]:
+        return [urllib.parse.urlencode({"username": email, "password": PASSWORD}) for email in self.emails()]
+
+    def requests(self, route: str) -> list[str]:
+        """One request for each user, byte for byte."""
+        description = self.server.project.routes[route]
+        chain = description.get("chain")
+        bodies = [
+            json.dumps({chain: tokens[chain]}) if chain else description.get("body", "") for tokens in self.tokens
+        ]
+        return [
+            write_request(route, body, "application/json", tokens["access_token"])
+            for body, tokens in zip(bodies, self.tokens, strict=True)
+        ]
+
+    def send(self, route: str, times: int) -> None:
+        """Send each user's request so often, in no hurry."""
+        (method, path), body = route.split(), self.server.project.routes[route]["body"]
+        headers = [{"Authorization": f"Bearer {tokens['access_token']}"} for tokens in self.tokens] * times
+        with ThreadPoolExecutor(len(CORES)) as threads:
+            list(threads.map(lambda header: self.server.call(method, path, body, header), headers))
+
+    def logins(self) -> list[str]:
+        route = f"POST {self.server.project.login}"
+        return [write_request(route, form, "application/x-www-form-urlencoded") for form in self.forms()]
+
+    def load(self, route: str, seconds: float, connections: int) -> Seen:
+        """Load a route and keep the tokens that took the place of spent ones."""
+        chain = self.server.project.routes[route].get("chain", "")
+        requests = self.requests(route)[:connections]
+        seen = load({"port": self.server.port, "requests": requests, "seconds": seconds, "chain": chain})
+        if chain:
+            for tokens, request in zip(self.tokens, seen["requests"], strict=False):
+                tokens[chain] = json.loads(request.partition("\r\n\r\n")[2])[chain]
+        return seen
+
+
+def write_request(route: str, body: str, kind: str, access_token: str = "") -> str:
+    lines = [f"{route} HTTP/1.1", "Host: 127.0.0.1"]
+    lines += [f"Authorization: Bearer {access_token}"] if access_token else []
+    lines += [f"Content-Type: {kind}", f"Content-Length: {len(body.encode())}"] if body else []
+    return "\r\n".join([*lines, "", body])
+
+
+def start_load(plan: Plan) -> "subprocess.Popen[str]":
+    with pinned(OTHERS):
+        client = subprocess.Popen(
+            [sys.executable, HERE / "load.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+    assert client.stdin  # noqa: S101
+    json.dump(plan, client.stdin)
+    client.stdin.close()
+    return client
+
+
+def finish_load(client: "subprocess.Popen[str]") -> Seen:
+    assert client.stdout  # noqa: S101
+    seen: Seen = json.load(client.stdout)
+    client.wait()
+    if seen["refused"]:
+        sys.exit(f"{seen['refused']} of {len(seen['latencies'])} requests were refused: this measures nothing.")
+    return seen
+
+
+def load(plan: Plan) -> Seen:
+    return finish_load(start_load(plan))
+
+
+UNIT = {
+    "listeners": {"127.0.0.1:{port}": {"pass": "applications/app"}},
+    "applications": {
+        "app": {
+            "type": "python 3",
+            "protocol": "asgi",
+            "home": "{home}",
+            "path": "{folder}",
+            "module": "app.main",
+            "callable": "app",
+            "processes": 1,
+        }
+    },
+}
+
+
+def unit_command(project: Project, folder: Path, port: int) -> list[str]:
+    """A command that starts Nginx Unit with the project, from a state folder made beforehand."""
+    state = folder / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    home = str(Path(project.python).absolute().parents[1])
+    text = json.dumps(UNIT).replace("{port}", str(port)).replace("{home}", home)
+    (state / "conf.json").write_text(text.replace("{folder}", str(project.folder)))
+    unitd = shutil.which("unitd")
+    assert unitd  # noqa: S101
+    (folder / "tmpdir").mkdir(exist_ok=True)
+    options = {"control": f"unix:{folder}/control", "statedir": str(state)}
+    options |= {name: f"{folder}/{name}" for name in ("pid", "log", "tmpdir")}
+    if os.geteuid() == 0:  # the default, nobody, may not read the project's folder
+        options["user"] = getpass.getuser()
+    return [unitd, "--no-daemon", *(part for name, value in options.items() for part in (f"--{name}", value))]

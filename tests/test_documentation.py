@@ -1,0 +1,186 @@
+"""What the README and the recipes of a rendered project say, carried out."""
+
+import json
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from documentation import Block, BrokenBlockError, blocks, carry_out
+from scaffolding import ROOT, files, installed_project, make, read_env, run, scaffold
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@pytest.fixture
+def installed(template: Path, environment: Path, tmp_path: Path) -> Iterator[Path]:
+    with installed_project(template, environment, tmp_path) as project:
+        yield project
+
+
+def follow(project: Path, page: str, section: str | None = None) -> None:
+    for block in blocks(project / page, section):
+        try:
+            carry_out(block, project)
+        except BrokenBlockError as broken:
+            # the page is at fault, and not a line of Python
+            raise pytest.fail.Exception(str(broken), pytrace=False) from None
+
+
+def test_list_of_commands_is_what_make_prints(installed: Path) -> None:
+    follow(installed, "README.md", "Start")
+
+
+def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path) -> None:
+    follow(installed, "README.md", "Step by step: add your own resource")
+
+    make(installed, "test")
+
+
+def test_removal_of_the_example_leaves_no_trace_and_passes_everything(installed: Path) -> None:
+    follow(installed, "README.md", "Remove the example")
+
+    make(installed, "lint")
+    make(installed, "test")
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=installed).stdout.splitlines()
+    traces = [
+        name
+        for name in listed
+        if not name.startswith(("alembic/versions/", "LICENSE"))
+        and (installed / name).is_file()
+        and re.search(r"(?i:\bpets?\b)|Pet[A-Z]|PET_|_pet|pet_", name + (installed / name).read_text())
+    ]
+    assert not traces
+
+
+def test_recipes_work(installed: Path) -> None:
+    follow(installed, "docs/recipes.md")
+    for test in RECIPES.glob("*.py"):
+        shutil.copy(test, installed / f"app/tests/test_recipe_{test.name}")
+
+    make(installed, "format")
+    make(installed, "lint")
+    result = run("make", "test", "ARGS=-k recipe --quiet --tb=short", cwd=installed)
+    assert result.returncode == 0, result.stdout
+    assert run(".venv/bin/python", "-m", "alembic", "check", cwd=installed).returncode == 0
+
+
+TOKEN = """
+import uuid
+from app.core.security import create_access_token
+print(create_access_token(uuid.UUID(int=1), uuid.UUID(int=2), 0, 2**31))
+"""
+CLAIMS = "import sys; from app.core.security import read_access_token; print(read_access_token(sys.argv[1]))"
+
+
+def test_keys_rotate_with_no_one_logged_out(installed: Path) -> None:
+    python = ".venv/bin/python"
+    make(installed, "env")
+    before = read_env(installed)
+    former = run(python, "-c", TOKEN, cwd=installed).stdout.strip()
+
+    follow(installed, "README.md", "Rotate the key")
+
+    after = read_env(installed)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
+    assert before["SECRET_KEY"] in after["SECRET_KEY_FALLBACKS"].split(",")
+    assert stat.S_IMODE((installed / ".env").stat().st_mode) == 0o600
+    assert {path.name for path in installed.glob(".env*")} == {".env", ".env.example"}
+    for token in (former, run(python, "-c", TOKEN, cwd=installed).stdout.strip()):
+        assert "AccessClaims" in run(python, "-c", CLAIMS, token, cwd=installed).stdout
+    env = {"SECRET_KEY_FALLBACKS": "x" * 40}
+    assert run(python, "-c", CLAIMS, former, cwd=installed, environment=env).stdout == "None\n"
+
+
+UNSET = "\N{EN DASH}"
+DEFAULTS = """
+import json
+from app.core.config import Settings
+defaults = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+print(json.dumps(defaults, default=lambda _: None))
+"""
+
+
+def test_settings_of_readme_example_and_code_agree(installed: Path) -> None:
+    make(installed, "env")
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", (installed / "README.md").read_text(), re.MULTILINE)
+    described = {name: default.strip("`") for name, default in rows}
+    example = dict(re.findall(r"^#? ?([A-Z_]+)=(.*)$", (installed / ".env.example").read_text(), re.MULTILINE))
+    defaults = json.loads(run(".venv/bin/python", "-c", DEFAULTS, cwd=installed).stdout)
+
+    assert set(described) == set(defaults) == set(example)
+    for name, default in defaults.items():
+        if default is not None:
+            text = ",".join(default) if isinstance(default, list) else str(default)
+            assert described[name].lower() == (text.lower() or "empty"), name
+        if example[name] and described[name] != UNSET:
+            assert example[name] == described[name], name
+
+
+def test_links_lead_somewhere(project: Path) -> None:
+    pages = [path for path in files(project) if path.suffix == ".md"]
+    anchors = {
+        page: {
+            re.sub(r"[^\w\- ]", "", heading).replace(" ", "-").lower()
+            for heading in re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+        }
+        for page in pages
+    }
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:|mailto:)([^)]+)\)", page.read_text()):
+            name, _, anchor = target.partition("#")
+            other = (page.parent / name).resolve() if name else page
+            assert other.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in anchors[other], f"{page.name}: {target}"
+
+
+def test_a_broken_block_is_named(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("# Page\n\n## Part\n\nChange `code.py`:\n\n```diff\n-two\n+three\n```\n")
+    (tmp_path / "code.py").write_text("one\n")
+    (block,) = blocks(tmp_path / "page.md", "Part")
+
+    with pytest.raises(
+        BrokenBlockError, match=r"page\.md, line 7, in “Page / Part”: Change `code.py`:\n\nThe file has"
+    ):
+        carry_out(block, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected", "why"),
+    [("false", "", "ends with 1"), ("echo good", "bad", "prints:\ngood"), ("echo good", "…\nbad", "prints:\ngood")],
+)
+def test_a_command_that_prints_something_else_is_named(command: str, expected: str, why: str, tmp_path: Path) -> None:
+    block = Block(tmp_path / "page.md", 1, ("Page",), "", "console", f"$ {command}\n{expected}")
+
+    with pytest.raises(BrokenBlockError, match=f"`{command}` {why}"):
+        carry_out(block, tmp_path)
+
+
+def test_prompt_session_of_the_readme_is_that_of_the_questions() -> None:
+    readme = (ROOT / "README.md").read_text()
+    prompts = json.loads((ROOT / "cookiecutter.json").read_text())["__prompts__"]
+    for number, (name, prompt) in enumerate(prompts.items(), start=1):
+        sentence = prompt if isinstance(prompt, str) else prompt["__prompt__"]
+        assert f"[{number}/{len(prompts)}] {sentence}" in readme, name
+        for choice in [] if isinstance(prompt, str) else [prompt[key] for key in prompt if key != "__prompt__"]:
+            assert f" - {choice}\n" in readme
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_the_template_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text()):
+        assert (ROOT / target).exists(), target
+
+
+def test_tree_of_the_readme_is_that_of_a_project(template: Path, tmp_path: Path) -> None:
+    project = scaffold(template, tmp_path, {"project_name": "shop-api"})
+    (tree,) = [block for block in blocks(ROOT / "README.md", "What you get") if block.language == "text"]
+    folders: list[str] = []
+    for line in tree.text.splitlines():
+        indent, name = re.match(r"( *)(\S+)", line).groups()  # type: ignore[union-attr]
+        folders = [*folders[: len(indent) // 2], name]
+        assert Path(tmp_path, *folders).exists(), line
+    assert project.exists()
