@@ -52,7 +52,7 @@ class Tokens(NamedTuple):
     refresh_token_expires_at: int
 
 
-async def begin_session(session: AsyncSession, account: Account | User, user_agent: str | None) -> Tokens | None:
+async def begin_session(session: AsyncSession, account: Account, user_agent: str | None) -> Tokens | None:
     """Begin a session for a user whose password was right; the caller commits.
 
     None when the account was closed or its password changed while the old one was being checked.

@@ -6,6 +6,7 @@ the tests pass with any.
 
 import os
 import secrets
+import socket
 import sys
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def _test_database() -> URL:
         )
     if urls.database_url and _place(make_url(urls.database_url)) == _place(url):
         sys.exit("TEST_DATABASE_URL and DATABASE_URL are one database: the tests would delete everything in it.")
+    try:
+        socket.create_connection((url.host, url.port or 5432), timeout=5).close()
+    except OSError as error:
+        sys.exit(
+            f"TEST_DATABASE_URL: nothing answers at {url.host}:{url.port or 5432} ({error}). `make test` starts it."
+        )
     worker = os.environ.get("PYTEST_XDIST_WORKER")  # each has a database of its own
     return url.set(database=f"{url.database}_{worker}") if worker else url
 
@@ -53,6 +60,7 @@ os.environ.update(
     ACCESS_TOKEN_EXPIRE_MINUTES="15",
     REFRESH_TOKEN_EXPIRE_MINUTES="40320",
     SECURITY_BCRYPT_ROUNDS="4",
+    DATABASE_POOL_SIZE="10",
     ALLOWED_HOSTS="api.example.com",
     BACKEND_CORS_ORIGINS="https://app.example.com",
     TRUSTED_PROXIES="192.0.2.1",

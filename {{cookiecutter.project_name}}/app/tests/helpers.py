@@ -1,15 +1,18 @@
 """What several files of tests say to the API."""
 
+import asyncio
 import re
 from functools import cache
 from typing import Any
 
+import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from passlib.context import CryptContext
+from sqlalchemy import text
 
 from app.core.authentication import Account
 from app.core.config import settings
-from app.core.database import new_session
+from app.core.database import autocommit, new_session
 from app.core.sessions import begin_session
 from app.main import app
 from app.models import User
@@ -23,7 +26,6 @@ def client_at(address: str) -> AsyncClient:
     return AsyncClient(
         transport=ASGITransport(app, client=(address, 50_000)),
         base_url=f"https://{settings.allowed_hosts[0]}{settings.api_prefix}",
-        event_hooks={"response": [_assert_documented]},
     )
 
 
@@ -86,7 +88,7 @@ async def is_logged_in(client: AsyncClient, tokens: Json) -> bool:
     return response.status_code == 200
 
 
-async def _assert_documented(response: Response) -> None:
+async def assert_documented(response: Response) -> None:
     """Every answer to any test is one that the specification promises."""
     for path, operations in _documented_statuses():
         if path.fullmatch(response.request.url.path) and response.request.method in operations:
@@ -110,3 +112,16 @@ def _documented_statuses() -> list[tuple[re.Pattern[str], dict[str, set[str]]]]:
 async def ask(method: str, path: str, **options: Any) -> Response:
     """For another process: one request to the application there."""
     return await client_at("198.51.100.1").request(method, path, **options)
+
+
+async def waiting_for_locks(count: int) -> None:
+    """Return once so many requests wait for a row."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    async with autocommit.connect() as connection:
+        for _ in range(600):
+            if await connection.scalar(waiting) == count:
+                return
+            await asyncio.sleep(0.005)
+    pytest.fail(f"{count} requests should wait by now")

@@ -1,6 +1,5 @@
 """`POST /auth/access-token`: logging in."""
 
-import asyncio
 import time
 
 import pytest
@@ -56,12 +55,12 @@ async def test_unknown_user_wrong_password_and_inactive_user_get_the_same_answer
 
 
 async def time_logins(*emails: str) -> list[list[float]]:
-    """The seconds of work, in any thread, that a login with a wrong password is: three times for each address."""
+    """The seconds of work, in any thread, that a login with a wrong password is: twice for each address."""
     client = client_at("198.51.100.1")
     times: list[list[float]] = []
     for email in emails:
         times.append([])
-        for _ in range(3):
+        for _ in range(2):
             begun = time.process_time()  # other processes don't disturb it
             assert (await try_login(client, email, "wrong")).status_code == 400
             times[-1].append(time.process_time() - begun)
@@ -84,20 +83,14 @@ async def test_unknown_user_wrong_password_and_inactive_user_take_the_same_time(
     assert min(inactive) == pytest.approx(min(wrong), rel=0.5)
 
 
-async def test_a_login_does_not_hold_up_other_requests(
+async def test_a_login_leaves_the_event_loop_to_other_requests(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
-    default_user.hashed_password = hash_of_password(rounds=9)
+    default_user.hashed_password = hash_of_password(rounds=10)  # some 70 ms, which other threads have to bear
     await session.commit()
-    async with asyncio.TaskGroup() as tasks:
-        slow = tasks.create_task(try_login(client, default_user.email))
-        answered = 0
-        while not slow.done():
-            assert (await client.get("/health/live")).status_code == 200
-            answered += 1
-            await asyncio.sleep(0)  # the transport itself never lets anybody else run
-    assert slow.result().status_code == 200
-    assert answered > 25
+    begun = time.thread_time()
+    assert (await try_login(client, default_user.email)).status_code == 200
+    assert time.thread_time() - begun < 0.05
 
 
 async def test_login_ignores_what_else_oauth_clients_send(client: AsyncClient, default_user: User) -> None:

@@ -8,6 +8,7 @@ from httpx import AsyncClient
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.sessions import MAX_SESSIONS
 from app.models import LoginSession, User
 from app.tests.helpers import PASSWORD, Json, bearer, is_logged_in, login, refresh, try_refresh
 
@@ -94,3 +95,15 @@ async def test_logins_clean_up_expired_sessions(client: AsyncClient, session: As
     await login(client, default_user)
     assert await session.scalar(select(func.count()).select_from(LoginSession)) == 2
     assert await is_logged_in(client, living)
+
+
+async def test_an_account_has_100_sessions_at_most_and_the_latest_stay(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    expires_at = datetime.now().astimezone() + timedelta(days=1)
+    session.add_all(LoginSession(default_user.id, expires_at, "an old one") for _ in range(MAX_SESSIONS))
+    await session.commit()
+    tokens = await login(client, default_user)
+    listed = await sessions_of(client, tokens)
+    assert len(listed) == MAX_SESSIONS
+    assert listed[0]["current"] is True

@@ -1,5 +1,7 @@
 """Settings: what is refused, in which words, and how values may be written."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -114,6 +116,31 @@ def test_database_urls_may_be_written_as_platforms_hand_them_out(scheme: str) ->
 def test_lists_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", value)
     assert load_settings().allowed_hosts == ["a.example", "b.example"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", {}),
+        ("?sslmode=verify-full", {"ssl": "verify-full"}),
+        ("?ssl=require&channel_binding=require", {"ssl": "require"}),
+        ("?sslrootcert=/ca.pem", {"dsn": "postgresql://?sslrootcert=%2Fca.pem"}),
+    ],
+)
+def test_parameters_of_libpq_become_those_of_asyncpg(query: str, expected: dict[str, str]) -> None:
+    assert to_asyncpg_url(f"postgresql://host/name{query}").query == expected
+
+
+def test_a_parameter_that_would_be_ignored_is_refused() -> None:
+    with pytest.raises(ValueError, match="connect_timeout"):
+        to_asyncpg_url("postgresql://host/name?connect_timeout=3")
+
+
+def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("SECRET_KEI=xyzzy")
+    with pytest.raises(ValidationError, match="secret_kei"):
+        Settings(_env_file=env_file)  # type: ignore[call-arg]
 
 
 def test_no_secret_shows_where_settings_are_printed() -> None:

@@ -142,18 +142,18 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 async def test_a_crash_is_a_500_to_the_client_and_a_trace_to_the_log_only(
     client: AsyncClient, session: AsyncSession, default_user_headers: dict[str, str], log: pytest.LogCaptureFixture
 ) -> None:
-    await session.execute(text("ALTER TABLE users RENAME TO lost"))
+    await session.execute(text("ALTER TABLE users RENAME COLUMN email TO lost"))
     await session.commit()
     client.event_hooks = {}  # the one answer that no route documents
     try:
         response = await client.get("/users/me", headers=default_user_headers)
     finally:
-        await session.execute(text("ALTER TABLE lost RENAME TO users"))
+        await session.execute(text("ALTER TABLE users RENAME COLUMN lost TO email"))
         await session.commit()
     assert (response.status_code, response.json()) == (500, {"detail": "Internal Server Error"})
     assert response.headers["X-Request-ID"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert "UndefinedTableError" in log.text
+    assert "UndefinedColumnError" in log.text
     assert (await client.get("/users/me", headers=default_user_headers)).status_code == 200
 
 

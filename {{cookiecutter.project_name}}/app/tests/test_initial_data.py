@@ -38,6 +38,12 @@ async def test_an_account_that_is_there_stays_as_it_is(client: AsyncClient, sess
     assert (await session.scalars(select(User.is_superuser))).all() == [False]
 
 
+async def test_it_does_not_come_back_with_its_old_password(session: AsyncSession, superuser: User) -> None:
+    """Moved to another address, or succeeded by somebody else."""
+    assert await create_first_superuser() == "There is a superuser already."
+    assert (await session.scalars(select(User.id))).all() == [superuser.id]
+
+
 async def test_of_10_at_once_one_creates_it(session: AsyncSession) -> None:
     said = await asyncio.gather(*(create_first_superuser() for _ in range(10)))
     assert sum(sentence.startswith("Created") for sentence in said) == 1

@@ -8,7 +8,7 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import User
+from app.models import EMAIL_MAX_LENGTH, User
 from app.tests.helpers import PASSWORD, Json, walk
 
 EMAILS = [f"{name}@example.com" for name in ("ada", "bob", "eve", "kim", "root", "zoe")]  # root is the superuser
@@ -90,3 +90,12 @@ async def test_an_after_may_name_a_row_that_never_was(client: AsyncClient, super
     """It is a place in the order, and says nothing about anybody's rows."""
     response = await client.get(f"/users?after={key('kim@example.com', LAST_ID)}", headers=superuser_headers)
     assert emails(response.json()) == EMAILS[4:]
+
+
+async def test_a_link_leads_on_from_the_longest_key(
+    client: AsyncClient, session: AsyncSession, superuser_headers: dict[str, str]
+) -> None:
+    longest = "\U00010400" * EMAIL_MAX_LENGTH  # four bytes each
+    session.add_all([User(longest, "hash"), User(f"\U00010401{longest[1:]}", "hash")])
+    await session.commit()
+    assert len(await walk(client, "/users?limit=1", superuser_headers)) >= 3

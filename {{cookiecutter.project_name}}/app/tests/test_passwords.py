@@ -78,3 +78,12 @@ async def test_an_older_hash_still_verifies_and_is_renewed_by_the_login(
     assert (await try_login(client, default_user.email)).status_code == 200
     await session.refresh(default_user)
     assert default_user.hashed_password == renewed
+
+
+async def test_a_nul_that_an_imported_hash_cannot_hold_is_just_wrong(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    default_user.hashed_password = hash_of_password("bcrypt", 4)
+    await session.commit()
+    response = await try_login(client, default_user.email, f"{PASSWORD}\0")
+    assert (response.status_code, response.json()) == (400, {"detail": "Incorrect email or password"})

@@ -1,14 +1,15 @@
 """`/pets`: the example of a resource that belongs to a user."""
 
+import asyncio
 import uuid
 
 import pytest
 from httpx import AsyncClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Pet, User
-from app.tests.helpers import Json, bearer, begin, walk
+from app.tests.helpers import Json, bearer, begin, waiting_for_locks, walk
 
 
 async def create_pet(client: AsyncClient, headers: dict[str, str], pet_name: str = "Rex") -> Json:
@@ -116,3 +117,24 @@ async def test_my_pets_come_by_name_then_id_a_page_at_a_time(
         assert [name for name, _ in rows] == names
         assert rows == sorted(rows, key=lambda row: (names.index(row[0]), row[1]))
         assert all(len(page) == limit for page in pages[:-1])
+
+
+async def test_a_pet_that_is_deleted_while_it_is_renamed_is_no_crash(
+    client: AsyncClient, default_user_headers: dict[str, str]
+) -> None:
+    for _ in range(5):
+        path = f"/pets/{(await create_pet(client, default_user_headers))['id']}"
+        rename = (client.patch(path, json={"pet_name": "Zoe"}, headers=default_user_headers) for _ in range(8))
+        answers = await asyncio.gather(*rename, client.delete(path, headers=default_user_headers))
+        assert {answer.status_code for answer in answers} <= {200, 204, 404}
+
+
+async def test_a_pet_of_an_account_that_is_being_deleted_is_no_crash(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    tokens = await begin(default_user)
+    await session.execute(delete(User).where(User.id == default_user.id))  # not committed yet
+    creating = asyncio.create_task(client.post("/pets/create", json={"pet_name": "Rex"}, headers=bearer(tokens)))
+    await waiting_for_locks(1)
+    await session.commit()
+    assert (await creating).status_code == 401

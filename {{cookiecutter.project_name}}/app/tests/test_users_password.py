@@ -1,15 +1,15 @@
 """`POST /users/reset-password`: a change of password throws everybody out."""
 
 import asyncio
-import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 from httpx import AsyncClient, Response
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import User
-from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, try_login, try_refresh
+from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, try_login, try_refresh, waiting_for_locks
 
 NEW_PASSWORD = "a new and better one"
 
@@ -53,17 +53,6 @@ async def test_the_new_password_has_8_to_128_characters(client: AsyncClient, def
     assert await is_logged_in(client, tokens)
 
 
-async def waiting_for_a_lock(session: AsyncSession, count: int) -> None:
-    """Return once so many requests wait for a row that `session` holds."""
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    deadline = time.monotonic() + 3
-    while await session.scalar(waiting) != count:
-        assert time.monotonic() < deadline, f"{count} requests should wait by now"
-        await asyncio.sleep(0.005)
-
-
 @pytest.mark.parametrize("way", ["new password", "deactivation", "deletion"])
 async def test_a_login_that_was_checked_before_but_finishes_after_begins_no_session(
     client: AsyncClient, session: AsyncSession, default_user: User, superuser_headers: dict[str, str], way: str
@@ -71,25 +60,20 @@ async def test_a_login_that_was_checked_before_but_finishes_after_begins_no_sess
     """Both requests wait for the account's row: first the one that cuts, then the login with the old password."""
     tokens = await begin(default_user)
     user_path = f"/users/{default_user.id}"
-    cut = {
-        "new password": change(client, tokens),
-        "deactivation": client.patch(user_path, json={"is_active": False}, headers=superuser_headers),
-        "deletion": client.delete(user_path, headers=superuser_headers),
+    cut: dict[str, Callable[[], Awaitable[Response]]] = {
+        "new password": lambda: change(client, tokens),
+        "deactivation": lambda: client.patch(user_path, json={"is_active": False}, headers=superuser_headers),
+        "deletion": lambda: client.delete(user_path, headers=superuser_headers),
     }
     await session.execute(select(User.id).where(User.id == default_user.id).with_for_update())
-    async with asyncio.TaskGroup() as tasks:
-        cutting = tasks.create_task(cut.pop(way))
-        await waiting_for_a_lock(session, 1)
-        logging_in = tasks.create_task(try_login(client, default_user.email))
-        await waiting_for_a_lock(session, 2)
-        await session.rollback()
-    for unused in cut.values():
-        unused.close()
-    assert cutting.result().status_code in {200, 204}
-    assert (logging_in.result().status_code, logging_in.result().json()) == (
-        400,
-        {"detail": "Incorrect email or password"},
-    )
+    cutting = asyncio.ensure_future(cut[way]())
+    await waiting_for_locks(1)
+    logging_in = asyncio.ensure_future(try_login(client, default_user.email))
+    await waiting_for_locks(2)
+    await session.rollback()
+    assert (await cutting).status_code in {200, 204}
+    response = await logging_in
+    assert (response.status_code, response.json()) == (400, {"detail": "Incorrect email or password"})
 
 
 async def test_of_10_parallel_changes_one_wins(client: AsyncClient, default_user: User) -> None:
