@@ -11,7 +11,7 @@ import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out
 from scaffolding import ROOT, files, installed_project, make, read_env, run, scaffold
 
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parent / "inside" / "recipes"
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def _test_database() -> URL:
 
 os.environ.update(
     ENVIRONMENT="test",
-    LOG_LEVEL="INFO",
+    LOG_LEVEL="WARNING",
     TEST_DATABASE_URL=_test_database().render_as_string(hide_password=False),
     SECRET_KEY=secrets.token_urlsafe(48),
     SECRET_KEY_FALLBACKS=secrets.token_urlsafe(48),

@@ -15,6 +15,7 @@ from app.core.config import PROJECT_DIR, settings
 from app.core.database import autocommit, new_session
 from app.main import app
 from app.models import Base, User
+from app.tests import processes
 from app.tests.helpers import assert_documented, bearer, begin, client_at, hash_of_password
 
 # One statement, and so one round trip.
@@ -24,6 +25,7 @@ DELETE_ALL_ROWS = select(1).add_cte(*(table.delete().cte() for table in Base.met
 @pytest.fixture(scope="session")
 def database() -> Iterator[None]:
     """The database of this worker, at the newest migration and with nothing in it."""
+    processes.get_ready()
     url, worker = settings.sqlalchemy_url, os.environ.get("PYTEST_XDIST_WORKER")
     common = url.set(database=str(url.database).removesuffix(f"_{worker}"))
     remove = f'DROP DATABASE IF EXISTS "{url.database}" WITH (FORCE)'

@@ -1,7 +1,7 @@
 """The application with other settings, in a process of its own: settings are read once, when it is imported."""
 
 import asyncio
-import multiprocessing
+import multiprocessing.forkserver
 import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +28,11 @@ _processes.set_forkserver_preload(
         "uvicorn.middleware.proxy_headers",
     ]
 )
+
+
+def get_ready() -> None:
+    """Begin, in the background, what the first call would have to wait for."""
+    multiprocessing.forkserver.ensure_running()
 
 
 async def elsewhere(

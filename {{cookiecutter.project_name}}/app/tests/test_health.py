@@ -7,7 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT_DIR
-from app.tests.helpers import ask
+from app.models import User
+from app.tests.helpers import PASSWORD, ask, bearer, begin, try_login
 from app.tests.processes import elsewhere
 
 
@@ -52,13 +53,28 @@ async def test_not_ready_without_migrations(client: AsyncClient, session: AsyncS
     assert response.json() == {"status": "failed", "checks": {"database": "no migrations"}}
 
 
-async def probe() -> tuple[Response, Response]:
-    return await ask("GET", "/health/live"), await ask("GET", "/health/ready")
+async def ask_while_away() -> list[Response]:
+    return [await ask("GET", path) for path in ("/health/live", "/health/ready")] + [
+        await ask("POST", "/auth/access-token", data={"username": "ana@example.com", "password": PASSWORD})
+    ]
 
 
-async def test_alive_but_not_ready_while_the_database_is_away() -> None:
-    nobody_listens = {"TEST_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/test"}
-    live, ready = await elsewhere(nobody_listens, probe)
+async def test_alive_but_not_ready_while_the_database_is_away(application: None) -> None:
+    away = {"TEST_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/test"}
+    live, ready, login = await elsewhere(away, ask_while_away)
     assert (live.status_code, live.json()) == (200, {"status": "ok", "checks": {}})
     assert ready.status_code == 503
     assert ready.json() == {"status": "failed", "checks": {"database": "unreachable"}}
+    assert login.status_code == 503
+    assert login.json() == {"detail": "The service is not available now, try again"}
+    assert int(login.headers["Retry-After"]) > 0
+
+
+async def test_connections_that_the_database_has_closed_are_replaced(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    tokens = await begin(default_user)
+    others = "WHERE datname = current_database() AND pid != pg_backend_pid()"
+    await session.execute(text(f"SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity {others}"))  # noqa: S608
+    assert (await client.get("/users/me", headers=bearer(tokens))).status_code == 200
+    assert (await try_login(client, default_user.email)).status_code == 200

@@ -133,6 +133,7 @@ async def test_a_sane_request_id_is_kept_and_any_other_replaced(client: AsyncCli
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """All that the application logs, and the libraries under it; not what the client does."""
     caplog.set_level(logging.WARNING, "httpx")
+    caplog.set_level(logging.INFO, "app")
     caplog.set_level(logging.DEBUG)
     logging.getLogger("app").addHandler(caplog.handler)
     yield caplog
@@ -202,7 +203,8 @@ async def log_of_a_request() -> list[Json]:
 
 async def test_production_logs_a_json_line_for_each_request() -> None:
     url = settings.sqlalchemy_url.render_as_string(hide_password=False)
-    (line,) = await elsewhere({"ENVIRONMENT": "production", "DATABASE_URL": url}, log_of_a_request)
+    production = {"ENVIRONMENT": "production", "DATABASE_URL": url, "LOG_LEVEL": "INFO"}
+    (line,) = await elsewhere(production, log_of_a_request)
     assert (line["level"], line["method"], line["route"], line["status"]) == ("INFO", "GET", "read_current_user", 401)
     assert (line["client"], line["request_id"]) == ("198.51.100.1", "from-the-proxy")
     assert line["duration_ms"] > 0

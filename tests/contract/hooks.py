@@ -1,0 +1,62 @@
+"""What Schemathesis does around each case; see schemathesis.toml."""
+
+import json
+import os
+import secrets
+import uuid
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import schemathesis
+from schemathesis import AuthContext, Case, HookContext
+
+URL = os.environ["API_URL"]
+SUPERUSER, PASSWORD = os.environ["API_USER"], os.environ["API_PASSWORD"]
+HOME = "192.0.2.1"  # where the superuser logs in, and no guesses come from
+
+
+def somewhere() -> str:
+    """A client address of its own for each request, or else the throttles would soon have the last word."""
+    return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
+
+
+def ask(path: str, body: bytes | None, headers: dict[str, str]) -> dict[str, Any]:
+    with urlopen(Request(URL + path, body, headers), timeout=10) as response:
+        return dict(json.load(response))
+
+
+def log_in(email: str, address: str) -> str:
+    form = urlencode({"username": email, "password": PASSWORD}).encode()
+    return str(ask("/auth/access-token", form, {"X-Forwarded-For": address})["access_token"])
+
+
+def register() -> str:
+    email = f"{secrets.token_hex(8)}@example.com"
+    headers = {"X-Forwarded-For": somewhere(), "Content-Type": "application/json"}
+    ask("/users/register", json.dumps({"email": email, "password": PASSWORD}).encode(), headers)
+    return email
+
+
+@cache
+def superuser_id() -> str:
+    return str(ask("/users/me", None, {"Authorization": f"Bearer {log_in(SUPERUSER, HOME)}"})["id"])
+
+
+@schemathesis.auth(refresh_interval=None)  # logging out is one of the operations: each case gets a token of its own
+class Login:
+    def get(self, case: Case[Any], _: AuthContext) -> str:
+        if case.operation.label in {"DELETE /users/me", "POST /users/reset-password"}:
+            return log_in(register(), somewhere())
+        return log_in(SUPERUSER, HOME)
+
+    def set(self, case: Case[Any], data: str, _: AuthContext) -> None:
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+@schemathesis.hook
+def before_call(_: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
+    case.headers["X-Forwarded-For"] = somewhere()
+    if (case.path_parameters or {}).get("user_id") == superuser_id():  # found in an answer; needed for the next case
+        case.path_parameters["user_id"] = str(uuid.uuid4())
