@@ -139,7 +139,7 @@ def read_access_token(token: str) -> AccessClaims | None:
             return None
         return AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"]))
     # python-jose trips over null, lists, Infinity and deep nesting where it should refuse them.
-    except (JOSEError, ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError):
+    except (JOSEError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
         return None
 
 
