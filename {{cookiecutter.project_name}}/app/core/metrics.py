@@ -81,7 +81,7 @@ def _served(port: int) -> Iterator[None]:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     server = make_server("", port, make_wsgi_app(registry), _Server, _SilentHandler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=[0.05], daemon=True).start()  # seconds that the end may take
     try:
         yield
     finally:

@@ -17,9 +17,8 @@ logger = logging.getLogger("app.requests")
 MAX_BODY_SIZE: Final = 1024 * 1024  # bytes
 MAX_DIGITS: Final = 20  # of a Content-Length; Python refuses to read a number of thousands
 CONTENT_TOO_LARGE: Final = "Content Too Large"
-WELL_FORMED_HOST: Final = re.compile(
-    r"(\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,4}|:[1-5][0-9]{4})?"
-)
+WELL_FORMED_HOST: Final = re.compile(r"(\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+MAX_PORT: Final = 65_535
 
 # https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers
 SECURITY_HEADERS: Final = (
@@ -114,7 +113,7 @@ class AllowedHosts:
     def _allows(self, scope: Scope) -> bool:
         hosts = Headers(scope=scope).getlist("host") or ["localhost"]
         host = WELL_FORMED_HOST.fullmatch(hosts[0])
-        if host is None or len(hosts) > 1 or not scope["query_string"].isascii():
+        if host is None or int(host[2] or 0) > MAX_PORT or len(hosts) > 1 or not scope["query_string"].isascii():
             return False
         if scope["path"].endswith(("/health/live", "/health/ready")):
             return True

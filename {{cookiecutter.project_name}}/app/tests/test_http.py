@@ -76,11 +76,19 @@ async def test_what_does_not_exist_is_a_404(client: AsyncClient) -> None:
         ("evil.example/api.example.com", 400),
         ("api.example.com@evil.example", 400),
         ("api.example.com:x", 400),
+        ("api.example.com:65535", 200),
+        ("api.example.com:65536", 400),
+        ("[...]", 400),
         ("", 400),
     ],
 )
 async def test_only_allowed_hosts_are_answered(client: AsyncClient, host: str, status: int) -> None:
     assert (await client.get("/docs", headers={"Host": host})).status_code == status
+
+
+async def test_a_second_host_is_refused(client: AsyncClient) -> None:
+    hosts = [("Host", settings.allowed_hosts[0]), ("Host", "evil.example")]
+    assert (await client.get("/docs", headers=hosts)).status_code == 400
 
 
 async def test_probes_are_answered_under_any_name_of_the_host(client: AsyncClient) -> None:
