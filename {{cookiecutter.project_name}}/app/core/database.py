@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVarTuple
 
-from sqlalchemy import Delete, QueuePool, Row, delete, event, func, select
+from sqlalchemy import QueuePool, Row, delete, event, func, select
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.sql.dml import ReturningDelete
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.config import PROJECT, settings
@@ -98,13 +99,15 @@ async def read(statement: TypedReturnsRows[*Columns], **parameters: object) -> S
     return await fetch(statement, **parameters)
 
 
-def delete_expired(key: InstrumentedAttribute[Any], expires_at: InstrumentedAttribute[datetime]) -> Delete:
+def delete_expired(
+    key: InstrumentedAttribute[Any], expires_at: InstrumentedAttribute[datetime]
+) -> ReturningDelete[Any]:
     """Delete a few rows that have expired and that nobody else is deleting.
 
     Run with every INSERT, it is all the housekeeping that a table of passing things needs.
     """
     few = select(key).where(expires_at < func.now()).order_by(expires_at).limit(10).with_for_update(skip_locked=True)
-    return delete(key.class_).where(key.in_(few))
+    return delete(key.class_).where(key.in_(few)).returning(key)
 
 
 # SQLSTATEs for which the same request may well succeed in a moment: connection lost, read-only after a failover, rolled

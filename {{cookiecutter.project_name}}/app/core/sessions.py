@@ -26,6 +26,11 @@ _SPEND = (
     .values(generation=LoginSession.generation + 1, last_used_at=func.now(), expires_at=bindparam("session_end"))
     .returning(LoginSession.user_id)
 )
+_STILL_VALID = (
+    select(User.id)
+    .where(User.id == bindparam("user_id"), User.is_active, User.password_changed_at == bindparam("changed_at"))
+    .with_for_update(read=True)
+)
 _DELETE_EXPIRED = delete_expired(LoginSession.id, LoginSession.expires_at)
 # The newest stay: a script that logs in again and again doesn't pile up rows, nor lists of them, without end.
 MAX_SESSIONS = 100
@@ -57,11 +62,7 @@ async def begin_session(session: AsyncSession, account: Account, user_agent: str
 
     None when the account was closed or its password changed while the old one was being checked.
     """
-    still_valid = await session.scalar(
-        select(User.id)
-        .where(User.id == account.id, User.is_active, User.password_changed_at == account.password_changed_at)
-        .with_for_update(read=True)
-    )
+    still_valid = await session.scalar(_STILL_VALID, {"user_id": account.id, "changed_at": account.password_changed_at})
     if still_valid is None:
         return None
     now = int(time.time())

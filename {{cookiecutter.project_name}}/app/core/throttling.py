@@ -14,15 +14,14 @@ from hashlib import sha256
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final, NamedTuple
 
-from sqlalchemy import delete, extract, func, select
+from sqlalchemy import Interval, bindparam, delete, extract, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.config import settings
-from app.core.database import autocommit, delete_expired, read
+from app.core.database import delete_expired, fetch, read
 from app.core.security import derive_key
 from app.models import Throttle
 
-_DELETE_EXPIRED: Final = delete_expired(Throttle.key, Throttle.spent_until)
 # A new SECRET_KEY refills all budgets.
 _KEY: Final = derive_key(settings.secret_key.get_secret_value(), "throttles")
 
@@ -49,32 +48,42 @@ class Budget(NamedTuple):
         return max(0, math.ceil(seconds_spent - self.all_but_one.total_seconds()))
 
 
+_SECONDS_SPENT: Final = select(Throttle.key, extract("epoch", Throttle.spent_until - func.now())).where(
+    Throttle.key.in_(bindparam("keys", expanding=True))
+)
+_REFILL: Final = bindparam("refill", type_=Interval())
+_ALL_BUT_ONE: Final = bindparam("all_but_one", type_=Interval())
+_SPEND: Final = (
+    insert(Throttle)
+    .values(key=bindparam("key"), spent_until=func.now() + _REFILL)
+    .on_conflict_do_update(
+        index_elements=[Throttle.key],
+        set_={"spent_until": func.greatest(Throttle.spent_until, func.now()) + _REFILL},
+        where=Throttle.spent_until <= func.now() + _ALL_BUT_ONE,
+    )
+    .returning(Throttle.key)
+)
+_RESTORE: Final = delete(Throttle).where(Throttle.key.in_(bindparam("keys", expanding=True))).returning(Throttle.key)
+_DELETE_EXPIRED: Final = delete_expired(Throttle.key, Throttle.spent_until)
+
+
 async def seconds_spent(*budgets: Budget) -> dict[Budget, float]:
     """How many seconds each budget needs until it is full again; 0 for one that is."""
-    ahead = extract("epoch", Throttle.spent_until - func.now())
     by_key = {budget.key: budget for budget in budgets}
-    rows = await read(select(Throttle.key, ahead).where(Throttle.key.in_(by_key)))
+    rows = await read(_SECONDS_SPENT, keys=list(by_key))
     return dict.fromkeys(budgets, 0.0) | {by_key[key]: max(0.0, float(seconds)) for key, seconds in rows}
 
 
 async def spend(budget: Budget) -> bool:
     """Take one try in one atomic statement; False, and nothing taken, when there is none left."""
-    take = insert(Throttle).values(key=budget.key, spent_until=func.now() + budget.refill)
-    take = take.on_conflict_do_update(
-        index_elements=[Throttle.key],
-        set_={"spent_until": func.greatest(Throttle.spent_until, func.now()) + budget.refill},
-        where=Throttle.spent_until <= func.now() + budget.all_but_one,
-    )
-    async with autocommit.connect() as connection:
-        taken = await connection.scalar(take.returning(Throttle.key))
-        await connection.execute(_DELETE_EXPIRED)
-    return taken is not None
+    taken = await fetch(_SPEND, key=budget.key, refill=budget.refill, all_but_one=budget.all_but_one)
+    await fetch(_DELETE_EXPIRED)
+    return bool(taken)
 
 
 async def restore(*budgets: Budget) -> None:
     """Give all tries back."""
-    async with autocommit.connect() as connection:
-        await connection.execute(delete(Throttle).where(Throttle.key.in_([budget.key for budget in budgets])))
+    await fetch(_RESTORE, keys=[budget.key for budget in budgets])
 
 
 def network_of(address: str) -> str:
