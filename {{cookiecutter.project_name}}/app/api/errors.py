@@ -45,7 +45,14 @@ def documented(status_code: int, *sentences: str, header: str | None = None) -> 
 
 # FastAPI's own sentence, for JSON that is nested too deep and the like.
 UNREADABLE_BODY = "There was an error parsing the body"
-BODY = documented(400, UNREADABLE_BODY) | documented(413, CONTENT_TOO_LARGE)
+
+
+def body_refused(*sentences: str) -> Documented:
+    """What a route with a body documents: that it can't be read or is too large, and what else it is a 400 for."""
+    return documented(400, *sentences, UNREADABLE_BODY) | documented(413, CONTENT_TOO_LARGE)
+
+
+BODY = body_refused()
 UNAUTHORIZED = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, header="WWW-Authenticate")
 THROTTLED = documented(429, TOO_MANY_TRIES, header="Retry-After")
 UNAVAILABLE = documented(503, NOT_NOW, header="Retry-After")
@@ -74,9 +81,8 @@ async def _throttled(_: Request, error: Exception) -> Response:
 async def _database_error(_: Request, error: Exception) -> Response:
     if not is_outage(error):
         raise error
-    is_unexpected = not isinstance(
-        error, SQLAlchemyError | ConnectionError | TimeoutError
-    )  # a file that is missing, say
+    # Another OSError, a file that is missing say, is no matter of the database's: the trace tells where it comes from.
+    is_unexpected = not isinstance(error, SQLAlchemyError | ConnectionError | TimeoutError)
     logger.warning("The database can't serve: %s", reason(error), exc_info=is_unexpected)
     return JSONResponse({"detail": NOT_NOW}, 503, {"Retry-After": "1"})
 

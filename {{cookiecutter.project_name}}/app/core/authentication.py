@@ -16,7 +16,6 @@ from app.models import User
 # can slip through before the failures count.
 _tries: Final = asyncio.Semaphore(PASSWORD_THREADS)
 
-
 _ACCOUNT = select(User.id, User.hashed_password, User.password_changed_at).where(
     func.lower(User.email) == func.lower(bindparam("email")), User.is_active
 )

@@ -14,7 +14,7 @@ from app.api.errors import (
     SESSION_NOT_FOUND,
     THROTTLED,
     UNAUTHORIZED,
-    UNREADABLE_BODY,
+    body_refused,
     documented,
 )
 from app.core.authentication import authenticate
@@ -33,9 +33,7 @@ _MY_SESSIONS = (
 )
 
 
-@router.post(
-    "/access-token", responses=BODY | documented(400, INCORRECT_EMAIL_OR_PASSWORD, UNREADABLE_BODY) | THROTTLED
-)
+@router.post("/access-token", responses=body_refused(INCORRECT_EMAIL_OR_PASSWORD) | THROTTLED)
 async def login_access_token(
     form: Annotated[LoginForm, Form()],
     address: ClientAddress,
@@ -52,7 +50,7 @@ async def login_access_token(
     return TokenResponse.model_validate(tokens)
 
 
-@router.post("/refresh-token", responses=BODY | documented(400, INVALID_REFRESH_TOKEN, UNREADABLE_BODY))
+@router.post("/refresh-token", responses=body_refused(INVALID_REFRESH_TOKEN))
 async def refresh_token(spent: RefreshTokenRequest) -> TokenResponse:
     """Change a refresh token, once, for a new pair of tokens of the same session."""
     tokens = await spend_refresh_token(spent.refresh_token)

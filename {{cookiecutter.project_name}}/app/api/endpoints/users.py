@@ -16,8 +16,8 @@ from app.api.errors import (
     LAST_SUPERUSER,
     THROTTLED,
     UNAUTHORIZED,
-    UNREADABLE_BODY,
     USER_NOT_FOUND,
+    body_refused,
     documented,
 )
 from app.api.pagination import PAGED, PageQuery, paged
@@ -43,7 +43,7 @@ CONFLICT = documented(409, LAST_SUPERUSER)
 @router.post(
     "/register",
     status_code=status.HTTP_201_CREATED,
-    responses=BODY | documented(400, EMAIL_NOT_AVAILABLE, UNREADABLE_BODY) | THROTTLED,
+    responses=body_refused(EMAIL_NOT_AVAILABLE) | THROTTLED,
 )
 async def register_new_user(new_user: UserCreateRequest, address: ClientAddress) -> UserResponse:
     """Create an account."""
@@ -73,7 +73,7 @@ async def delete_current_user(user: CurrentUser, session: DbSession) -> None:
 @router.post(
     "/reset-password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=BODY | documented(400, INCORRECT_PASSWORD, UNREADABLE_BODY) | UNAUTHORIZED | THROTTLED,
+    responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | THROTTLED,
 )
 async def reset_current_user_password(
     passwords: UserUpdatePasswordRequest, user: CurrentUser, address: ClientAddress, session: DbSession
