@@ -72,8 +72,7 @@ async def authenticate(email: str, password: str, address: str) -> Account | Non
             raise ThrottledError(wait)
         user = await _check(email, password)
         if user is None:
-            for budget in budgets:
-                await spend(budget)
+            await spend(*budgets)
     finally:
         _tries.release()
 
