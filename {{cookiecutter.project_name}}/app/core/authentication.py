@@ -72,7 +72,8 @@ async def authenticate(email: str, password: str, address: str) -> Account | Non
             raise ThrottledError(wait)
         user = await _check(email, password)
         if user is None:
-            await spend(*budgets)
+            for budget in budgets:
+                await spend(budget)
     finally:
         _tries.release()
 

@@ -74,13 +74,11 @@ async def seconds_spent(*budgets: Budget) -> dict[Budget, float]:
     return dict.fromkeys(budgets, 0.0) | {by_key[key]: max(0.0, float(seconds)) for key, seconds in rows}
 
 
-async def spend(*budgets: Budget) -> bool:
-    """Take one try of each in one atomic statement; False when one has none left, of which nothing is taken."""
-    taken = [
-        await fetch(_SPEND, key=budget.key, refill=budget.refill, all_but_one=budget.all_but_one) for budget in budgets
-    ]
+async def spend(budget: Budget) -> bool:
+    """Take one try in one atomic statement; False, and nothing taken, when there is none left."""
+    taken = await fetch(_SPEND, key=budget.key, refill=budget.refill, all_but_one=budget.all_but_one)
     await fetch(_DELETE_EXPIRED)
-    return all(taken)
+    return bool(taken)
 
 
 async def restore(*budgets: Budget) -> None:
