@@ -30,6 +30,7 @@ from servers import (
     Project,
     Server,
     finish_load,
+    free_port,
     load,
     start_load,
     unit_command,
@@ -149,7 +150,7 @@ def compare_logins(bench: Bench, floor: Project, project: Project) -> None:
         alone, logins = [], []
         for _ in range(3):
             alone.append(float(subprocess.run(command, capture_output=True, check=True, start_new_session=True).stdout))
-            plan: Plan = {"port": server.port, "requests": ours.logins()[:8], "seconds": 6.0, "chain": ""}
+            plan: Plan = {"port": server.port, "requests": ours.logins()[:8], "seconds": 15.0, "chain": ""}
             logins.append(bench.undisturbed(partial(load, plan)))
         share = statistics.median(rate(seen) / bound for seen, bound in zip(logins, alone, strict=True))
         row("logins beside bcrypt alone", project.name, f"{share:.2f}", "at least 0.95")
@@ -164,6 +165,23 @@ def under_logins(accounts: Accounts, seconds: float) -> Seen:
     seen = accounts.load("GET /users/me", seconds, 4)
     finish_load(logins)
     return seen
+
+
+def compare_observed(bench: Bench, project: Project) -> None:
+    """`GET /users/me` with the log of requests and metrics, beside the same without."""
+    environment = project.environment | {"METRICS_PORT": str(free_port())} | project.observed
+    observed = replace(project, environment=environment)
+    with Server(project, SERVER) as plain, Server(observed, SERVER) as watched:
+        both = [Accounts(server, bench.concurrency).logged_in() for server in (plain, watched)]
+        seen = bench.interleaved(
+            *(partial(one.load, "GET /users/me", bench.seconds, bench.concurrency) for one in both)
+        )
+    row(
+        "`GET /users/me` with log and metrics, beside without",
+        project.name,
+        f"{ratio(seen[1], seen[0], rate):.3f}",
+        "at least 0.95",
+    )
 
 
 def compare_servers(bench: Bench, project: Project) -> None:
@@ -257,6 +275,8 @@ def measure(configuration: dict[str, Any], folder: Path, postgres: Postgres) -> 
             row_of_start(accounts.server.project)
     for project in projects:
         compare_logins(bench, floors[0], project)
+        if project.observed:
+            compare_observed(bench, project)
     compare_servers(bench, projects[0])
     show_profile(everyone[0])
     print(f"\nOther programs took at most {bench.worst:.1%} of the cores during a round that counts.")

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -102,15 +103,16 @@ class Project:
     register: list[str]
     login: str
     routes: dict[str, dict[str, Any]]
+    observed: dict[str, str] = field(default_factory=dict)
     folder: Path = HERE
     python: str = sys.executable
 
     def prepared(self, postgres: Postgres) -> "Project":
         """Give it a database of its own, with its tables."""
         postgres.run("postgres", f'CREATE DATABASE "{self.name}"')
-        self.environment = {
-            name: value.format(database=postgres.url(self.name)) for name, value in self.environment.items()
-        } | {"SECRET_KEY": SECRET_KEY}
+        url = postgres.url(self.name)
+        self.environment = {name: value.format(database=url) for name, value in self.environment.items()}
+        self.environment["SECRET_KEY"] = SECRET_KEY
         for arguments in self.prepare:
             environment = os.environ | self.environment
             subprocess.run([self.python, *arguments], cwd=self.folder, env=environment, check=True)
@@ -137,9 +139,10 @@ class Server:
         if command[0].startswith("-"):
             command.insert(0, self.project.python)
         self.begun = time.perf_counter()
-        with pinned(self.cores):
+        environment = os.environ | self.project.environment
+        with pinned(self.cores), tempfile.TemporaryFile() as log:
             self.process = subprocess.Popen(
-                command, cwd=self.project.folder, env=os.environ | self.project.environment, start_new_session=True
+                command, cwd=self.project.folder, env=environment, start_new_session=True, stdout=log
             )
         try:
             self.seconds_to_start = self._wait()

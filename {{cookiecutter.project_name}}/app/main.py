@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.api.api import add_routers
 from app.api.errors import add_error_handlers
@@ -18,7 +17,7 @@ from app.core.logging import set_up_logging
 from app.core.middleware import AllowedHosts, BodyLimit, RequestLog, SecurityHeaders
 from app.core.shutdown import delay_shutdown
 
-set_up_logging(settings.log_level, as_json=settings.environment == "production")
+set_up_logging()
 
 
 @asynccontextmanager
@@ -72,6 +71,8 @@ app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
 app.add_middleware(RequestLog)
 app.add_middleware(SecurityHeaders)
 if settings.trusted_proxies:
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies])
 if settings.metrics_port:
     from app.core.metrics import Metrics

@@ -7,7 +7,11 @@ import sys
 import uuid
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from app.core.config import settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -22,29 +26,52 @@ def choose_request_id(proposed: str | None) -> str:
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": request_id.get(),
-            **getattr(record, "fields", {}),
+            "exception": self.formatException(record.exc_info) if record.exc_info else None,
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps({name: value for name, value in line.items() if value is not None}, default=str)
+        return json.dumps({name: value for name, value in line.items() if value is not None})
+
+    def format_request(self, fields: dict[str, Any]) -> str:
+        head = {"time": datetime.now(UTC), "level": "INFO", "logger": "app.requests", "request_id": request_id.get()}
+        return to_json(head | fields, exclude_none=True).decode()
 
 
 class TextFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(levelname)-8s %(message)s")
+
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return f"{text} [{request_id.get()}]" if request_id.get() else text
 
+    def format_request(self, fields: dict[str, Any]) -> str:
+        return "INFO     {method} {route} {status} {duration_ms} ms".format(**fields) + f" [{request_id.get()}]"
 
-def set_up_logging(level: str, as_json: bool) -> None:
+
+_formatter: Final = JsonFormatter() if settings.environment == "production" else TextFormatter()
+_output: Final = logging.StreamHandler(sys.stdout)
+
+
+def set_up_logging() -> None:
     """Send the application's log lines, and nobody else's, to standard output."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter() if as_json else TextFormatter("%(levelname)-8s %(message)s"))
+    _output.setFormatter(_formatter)
     logger = logging.getLogger("app")
-    logger.handlers = [handler]
+    logger.handlers = [_output]
     logger.propagate = False
-    logger.setLevel(level)
+    logger.setLevel(settings.log_level)
+
+
+def log_request(fields: dict[str, Any]) -> None:
+    """Write the line of one request.
+
+    Straight to the output: by way of `logging` it would cost a small request three times as much, a tenth of its time.
+    """
+    try:
+        _output.stream.write(_formatter.format_request(fields) + "\n")
+        _output.flush()
+    except (OSError, ValueError):  # a full disk or a closed output, of which `logging` makes no error either
+        pass

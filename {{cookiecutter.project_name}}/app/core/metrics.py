@@ -7,6 +7,7 @@ Logins by outcome: `http_requests_total{route="login_access_token"}`, whose stat
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from threading import Thread
@@ -54,11 +55,16 @@ class Metrics:
         try:
             await self.app(scope, receive, watch)
         finally:
-            route = getattr(scope.get("endpoint"), "__name__", "none")
-            REQUESTS.labels(route, status).inc()
-            DURATION.labels(route).observe(perf_counter() - begun)
+            requests, duration = _of_route(getattr(scope.get("endpoint"), "__name__", "none"), status)
+            requests.inc()
+            duration.observe(perf_counter() - begun)
             POOL_IN_USE.set(connections_in_use())
             IN_FLIGHT.dec()
+
+
+@cache  # there are few of them, and to look one up takes longer than to count
+def _of_route(route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(route, status), DURATION.labels(route)
 
 
 class _Server(ThreadingMixIn, WSGIServer):

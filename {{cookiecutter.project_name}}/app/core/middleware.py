@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.logging import choose_request_id, request_id
+from app.core.logging import choose_request_id, log_request, request_id
 
 logger = logging.getLogger("app.requests")
 
@@ -66,18 +66,16 @@ class RequestLog:
 
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:
-    # The function's name instead of the URL: what a client writes into that may be personal, or a secret.
-    route = getattr(scope.get("endpoint"), "__name__", None)
-    milliseconds = round(seconds * 1000, 1)
     fields = {
         "method": scope["method"],
-        "route": route,
+        # The function's name instead of the URL: what a client writes into that may be personal, or a secret.
+        "route": getattr(scope.get("endpoint"), "__name__", None),
         "status": status or None,
-        "duration_ms": milliseconds,
+        "duration_ms": round(seconds * 1000, 1),
         "user_id": scope.get("state", {}).get("user_id"),
         "client": scope["client"][0] if scope.get("client") else None,
     }
-    logger.info("%s %s %s %s ms", scope["method"], route, status, milliseconds, extra={"fields": fields})
+    log_request(fields)
 
 
 class SecurityHeaders:

@@ -5,8 +5,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import DateTime, String, Uuid, bindparam, delete, func, insert, select, update
 
 from app.core.authentication import Account
 from app.core.config import settings
@@ -26,21 +25,37 @@ _SPEND = (
     .values(generation=LoginSession.generation + 1, last_used_at=func.now(), expires_at=bindparam("session_end"))
     .returning(LoginSession.user_id)
 )
-_STILL_VALID = (
-    select(User.id)
-    .where(User.id == bindparam("user_id"), User.is_active, User.password_changed_at == bindparam("changed_at"))
-    .with_for_update(read=True)
+_NEW_SESSION = {
+    LoginSession.id: bindparam("session_id", type_=Uuid()),
+    LoginSession.user_id: User.id,
+    LoginSession.expires_at: bindparam("session_end", type_=DateTime(timezone=True)),
+    LoginSession.user_agent: bindparam("device", type_=String()),
+}
+_BEGIN = (
+    insert(LoginSession)
+    .from_select(
+        list(_NEW_SESSION),
+        select(*_NEW_SESSION.values())
+        .where(User.id == bindparam("account"), User.is_active, User.password_changed_at == bindparam("changed_at"))
+        .with_for_update(read=True),  # after a change that is under way, not beside it
+        include_defaults=False,  # the database's
+    )
+    .returning(LoginSession.id)
 )
 _DELETE_EXPIRED = delete_expired(LoginSession.id, LoginSession.expires_at)
 # The newest stay: a script that logs in again and again doesn't pile up rows, nor lists of them, without end.
 MAX_SESSIONS = 100
-_DELETE_SURPLUS = delete(LoginSession).where(
-    LoginSession.id.in_(
-        select(LoginSession.id)
-        .where(LoginSession.user_id == bindparam("user_id"))
-        .order_by(LoginSession.last_used_at.desc())
-        .offset(MAX_SESSIONS - 1)
+_DELETE_SURPLUS = (
+    delete(LoginSession)
+    .where(
+        LoginSession.id.in_(
+            select(LoginSession.id)
+            .where(LoginSession.user_id == bindparam("user_id"))
+            .order_by(LoginSession.last_used_at.desc())
+            .offset(MAX_SESSIONS)
+        )
     )
+    .returning(LoginSession.id)
 )
 _END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.id)
 _END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
@@ -57,20 +72,25 @@ class Tokens(NamedTuple):
     refresh_token_expires_at: int
 
 
-async def begin_session(session: AsyncSession, account: Account, user_agent: str | None) -> Tokens | None:
-    """Begin a session for a user whose password was right; the caller commits.
+async def begin_session(account: Account, user_agent: str | None) -> Tokens | None:
+    """Begin a session for a user whose password was right.
 
     None when the account was closed or its password changed while the old one was being checked.
     """
-    still_valid = await session.scalar(_STILL_VALID, {"user_id": account.id, "changed_at": account.password_changed_at})
-    if still_valid is None:
+    now, session_id = int(time.time()), uuid.uuid4()
+    begun = await fetch(
+        _BEGIN,
+        session_id=session_id,
+        session_end=_session_end(now),
+        device=user_agent,
+        account=account.id,
+        changed_at=account.password_changed_at,
+    )
+    if not begun:
         return None
-    now = int(time.time())
-    await session.execute(_DELETE_SURPLUS, {"user_id": account.id})
-    login_session = LoginSession(account.id, _session_end(now), user_agent)
-    session.add(login_session)
-    await session.execute(_DELETE_EXPIRED)
-    return _issue_tokens(account.id, login_session.id, 0, now)
+    await fetch(_DELETE_SURPLUS, user_id=account.id)
+    await fetch(_DELETE_EXPIRED)
+    return _issue_tokens(account.id, session_id, 0, now)
 
 
 async def spend_refresh_token(token: str) -> Tokens | None:

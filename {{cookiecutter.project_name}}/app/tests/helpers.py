@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app.core.authentication import Account
 from app.core.config import settings
-from app.core.database import autocommit, new_session
+from app.core.database import autocommit
 from app.core.sessions import begin_session
 from app.main import app
 from app.models import User
@@ -36,11 +36,8 @@ def hash_of_password(scheme: str = "bcrypt_sha256", rounds: int = 4) -> str:
 
 async def begin(user: User) -> Json:
     """What a login gives, without the work of one."""
-    account = Account(user.id, user.hashed_password, user.password_changed_at)
-    async with new_session() as session:
-        tokens = await begin_session(session, account, "a test")
-        assert tokens is not None
-        await session.commit()
+    tokens = await begin_session(Account(user.id, user.hashed_password, user.password_changed_at), "a test")
+    assert tokens is not None
     return tokens._asdict()
 
 

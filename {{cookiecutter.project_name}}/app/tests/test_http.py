@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import pytest
@@ -148,6 +149,17 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     logging.getLogger("app").removeHandler(caplog.handler)
 
 
+@contextmanager
+def output() -> Iterator[io.StringIO]:
+    """What the application writes."""
+    handler = logging.getLogger("app").handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    written: io.StringIO = io.StringIO()
+    before = handler.setStream(written)
+    yield written
+    handler.setStream(before)
+
+
 async def test_a_crash_is_a_500_to_the_client_and_a_trace_to_the_log_only(
     client: AsyncClient, session: AsyncSession, default_user_headers: dict[str, str], log: pytest.LogCaptureFixture
 ) -> None:
@@ -170,21 +182,22 @@ async def test_no_log_line_holds_a_password_or_token(
     client: AsyncClient, default_user: User, log: pytest.LogCaptureFixture
 ) -> None:
     secrets = [PASSWORD, "a wrong password", "a new password", "x" * 200]
-    await try_login(client, default_user.email, "a wrong password")
-    await try_login(client, "a wrong password", "a wrong password")
-    await client.post("/users/register", json={"email": "new@example.com", "password": "x" * 200})
-    tokens = await login(client, default_user)
-    secrets += [tokens["access_token"], tokens["refresh_token"]]
-    await try_refresh(client, tokens["access_token"])
-    tokens = await refresh(client, tokens)
-    secrets += [tokens["access_token"], tokens["refresh_token"]]
-    await client.get(f"/users/me?access_token={tokens['access_token']}&password={PASSWORD}", headers=bearer(tokens))
-    await client.get(f"/nowhere/{tokens['refresh_token']}")
-    body = {"current_password": PASSWORD, "new_password": "a new password"}
-    await client.post("/users/reset-password", json=body, headers=bearer(tokens))
-    assert "reset_current_user_password" in log.text
+    with output() as lines:
+        await try_login(client, default_user.email, "a wrong password")
+        await try_login(client, "a wrong password", "a wrong password")
+        await client.post("/users/register", json={"email": "new@example.com", "password": "x" * 200})
+        tokens = await login(client, default_user)
+        secrets += [tokens["access_token"], tokens["refresh_token"]]
+        await try_refresh(client, tokens["access_token"])
+        tokens = await refresh(client, tokens)
+        secrets += [tokens["access_token"], tokens["refresh_token"]]
+        await client.get(f"/users/me?access_token={tokens['access_token']}&password={PASSWORD}", headers=bearer(tokens))
+        await client.get(f"/nowhere/{tokens['refresh_token']}")
+        body = {"current_password": PASSWORD, "new_password": "a new password"}
+        await client.post("/users/reset-password", json=body, headers=bearer(tokens))
+    assert "reset_current_user_password" in lines.getvalue()
     for secret in secrets:
-        assert secret not in log.text
+        assert secret not in log.text + lines.getvalue()
         assert not any(secret in str(vars(record)) for record in log.records if record.name.startswith("app"))
 
 
@@ -201,12 +214,9 @@ async def test_everything_hangs_under_api_prefix(client: AsyncClient, default_us
 
 
 async def log_of_a_request() -> list[Json]:
-    (handler,) = logging.getLogger("app").handlers
-    assert isinstance(handler, logging.StreamHandler)
-    log: io.StringIO = io.StringIO()
-    handler.setStream(log)
-    await ask("GET", "/users/me", headers={"X-Request-ID": "from-the-proxy", "Authorization": "Bearer swordfish"})
-    return [json.loads(line) for line in log.getvalue().splitlines()]
+    with output() as lines:
+        await ask("GET", "/users/me", headers={"X-Request-ID": "from-the-proxy", "Authorization": "Bearer swordfish"})
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
 async def test_production_logs_a_json_line_for_each_request() -> None:

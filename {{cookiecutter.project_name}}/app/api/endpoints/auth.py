@@ -37,16 +37,14 @@ _MY_SESSIONS = (
 async def login_access_token(
     form: Annotated[LoginForm, Form()],
     address: ClientAddress,
-    session: DbSession,
     user_agent: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> TokenResponse:
     """Log in with an e-mail address and a password (the password grant of OAuth 2.0)."""
     account = await authenticate(form.username, form.password, address)
     device = user_agent and user_agent.replace("\0", "")[:USER_AGENT_MAX_LENGTH]
-    tokens = account and await begin_session(session, account, device)
+    tokens = account and await begin_session(account, device)
     if tokens is None:  # the same for an unknown user, a wrong password and an inactive user
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_EMAIL_OR_PASSWORD)
-    await session.commit()
     return TokenResponse.model_validate(tokens)
 
 

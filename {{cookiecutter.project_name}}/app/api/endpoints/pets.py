@@ -26,7 +26,7 @@ _RENAME_MY_PET = (
     .values(pet_name=bindparam("name"))
     .returning(*_PET)
 )
-_PAGE_OF_MY_PETS = paged(_MY_PETS, Pet.pet_name, Pet.id)
+_PAGE_OF_MY_PETS = paged(_MY_PETS.with_only_columns(Pet.pet_name, Pet.id), Pet.pet_name, Pet.id)
 
 NOT_FOUND = documented(404, PET_NOT_FOUND)
 
@@ -45,7 +45,7 @@ async def create_new_pet(new_pet: PetCreateRequest, user: CurrentUser) -> PetRes
 async def get_all_my_pets(user: CurrentUser, page: PageQuery) -> list[PetResponse]:
     """List the caller's pets by name, a page at a time."""
     pets = await page.fetch(_PAGE_OF_MY_PETS, user_id=user.id)
-    return [PetResponse(id=pet_id, pet_name=pet_name, user_id=user_id) for pet_name, pet_id, user_id in pets]
+    return [PetResponse(id=pet_id, pet_name=pet_name, user_id=user.id) for pet_name, pet_id in pets]
 
 
 @router.get("/{pet_id:uuid}", responses=NOT_FOUND)
