@@ -108,10 +108,12 @@ def test_settings_of_readme_example_and_code_agree(installed: Path) -> None:
     make(installed, "env")
     rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", (installed / "README.md").read_text(), re.MULTILINE)
     described = {name: default.strip("`") for name, default in rows}
-    example = dict(re.findall(r"^#? ?([A-Z_]+)=(.*)$", (installed / ".env.example").read_text(), re.MULTILINE))
+    lines = re.findall(r"^#? ?([A-Z_]+)=(.*)$", (installed / ".env.example").read_text(), re.MULTILINE)
+    example = dict(lines)
     defaults = json.loads(run(".venv/bin/python", "-c", DEFAULTS, cwd=installed).stdout)
 
     assert set(described) == set(defaults) == set(example)
+    assert len(lines) == len(example)
     for name, default in defaults.items():
         if default is not None:
             text = ",".join(default) if isinstance(default, list) else str(default)

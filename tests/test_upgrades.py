@@ -1,0 +1,295 @@
+"""Later versions of the template reach a project by cruft, and leave what is the project's own."""
+
+import os
+import re
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from documentation import blocks, carry_out
+from scaffolding import ROOT, make, run, scaffold, secrets_of
+
+VERSIONS = re.findall(r"^## (\d+\.\d+\.\d+) - ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+SLOT = "{{cookiecutter.project_name}}"
+LOCKS = ("requirements.txt", "requirements-dev.txt")
+OWN = {".env": "# mine\n", ".postgres/PG_VERSION": "18\n"}  # what Git ignores: settings, and data
+SECTIONS = ("Remove the example", "Step by step: add your own resource")
+EVENTS_MIGRATION = "alembic/versions/2026_11_21_1405-3324da21bdd7_add_events.py"
+# Of each file the first such place: a setting's default; a port in docker-compose.yml, and two lines below it.
+DEFAULT = r"(?<=Field\(default=)\d+"
+PORT = r"(?<=_PORT:-)\d+"
+VOLUME = r"(?<=    volumes:\n      - \")\w+"
+
+Tree = dict[str, str]
+
+
+def do(*command: str | Path, cwd: Path) -> str:
+    people = {f"GIT_{role}_{what}": "a@b.example" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    result = run(*command, cwd=cwd, environment=people | {"HOME": str(cwd.parent / "home")})
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def cruft(*arguments: str | Path, cwd: Path) -> str:
+    return do(sys.executable, "-m", "cruft", *arguments, cwd=cwd)
+
+
+def commit(repository: Path) -> None:
+    do("git", "add", "--all", cwd=repository)
+    do("git", "commit", "--quiet", "--allow-empty", "--message", "Change", cwd=repository)
+
+
+def commit_of(version: str, repository: Path) -> str | None:
+    """The tagged one, else the first with its heading; none where the clone doesn't reach back to it."""
+    tagged = run("git", "rev-parse", "--quiet", "--verify", f"v{version}^{{commit}}", cwd=repository)
+    if tagged.returncode == 0:
+        return tagged.stdout.strip()
+    # the oldest commit of a shallow clone seems to add every heading
+    if run("git", "rev-parse", "--is-shallow-repository", cwd=repository).stdout != "false\n":
+        return None
+    adding = ("git", "log", "--reverse", "--format=%H", f"-S## {version} - ", "--", "CHANGELOG.md")
+    return next(iter(run(*adding, cwd=repository).stdout.split()), None)
+
+
+@pytest.fixture(scope="module")
+def upstream(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with a tagged commit for each version that was released, and the present tree as the newest."""
+    repository = tmp_path_factory.mktemp("upstream") / "template"
+    repository.mkdir()
+    do("git", "-c", "init.defaultBranch=main", "init", "--quiet", cwd=repository)
+    for version in reversed(VERSIONS):
+        if released := commit_of(version, ROOT):
+            fill(repository, "git", "-C", ROOT, "archive", released)
+            do("git", "tag", f"v{version}", cwd=repository)
+    fill(repository, "tar", "--create", "--file=-", "--directory", template, ".")
+    return repository
+
+
+def fill(repository: Path, *archive: str | Path) -> None:
+    """Commit what this command packs, and nothing else."""
+    do("git", "rm", "-r", "--quiet", "--ignore-unmatch", ".", cwd=repository)
+    do("bash", "-euo", "pipefail", "-c", '"$@" | tar --extract --file=-', "fill", *archive, cwd=repository)
+    commit(repository)
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest, upstream: Path) -> str:
+    """The tag of a released version."""
+    tag = f"v{request.param}"
+    if not do("git", "tag", "--list", tag, cwd=upstream):
+        pytest.skip(f"No commit of version {request.param} is at hand: a shallow clone, none at all, or none yet.")
+    return tag
+
+
+@pytest.fixture
+def workshop(upstream: Path, tmp_path: Path) -> Path:
+    """The folder that the README speaks of, with the template and the tools in it."""
+    do("git", "clone", "--quiet", upstream, tmp_path / "template", cwd=tmp_path)
+    (tmp_path / "tools").symlink_to(sys.prefix)
+    return tmp_path
+
+
+def create(workshop: Path, version: str) -> Path:
+    cruft("create", "--no-input", "--checkout", version, "template", cwd=workshop)
+    start(workshop / "my-api")
+    return workshop / "my-api"
+
+
+def start(project: Path) -> None:
+    commit(project)
+    for name, text in OWN.items():
+        (project / name).parent.mkdir(exist_ok=True)
+        with (project / name).open("a") as file:
+            file.write(text)
+
+
+def follow(project: Path, text: str) -> None:
+    """Carry out the README's block with this text in it."""
+    (block,) = [block for block in blocks(ROOT / "README.md", "Upgrades") if text in block.text]
+    do("bash", "-euo", "pipefail", "-c", block.text, cwd=project)
+
+
+def read(project: Path) -> Tree:
+    """What Git tracks or would track, without what cruft keeps for itself."""
+    names = do("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=project).splitlines()
+    return {n: (project / n).read_text() for n in names if n != ".cruft.json" and (project / n).is_file()}
+
+
+def skipped(project: Path) -> set[str]:
+    return set(tomllib.loads((project / "pyproject.toml").read_text())["tool"]["cruft"]["skip"])
+
+
+def differing(one: Tree, other: Tree) -> set[str]:
+    return {name for name in one | other if one.get(name) != other.get(name)}
+
+
+def merged(old: Tree, mine: Tree, new: Tree, skip: set[str], folder: Path) -> tuple[Tree, set[str]]:
+    """What an update has to lead to, file by file, by Git's merge of three files; and where that has conflicts."""
+    result, conflicts = dict(mine), set()
+    for name in (old.keys() | new.keys()) - skip:
+        if mine.get(name) == old.get(name):
+            result |= {name: new[name]} if name in new else {}
+            if name not in new:
+                result.pop(name, None)
+        elif name in mine and old.get(name) != new.get(name):
+            sides = [folder / side for side in ("ours", "base", "theirs")]
+            for path, tree in zip(sides, (mine, old, new), strict=True):
+                path.write_text(tree.get(name, ""))
+            labels = [word for path in sides for word in ("-L", path.name)]
+            merge = run("git", "merge-file", "--stdout", *labels, *sides)
+            result[name] = merge.stdout
+            conflicts |= {name} if merge.returncode else set()
+    return result, conflicts
+
+
+def change(project: Path, environment: Path, template: Path) -> None:
+    """Do what people do: remove the example, add a resource, set things otherwise, renew the pins."""
+    for block in [block for section in SECTIONS for block in blocks(project / "README.md", section)]:
+        if block.sentence.startswith("It wrote"):
+            carry_out(replace(block, sentence=f"New file `{EVENTS_MIGRATION}`:"), project)
+        elif block.language != "console":  # most of those want a database
+            carry_out(block, project)
+    pins = project / "requirements-dev.txt"
+    # An older version's code may be none for the packages of this environment.
+    if pins.read_bytes() == (template / SLOT / pins.name).read_bytes():
+        (project / ".venv").symlink_to(environment)
+        os.utime(pins, (0, 0))  # older than the environment, which make leaves alone then
+        make(project, "format")
+        make(project, "openapi")
+        (project / ".venv").unlink()
+    edit(project / "app/core/config.py", DEFAULT, "41")
+    edit(project / "docker-compose.yml", PORT, "5441")
+    for lock in LOCKS:
+        append(project / lock, "# mine")
+    commit(project)
+
+
+def edit(path: Path, pattern: str, text: str) -> None:
+    changed, places = re.subn(pattern, text, path.read_text(), count=1)
+    assert places, f"{path} has nothing like {pattern}"
+    path.write_text(changed)
+
+
+def append(path: Path, line: str) -> None:
+    path.write_text(f"{path.read_text()}{line}\n")
+
+
+def own(project: Path) -> list[bytes]:
+    return [(project / name).read_bytes() for name in OWN]
+
+
+def assert_becomes_a_fresh_one(project: Path, fresh: Path) -> None:
+    ignored = own(project)
+    kept = {name: text for name, text in read(project).items() if name in skipped(project)}
+
+    follow(project, "cruft update")
+
+    assert not differing(read(project), read(fresh) | kept)
+    assert own(project) == ignored
+    cruft("check", cwd=project)
+
+
+def test_untouched_project_becomes_a_fresh_one(version: str, workshop: Path, template: Path) -> None:
+    assert_becomes_a_fresh_one(create(workshop, version), scaffold(template, workshop / "fresh"))
+
+
+def test_changed_project_conflicts_only_where_both_sides_changed(
+    version: str, workshop: Path, template: Path, environment: Path
+) -> None:
+    project = create(workshop, version)
+    old = read(project)
+    change(project, environment, template)
+    mine, ignored = read(project), own(project)
+    new = read(scaffold(template, workshop / "fresh"))
+    expected, _ = merged(old, mine, new, skipped(project), workshop)
+
+    follow(project, "cruft update")
+
+    assert not differing(read(project), expected)
+    assert own(project) == ignored
+
+
+def test_one_conflict_where_a_later_version_changes_the_same_line(
+    workshop: Path, template: Path, environment: Path
+) -> None:
+    project = create(workshop, "main")
+    state = (project / ".cruft.json").read_text()
+    assert not [secret for secret in secrets_of(project).values() if secret in state]
+    old = read(project)
+    change(project, environment, template)
+    mine, ignored = read(project), own(project)
+    slot = workshop / "template" / SLOT
+    edit(slot / "app/core/config.py", DEFAULT, "42")
+    edit(slot / "docker-compose.yml", VOLUME, "data")
+    for name in ("Makefile", ".env.example", "app/api/endpoints/pets.py", *LOCKS):
+        append(slot / name, "# A line of a later version")
+    (slot / "app/later.py").write_text('"""A file of a later version."""\n')
+    (slot / ".editorconfig").unlink()
+    (slot / "alembic.ini").rename(slot / "docs/alembic.ini")
+    commit(workshop / "template")
+    assert run(sys.executable, "-m", "cruft", "check", cwd=project).returncode == 1
+    new = read(scaffold(workshop / "template", workshop / "fresh"))
+    expected, conflicts = merged(old, mine, new, skipped(project), workshop)
+    assert conflicts == {"app/core/config.py"}
+
+    follow(project, "cruft update")
+
+    assert not differing(read(project), expected)
+    compose = (project / "docker-compose.yml").read_text()
+    assert "_PORT:-5441}" in compose
+    assert '- "data:' in compose
+    assert [expected[lock] for lock in LOCKS] == [mine[lock] for lock in LOCKS]
+    assert own(project) == ignored
+    cruft("check", cwd=project)
+
+
+def test_git_merges_by_line_what_it_has_never_seen(workshop: Path) -> None:
+    """As after an earlier update too, in a fresh clone: no commit has the template's own version of a changed file."""
+    cruft("create", "--no-input", "template", cwd=workshop)
+    edit(workshop / "my-api/docker-compose.yml", PORT, "5441")
+    commit(workshop / "my-api")
+    edit(workshop / "template" / SLOT / "docker-compose.yml", VOLUME, "data")
+    commit(workshop / "template")
+    elsewhere = workshop / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("template", "tools", "my-api"):
+        (workshop / name).rename(elsewhere / name)
+    project = elsewhere / "my-api"
+    do("git", "remote", "add", "origin", "https://example.com/my-api.git", cwd=project)
+
+    follow(project, ".cruft.json")
+    commit(project)
+    follow(project, "cruft update")
+
+    changed = (project / "docker-compose.yml").read_text()
+    assert "_PORT:-5441}" in changed
+    assert '- "data:' in changed
+    assert "<<<<<<<" not in changed
+    assert not list(project.rglob("*.rej"))
+
+
+@pytest.mark.parametrize("version", ["0.1.0"], indirect=True)  # which the README names
+def test_project_of_plain_cookiecutter_learns_its_template(version: str, workshop: Path, template: Path) -> None:
+    answers = {"project_name": "shop-api", "license": "GPL-3.0"}
+    do("git", "checkout", "--quiet", version, cwd=workshop / "template")
+    project = scaffold(workshop / "template", workshop, answers)
+    do("git", "checkout", "--quiet", "main", cwd=workshop / "template")
+    start(project)
+
+    follow(project, "cruft link")
+
+    assert "diff --git" not in cruft("diff", cwd=project)
+    commit(project)
+    assert_becomes_a_fresh_one(project, scaffold(template, workshop / "fresh", answers))
+
+
+def test_a_version_is_found_by_its_tag_else_by_its_heading(upstream: Path, version: str, tmp_path: Path) -> None:
+    commit = do("git", "rev-parse", version, cwd=upstream).strip()
+    for folder, options in {"untagged": ["--no-tags"], "shallow": ["--no-tags", "--depth=1"]}.items():
+        do("git", "clone", "--quiet", *options, upstream.as_uri(), folder, cwd=tmp_path)
+
+    assert commit_of(version[1:], upstream) == commit
+    assert commit_of(version[1:], tmp_path / "untagged") == commit
+    assert commit_of(version[1:], tmp_path / "shallow") is None
