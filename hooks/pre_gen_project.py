@@ -1,4 +1,4 @@
-"""Refuses a bad project name before any file is written.
+"""Refuses an old Python and a bad project name before any file is written.
 
 cookiecutter creates the folder before it runs this hook, and removes no more than its last part afterwards. So
 `__folder` in cookiecutter.json replaces a name that could nest or reach outside by a harmless one, refused here too.
@@ -6,6 +6,12 @@ cookiecutter creates the folder before it runs this hook, and removes no more th
 
 import re
 import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 — cookiecutter itself runs on older ones
+    sys.exit(
+        f"A project needs Python 3.11 or newer, and this cookiecutter runs on {sys.version.split()[0]}. "
+        "Install it with a newer one, as the template's README says."
+    )
 
 NAME = {{cookiecutter.project_name | tojson}}
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from alembic import context
 from app.core.config import settings
-from app.core.database import is_outage, reason
+from app.core.database import is_outage, is_refusal, reason
 from app.models import Base
 
 logging.basicConfig(format="%(message)s")
@@ -52,17 +52,15 @@ def migrate(connection: Connection) -> None:
 
 async def connect(engine: AsyncEngine) -> AsyncConnection:
     """Wait for a database that is still starting; a sentence and an exit when it doesn't answer or refuses."""
-    where = f"The database at {settings.sqlalchemy_url.host}:{settings.sqlalchemy_url.port or 5432}"
+    where = f"The database at {settings.database_address}"
     deadline = time.monotonic() + CONNECT_TIMEOUT
     is_waiting = False
     while True:
         try:
             return await engine.connect()
         except (DBAPIError, OSError, TimeoutError) as error:
-            if not is_outage(error):
-                sys.exit(f"{where} refuses: {getattr(error, 'orig', error)}. See DATABASE_URL.")
-            if time.monotonic() > deadline:
-                sys.exit(f"{where} doesn't answer: {reason(error)}. `make databases` starts those of .env.")
+            if is_refusal(error) or not is_outage(error) or time.monotonic() > deadline:
+                sys.exit(f"{where} can't serve: {reason(error)}.")
         if not is_waiting:
             logger.info("%s doesn't answer yet, waiting up to %s s", where, CONNECT_TIMEOUT)
             is_waiting = True

@@ -1,12 +1,14 @@
 """Creates the first superuser: `python -m app.initial_data`. Safe to repeat, and from many replicas at once."""
 
 import asyncio
+import sys
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 
 from app.core.config import settings
-from app.core.database import autocommit, engine
+from app.core.database import autocommit, engine, reason
 from app.core.security import hash_password
 from app.models import User
 from app.schemas.requests import canonical_email
@@ -23,15 +25,21 @@ async def create_first_superuser() -> str:
             return "There is a superuser already."
         superuser = {"email": email, "hashed_password": await hash_password(password), "is_superuser": True}
         created = await connection.scalar(insert(User).values(**superuser).on_conflict_do_nothing().returning(User.id))
-    if created is None:
-        return f"There is an account {email} already: just created by another process, or an ordinary one."
+        rival = created is None and await connection.scalar(select(User.id).where(User.is_superuser).limit(1))
+    if rival:
+        return "There is a superuser already, just created by another process."
+    if created is None:  # and stays ordinary: whoever registered first with this address may be anybody
+        return f"No first superuser: {email} is an ordinary account already. Set another FIRST_SUPERUSER_EMAIL."
     # Shown this once, and never where it could end in a production log.
     shown = f" with the password {password}" if settings.environment == "dev" else ""
     return f"Created the first superuser {email}{shown}"
 
 
 async def main() -> None:
-    print(await create_first_superuser())  # noqa: T201
+    try:
+        print(await create_first_superuser())  # noqa: T201
+    except (DBAPIError, OSError, TimeoutError) as error:
+        sys.exit(f"The database at {settings.database_address} can't serve: {reason(error)}.")
     await engine.dispose()
 
 

@@ -14,6 +14,11 @@ from urllib.parse import unquote, urlsplit
 import private_postgres
 from private_postgres import Address
 
+try:
+    from dotenv import dotenv_values
+except ModuleNotFoundError:
+    sys.exit("This Python has no dependencies installed: use .venv/bin/python, which `make env` sets up.")
+
 PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / ".postgres"
 SERVICES = {"DATABASE_URL": "database", "TEST_DATABASE_URL": "test-database"}  # as docker-compose.yml names them
@@ -22,27 +27,42 @@ SETTINGS = {"test-database": ("fsync=off", "synchronous_commit=off", "full_page_
 
 def read_address(setting: str) -> Address:
     """Parse the URL, of the environment or else of .env."""
-    path = PROJECT / ".env"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    values = {name.strip(): value.strip().strip("'\"") for name, _, value in (line.partition("=") for line in lines)}
-    url = urlsplit(os.environ.get(setting) or values.get(setting, ""))
+    try:
+        url = urlsplit(os.environ.get(setting) or dotenv_values(PROJECT / ".env").get(setting) or "")
+        port = url.port or 5432
+    except ValueError as error:  # no number, or bytes that are no UTF-8
+        sys.exit(f"{setting} can't be read: {error}.")
     user, password, name = (unquote(part or "") for part in (url.username, url.password, url.path[1:]))
     if not (url.hostname and user and password and name):
-        sys.exit(f"{setting} must be postgresql://user:password@host:port/name; `make env` writes a missing .env.")
-    return Address(url.hostname, url.port or 5432, user, password, name)
+        sys.exit(
+            f"{setting} must be postgresql://user:password@host:port/name."
+            " `make env` writes .env with that and all secrets, where there is none."
+        )
+    return Address(url.hostname, port, user, password, name)
 
 
-def docker_answers() -> bool:
+def docker_refusal() -> str | None:
+    """Why Docker can't run the databases, in its own words; empty if it isn't installed, None if it can."""
     command = ["docker", "compose", "ls"]  # needs both the engine and the plugin
     try:
-        return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except FileNotFoundError:
+        return ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return (result.stderr.strip() or "no reason given").splitlines()[0] if result.returncode else None
 
 
-def compose(*arguments: str) -> None:
-    if subprocess.run(["docker", "compose", *arguments], cwd=PROJECT, check=False).returncode:
-        sys.exit("Docker could not do that; its reason stands above.")
+def mend(refusal: str) -> str:
+    if "permission denied" in refusal:
+        return "join its group (sudo usermod -aG docker $USER) and log in again"
+    if "unknown command" in refusal or "not a docker command" in refusal:
+        return "install its Compose plugin"
+    return "start it"
+
+
+def compose(*arguments: str) -> bool:
+    return subprocess.run(["docker", "compose", *arguments], cwd=PROJECT, check=False).returncode == 0
 
 
 def start() -> None:
@@ -55,18 +75,28 @@ def start() -> None:
             print(f"{setting}: answers on port {address.port}.")
         else:
             missing[service] = address
-    if missing and docker_answers():
+    if not missing:
+        return
+    refusal = docker_refusal()
+    if refusal is None:
         start_containers(missing)
-    else:
-        for service, address in missing.items():
-            print(f"Starting a private PostgreSQL on port {address.port}, in {FOLDER.name}/{service}.", flush=True)
-            private_postgres.start(FOLDER / service, address, SETTINGS.get(service, ()))
+        return
+    if refusal:
+        print(f"Docker is installed, but can't be used: {refusal}")
+        print(f"To have its databases, {mend(refusal)}, then `make stop` and `make databases`. Until then:")
+    for service, address in missing.items():
+        print(f"Starting a private PostgreSQL on port {address.port}, in {FOLDER.name}/{service}.", flush=True)
+        private_postgres.start(FOLDER / service, address, SETTINGS.get(service, ()))
 
 
 def start_containers(missing: dict[str, Address]) -> None:
     for service in missing:
         private_postgres.stop(FOLDER / service)  # it may hold the port
-    compose("up", "--detach", "--wait", *missing)
+    if not compose("up", "--detach", "--wait", *missing):
+        sys.exit(
+            "Docker could not start the databases; its reason stands above. A port that is taken can be changed in"
+            " .env, where it stands twice. While Docker is stopped, a private PostgreSQL takes its place."
+        )
     if private_postgres.PROGRAMS and not all(private_postgres.answers(address) for address in missing.values()):
         sys.exit(
             "The containers run, but don't take the URLs. Make .env and docker-compose.yml agree; an older password"
@@ -77,8 +107,8 @@ def start_containers(missing: dict[str, Address]) -> None:
 def stop() -> None:
     for service in SERVICES.values():
         private_postgres.stop(FOLDER / service)
-    if docker_answers():
-        compose("stop", *SERVICES.values())
+    if docker_refusal() is None and not compose("stop", *SERVICES.values()):
+        sys.exit("Docker could not stop the databases; its reason stands above.")
     print("The databases are stopped.")
 
 
@@ -92,7 +122,9 @@ def main() -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a second start waits, and then finds all running
             actions[sys.argv[1]]()
     except PermissionError as error:
-        sys.exit(f"{error.filename} belongs to another user: go on as that one, or remove .postgres/ as that one.")
+        sys.exit(f"This user may not use {error.filename}: go on as the owner of the project.")
+    except OSError as error:  # a full disk, say
+        sys.exit(f"The databases can't be served: {error}.")
 
 
 if __name__ == "__main__":

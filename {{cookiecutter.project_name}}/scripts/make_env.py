@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import sys
 import tempfile
 from pathlib import Path
 
@@ -61,9 +62,14 @@ def write_new(path: Path, text: str) -> bool:
 
 def main() -> None:
     path = PROJECT / ".env"
-    example = (PROJECT / ".env.example").read_text(encoding="utf-8")
-    if not path.exists() and write_new(path, fill_in(example, new_values())):
-        print("Wrote .env with new secrets.")
+    if path.exists():
+        return
+    try:
+        example = (PROJECT / ".env.example").read_text(encoding="utf-8")
+        if write_new(path, fill_in(example, new_values())):
+            print("Wrote .env with new secrets.")
+    except OSError as error:
+        sys.exit(f".env can't be written from .env.example: {error}.")
 
 
 if __name__ == "__main__":

@@ -35,8 +35,13 @@ class Address:
 
 def answers(address: Address) -> bool:
     """Whether the URL works, password and all, whoever serves it: a container, a private server, the user's own."""
+    return refusal(address) is None
+
+
+def refusal(address: Address) -> str | None:
+    """Why the URL doesn't work, as psql says it."""
     if PROGRAMS is None:
-        return False
+        return "there is no psql to try it"
     connection = {
         "PGHOST": address.host,
         "PGPORT": str(address.port),
@@ -46,14 +51,19 @@ def answers(address: Address) -> bool:
         "PGCONNECT_TIMEOUT": "5",
     }
     query = [str(PROGRAMS / "psql"), "--no-psqlrc", "--command=SELECT 1"]
-    return subprocess.run(query, env=ENVIRONMENT | connection, capture_output=True, check=False).returncode == 0
+    result = subprocess.run(query, env=ENVIRONMENT | connection, capture_output=True, text=True, check=False)
+    return result.stderr.strip() if result.returncode else None
 
 
 def start(folder: Path, address: Address, settings: tuple[str, ...] = ()) -> None:
     """Serve the URL from the folder, which is made if need be. Role, password and database follow the URL."""
-    stop(folder)  # it may run as a former URL said
+    if noted_pid_and_port(folder)[1] == address.port or not listens(address.port):
+        stop(folder)  # it may run as a former URL said
     if listens(address.port):
-        sys.exit(f"Port {address.port} is taken by another program: put a free one into .env, or stop that program.")
+        sys.exit(
+            f"Port {address.port} is taken by another program, and the URL doesn't work there.\n{refusal(address)}\n"
+            "Stop that program, or change the port in .env, where it stands twice."
+        )
     if not folder.exists():
         create(folder, address)
     listening = (f"port={address.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=")

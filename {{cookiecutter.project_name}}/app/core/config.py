@@ -7,6 +7,7 @@ names for operators. A value that can't work stops the program with a sentence t
 import json
 import re
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlencode
@@ -21,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -31,7 +33,6 @@ with (PROJECT_DIR / "pyproject.toml").open("rb") as _file:
 
 ENV_FILE = PROJECT_DIR / ".env"
 
-UNKNOWN = "no such setting; is it misspelt?"
 MIN_SECRET_KEY_LENGTH = 32  # RFC 7518 section 3.2: an HS256 key has at least 256 bits
 PLACEHOLDERS = (
     *("change", "secret", "example", "placeholder", "replace", "your-", "your_", "insert", "password", "default"),
@@ -84,9 +85,9 @@ class Settings(BaseSettings):
     postgres_port: int | None = None
     test_postgres_port: int | None = None
 
-    api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$", examples=["/api/v1"])
     allowed_hosts: Annotated[list[str], *CommaSeparated] = ["*"]
-    backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = []
+    backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = Field([], examples=["https://app.example.com"])
     # Only these may say in X-Forwarded-For whom they speak for; anybody else would only be lying about it.
     trusted_proxies: Annotated[list[IPvAnyNetwork], *CommaSeparated] = []
 
@@ -106,6 +107,16 @@ class Settings(BaseSettings):
     # Created by `python -m app.initial_data` when both are set.
     first_superuser_email: EmailStr | None = None
     first_superuser_password: SecretStr | None = Field(default=None, min_length=8, max_length=128)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_bare(cls, value: object) -> object:
+        # `.env` and shells take these away; `docker run --env-file` and the forms of hosting platforms do not.
+        if isinstance(value, str) and value.endswith("\r"):
+            raise ValueError("ends with a carriage return: give the file that sets it Unix line ends")
+        if isinstance(value, str) and re.fullmatch(r"""(["']).*\1""", value, re.DOTALL):
+            raise ValueError("stands in quotes, which are part of the value here: leave them out")
+        return value
 
     @field_validator("database_url", "test_database_url")
     @classmethod
@@ -146,6 +157,11 @@ class Settings(BaseSettings):
         assert url is not None  # noqa: S101 — _has_a_database has seen to it
         return to_asyncpg_url(url.get_secret_value())
 
+    @property
+    def database_address(self) -> str:
+        """Where that is, for messages: `host:port`."""
+        return f"{self.sqlalchemy_url.host or 'localhost'}:{self.sqlalchemy_url.port or 5432}"
+
 
 def is_weak_key(key: str) -> bool:
     """Whether a key is too short, repeats a few characters or looks like one from a documentation page."""
@@ -166,6 +182,8 @@ def to_asyncpg_url(url: str) -> URL:
         raise ValueError("must look like postgresql://user:password@host:5432/name") from None
     if parsed.drivername not in {"postgres", "postgresql", "postgresql+asyncpg"} or not parsed.database:
         raise ValueError("must look like postgresql://user:password@host:5432/name")
+    if "@" in (parsed.host or ""):
+        raise ValueError("has a second @, which must be written %40 in a password")
     query = {"ssl" if name == "sslmode" else name: value for name, value in parsed.query.items()}
     query.pop("channel_binding", None)  # which asyncpg can't do
     certificates = {name: query.pop(name) for name in tuple(query) if re.match("ssl.", name)}
@@ -176,19 +194,34 @@ def to_asyncpg_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+asyncpg", query=query)
 
 
+def in_words(problem: ErrorDetails) -> str:
+    """What is wrong with which variable, and how to mend it; never shows a value."""
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    words = problem["msg"].removeprefix("Value error, ").replace(" items after validation", " characters")
+    match problem["type"]:
+        case "missing":
+            words = "must be set" + ("; `make secret-key` prints a good one" if name == "secret_key" else "")
+        case "extra_forbidden":
+            nearest = get_close_matches(name, Settings.model_fields, n=1)
+            words = f"no such setting; {f'is it {nearest[0].upper()}?' if nearest else '.env.example lists all'}"
+        case "string_pattern_mismatch" if examples := Settings.model_fields[name].examples:
+            words = f"must look like {examples[0]}"
+    return f"{name.upper()}: {words}" if name else words
+
+
 def load_settings() -> Settings:
-    """Raises SystemExit with a line for each variable that is missing, wrong or unknown; never shows a value."""
+    """Raises SystemExit with a line for each variable that is missing, wrong or unknown."""
     try:
         return Settings()  # type: ignore[call-arg]
     except ValidationError as error:
         lines = ["These settings, of the environment or .env, can't be used:"]
-        for problem in error.errors(include_url=False, include_input=False):
-            name = str(problem["loc"][0]).upper() + ": " if problem["loc"] else ""
-            unknown = problem["type"] == "extra_forbidden"
-            lines.append(f"  {name}{UNKNOWN if unknown else problem['msg'].removeprefix('Value error, ')}")
+        problems = error.errors(include_url=False, include_input=False)
+        lines += dict.fromkeys(f"  {in_words(problem)}" for problem in problems)  # once, however long a list is
         if not ENV_FILE.exists():
             lines.append("There is no .env here; `make env` writes one.")
         raise SystemExit("\n".join(lines)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f".env can't be read, which must be UTF-8 and open to this user: {error}") from None
 
 
 settings = load_settings()

@@ -30,10 +30,13 @@ def _place(url: URL) -> tuple[str | None, int, str | None]:
 
 def _test_database() -> URL:
     """Where the tests may write; they delete whatever they find there."""
-    urls = _Urls()
+    try:
+        urls = _Urls()
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(f".env can't be read, which must be UTF-8 and open to this user: {error}")
     try:
         url = make_url(urls.test_database_url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         sys.exit("TEST_DATABASE_URL is not set: tests need a database of their own. `make test` sets one up.")
     if "test" not in (url.database or ""):
         sys.exit(

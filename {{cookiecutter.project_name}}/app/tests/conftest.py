@@ -8,11 +8,12 @@ import pytest
 from alembic.config import Config
 from httpx import AsyncClient
 from sqlalchemy import URL, NullPool, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from alembic import command
 from app.core.config import PROJECT_DIR, settings
-from app.core.database import autocommit, new_session
+from app.core.database import autocommit, new_session, reason
 from app.main import app
 from app.models import Base, User
 from app.tests import processes
@@ -41,9 +42,12 @@ def database() -> Iterator[None]:
 
 async def _execute(url: URL, *statements: str) -> None:
     administration = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    async with administration.connect() as connection:
-        for statement in statements:
-            await connection.execute(text(statement))
+    try:
+        async with administration.connect() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+    except (DBAPIError, OSError) as error:
+        pytest.exit(f"The database of TEST_DATABASE_URL can't serve: {reason(error)}.", returncode=1)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ router = APIRouter(include_in_schema=False)
 assets = StaticFiles(packages=[("fastapi_offline", "static")])  # only the files of that package are used
 
 
-@router.get("/docs")
+@router.api_route("/docs", methods=["GET", "HEAD"])
 async def read_documentation() -> HTMLResponse:
     page = get_swagger_ui_html(
         title=PROJECT["name"],

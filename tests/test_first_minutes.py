@@ -1,0 +1,360 @@
+"""What a newcomer can get wrong is answered by a sentence that names the mend, and by no traceback."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from scaffolding import ENVIRONMENT, ROOT, installed_project, read_env, run
+
+PYTHON = ".venv/bin/python"
+INITIAL_DATA = (PYTHON, "-m", "app.initial_data")
+ALEMBIC = (PYTHON, "-m", "alembic", "upgrade", "head")
+OPENAPI = (PYTHON, "-m", "app.openapi")  # the quickest that reads the settings
+START = (PYTHON, "scripts/databases.py", "start")
+NOWHERE = "postgresql://postgres:swordfish@127.0.0.1:1/test"  # nobody listens there
+
+
+@pytest.fixture(scope="module")
+def installed(template: Path, environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project for the whole file. It waits a second and no more for its database, when that doesn't answer."""
+    with installed_project(template, environment, tmp_path_factory.mktemp("first minutes")) as project:
+        env = project / "alembic/env.py"
+        code = env.read_text()
+        env.write_text(code.replace("CONNECT_TIMEOUT = 30", "CONNECT_TIMEOUT = 1"))
+        assert env.read_text() != code
+        yield project
+
+
+@pytest.fixture
+def databases(installed: Path) -> dict[str, str]:
+    """The settings of the project, whose databases run."""
+    result = run(*START, cwd=installed)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return read_env(installed)
+
+
+@pytest.fixture
+def env_file(installed: Path) -> Iterator[Path]:
+    """The project's .env, for one test to change."""
+    path = installed / ".env"
+    before = path.read_bytes()
+    yield path
+    path.write_bytes(before)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """Of a server that hangs up at once."""
+    with ThreadingTCPServer(("127.0.0.1", 0), BaseRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def stand_in(folder: Path, name: str, script: str) -> dict[str, str]:
+    """The variables with which a command finds this shell script first."""
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{ENVIRONMENT['PATH']}"}
+
+
+def refusal(project: Path, *command: str, **variables: str) -> str:
+    """What a command says that fails, as it has to."""
+    result = run(*command, cwd=project, environment=variables)
+    said = result.stdout + result.stderr
+    assert result.returncode != 0, said
+    assert "Traceback" not in said
+    assert "swordfish" not in said
+    return said
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("SECRET_KEY=.*", "SECRET_KEY="), "SECRET_KEY: must be set; `make secret-key` prints a good one"),
+        (("DATABASE_URL=.*", ""), "DATABASE_URL must be set, e.g. postgresql://user:password@host:5432/name"),
+        (("DATABASE_URL=postgresql", "DATABASE_URL=mysql"), "DATABASE_URL: must look like postgresql://"),
+        (("ALLOWED_HOSTS=", "ALOWED_HOST=*"), "ALOWED_HOST: no such setting; is it ALLOWED_HOSTS?"),
+        (("METRICS_PORT=", "METRICS_PORT=soon"), "METRICS_PORT: Input should be a valid integer"),
+        (("ENVIRONMENT=dev\n(.*\n)*SECRET_KEY=.*", "ENVIRONMENT=production\nSECRET_KEY=swordfish"), "32 characters"),
+        (("FIRST_SUPERUSER_EMAIL=.*", "FIRST_SUPERUSER_EMAIL=me"), "FIRST_SUPERUSER_EMAIL: value is not a valid email"),
+        (("FIRST_SUPERUSER_PASSWORD=.*", "FIRST_SUPERUSER_PASSWORD=abc"), "should have at least 8 characters, not 3"),
+    ],
+)
+def test_setting_is_named(change: tuple[str, str], sentence: str, installed: Path, env_file: Path) -> None:
+    pattern, new = change
+    env_file.write_text(re.sub(f"^{pattern}", new, env_file.read_text(), flags=re.MULTILINE))
+    assert sentence in refusal(installed, *OPENAPI)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("METRICS_PORT", '"9090"', "METRICS_PORT: stands in quotes, which are part of the value here: leave them out"),
+        ("METRICS_PORT", "9090\r", "METRICS_PORT: ends with a carriage return: give the file that sets it Unix line"),
+    ],
+)
+def test_variable_as_another_program_hands_it_on(name: str, value: str, sentence: str, installed: Path) -> None:
+    assert sentence in refusal(installed, *OPENAPI, **{name: value})
+
+
+def test_quotes_and_windows_line_ends_in_env_do_no_harm(installed: Path, env_file: Path) -> None:
+    lines = env_file.read_text().splitlines()
+    quoted = [re.sub("^([A-Z_]+)=(.+)", r'\1="\2"', line) for line in lines]
+    env_file.write_bytes("\r\n".join(quoted).encode())
+    shown = "from app.core.config import settings; print(settings.secret_key.get_secret_value())"
+    key = next(line for line in lines if line.startswith("SECRET_KEY=")).partition("=")[2]
+    assert run(PYTHON, "-c", shown, cwd=installed).stdout == f"{key}\n"
+
+
+@pytest.mark.parametrize("command", [("bash", "init.sh"), INITIAL_DATA, (PYTHON, "-m", "uvicorn", "app.main:app")])
+def test_missing_env(command: tuple[str, ...], installed: Path, env_file: Path) -> None:
+    env_file.unlink()
+    assert "There is no .env here; `make env` writes one." in refusal(installed, *command)
+
+
+def test_env_in_another_encoding(installed: Path, env_file: Path) -> None:
+    env_file.write_text(env_file.read_text(), encoding="utf-16")
+    assert ".env can't be read, which must be UTF-8" in refusal(installed, *OPENAPI)
+    assert "DATABASE_URL can't be read: 'utf-8' codec" in refusal(installed, *START)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("postgresql://postgres@127.0.0.1:5432/app", "`make env` writes .env with that and all secrets"),
+        ("postgresql://postgres:swordfish@127.0.0.1:http/app", "DATABASE_URL can't be read: Port could not be cast"),
+    ],
+)
+def test_url_that_no_database_can_be_made_for(url: str, sentence: str, installed: Path) -> None:
+    assert sentence in refusal(installed, *START, DATABASE_URL=url)
+
+
+# Python, make, ports
+
+
+def test_template_on_an_old_python(template: Path, tmp_path: Path) -> None:
+    pretend = (
+        "import sys\nif '-m' not in sys.orig_argv:\n    sys.version_info, sys.version = (3, 10), '3.10.13 (old)'\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(pretend)
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(tmp_path / "out"), str(template)]
+    result = run(*command, environment={"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)})
+    assert result.returncode == 1
+    sentence = "A project needs Python 3.11 or newer, and this cookiecutter runs on 3.10.13."
+    assert result.stderr.startswith(sentence)  # cookiecutter's own words on its hooks follow
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [('test "$1" = --version && echo Python 3.10.13', "3.10.13"), ("exit 127", "none")],
+    ids=["old, or without venv", "none"],
+)
+def test_project_on_an_old_python(script: str, found: str, installed: Path, tmp_path: Path) -> None:
+    stand_in(tmp_path, "python3", script)
+    make = shutil.which("make", path=ENVIRONMENT["PATH"])
+    assert make
+    said = refusal(installed, make, "env", f"VENV={tmp_path / 'new'}", PATH=str(tmp_path))
+    assert "Needed: Python 3.11 or newer with its venv module" in said
+    assert re.search(f"Found: .*{re.escape(found)}$", said, re.MULTILINE)
+
+
+def test_packages_that_cannot_be_fetched(installed: Path, tmp_path: Path) -> None:
+    without_pip = stand_in(tmp_path, "python3", f'test "$1" = -c || exec {sys.executable} "$@" --without-pip')
+    said = refusal(installed, "make", "env", f"VENV={tmp_path / 'new'}", **without_pip)
+    assert "which takes a minute" in said
+    assert "The packages could not be installed; the reason stands above." in said
+
+
+def test_init_before_anything_is_installed(installed: Path, tmp_path: Path) -> None:
+    bare = stand_in(tmp_path, "python", "exit 1")
+    said = refusal(installed, "bash", "init.sh", VENV="nowhere", **bare)
+    assert "The dependencies aren't installed here: `make env` installs them into .venv." in said
+
+
+def test_databases_by_another_python(installed: Path) -> None:
+    assert "use .venv/bin/python, which `make env` sets up" in refusal(installed, sys.executable, "-S", *START[1:])
+
+
+def test_target_that_does_not_exist(installed: Path) -> None:
+    assert "There is no `make migrations`; `make` alone prints the list." in refusal(installed, "make", "migrations")
+
+
+@pytest.mark.usefixtures("databases")
+def test_migration_without_a_name(installed: Path) -> None:
+    assert 'Say what it does: make migration name="add toys"' in refusal(installed, "make", "migration")
+
+
+@pytest.mark.usefixtures("databases")
+def test_port_of_the_server_is_taken(installed: Path, taken_port: int) -> None:
+    said = refusal(installed, "make", "dev", f"PORT={taken_port}")
+    assert f"Port '{taken_port}' is taken, or no number from 1024 to 65535. Try: make dev PORT=8001" in said
+
+
+@pytest.mark.parametrize("port", ["70000", "http", ""])
+def test_port_of_the_demo_is_none(port: str) -> None:
+    assert f"PORT is a number from 1 to 65535, not {port!r}." in refusal(ROOT, sys.executable, "scripts/demo.py", port)
+
+
+def test_port_of_a_database_is_taken(installed: Path, taken_port: int, tmp_path: Path) -> None:
+    off = stand_in(tmp_path, "docker", "exit 1")
+    url = f"postgresql://postgres:swordfish@127.0.0.1:{taken_port}/app"
+    said = refusal(installed, *START, DATABASE_URL=url, TEST_DATABASE_URL=url, **off)
+    assert f"Port {taken_port} is taken by another program" in said
+    assert "change the port in .env, where it stands twice" in said
+
+
+# Docker
+
+
+@pytest.mark.parametrize(
+    ("words", "mend"),
+    [
+        ("Cannot connect to the Docker daemon at unix:///docker.sock. Is the docker daemon running?", "start it"),
+        ("permission denied while trying to connect to the Docker daemon socket at unix:///docker.sock", "join its"),
+        ("docker: 'compose' is not a docker command.\nSee 'docker --help'", "install its Compose plugin"),
+        ("docker: unknown command: docker compose", "install its Compose plugin"),
+    ],
+)
+def test_docker_that_cannot_be_used(words: str, mend: str, installed: Path, taken_port: int, tmp_path: Path) -> None:
+    docker = stand_in(tmp_path, "docker", f'echo "{words}" >&2; exit 1')
+    # a port that is taken, so that no private PostgreSQL has to start for this
+    url = f"postgresql://postgres:swordfish@127.0.0.1:{taken_port}/app"
+    said = refusal(installed, *START, DATABASE_URL=url, TEST_DATABASE_URL=url, **docker)
+    assert f"Docker is installed, but can't be used: {words.splitlines()[0]}\nTo have its databases, {mend}" in said
+    assert "Starting a private PostgreSQL" in said
+
+
+def test_docker_that_cannot_start_the_databases(installed: Path, tmp_path: Path) -> None:
+    fails = "Bind for 127.0.0.1:5432 failed: port is already allocated"
+    docker = stand_in(tmp_path, "docker", f'test "$2" = ls || {{ echo "{fails}" >&2; exit 1; }}')
+    said = refusal(installed, *START, DATABASE_URL=NOWHERE, TEST_DATABASE_URL=NOWHERE, **docker)
+    assert f"{fails}\nDocker could not start the databases; its reason stands above." in said
+
+
+# The database
+
+
+@pytest.mark.parametrize("command", [("bash", "init.sh"), INITIAL_DATA])
+def test_database_does_not_answer(command: tuple[str, ...], installed: Path) -> None:
+    said = refusal(installed, *command, DATABASE_URL=NOWHERE)
+    assert "database at 127.0.0.1:1 " in said
+    assert "`make databases` starts" in said
+
+
+def test_tests_with_a_wrong_password(installed: Path, databases: dict[str, str]) -> None:
+    url = re.sub(":[^:]*@", ":swordfish@", databases["TEST_DATABASE_URL"])
+    command = (PYTHON, "-m", "pytest", "app/tests/test_health.py", "-k", "root")
+    said = refusal(installed, *command, TEST_DATABASE_URL=url)
+    assert 'TEST_DATABASE_URL can\'t serve: password authentication failed for user "postgres": see' in said
+
+
+def test_another_python(installed: Path) -> None:
+    said = refusal(installed, sys.executable, "-S", *INITIAL_DATA[1:])
+    assert "use .venv/bin/python, which `make env` sets up" in said
+
+
+def test_database_does_not_answer_the_tests(installed: Path) -> None:
+    said = refusal(installed, PYTHON, "-m", "pytest", TEST_DATABASE_URL=NOWHERE)
+    assert "TEST_DATABASE_URL: nothing answers at 127.0.0.1:1" in said
+    assert "`make test` starts it" in said
+
+
+@pytest.mark.parametrize("command", [ALEMBIC, INITIAL_DATA])
+@pytest.mark.parametrize(
+    ("pattern", "new", "reason"),
+    [
+        (":[^:]*@", ":swordfish@", 'password authentication failed for user "postgres"'),
+        ("/app$", "/nowhere", 'database "nowhere" does not exist'),
+    ],
+)
+def test_database_refuses(
+    command: tuple[str, ...], pattern: str, new: str, reason: str, installed: Path, databases: dict[str, str]
+) -> None:
+    said = refusal(installed, *command, DATABASE_URL=re.sub(pattern, new, databases["DATABASE_URL"]))
+    assert f"database at 127.0.0.1:{databases['POSTGRES_PORT']} " in said
+    assert reason in said
+    assert "DATABASE_URL" in said
+
+
+def unmigrated(databases: dict[str, str]) -> dict[str, str]:
+    return {"DATABASE_URL": databases["DATABASE_URL"].removesuffix("app") + "postgres"}
+
+
+def test_initial_data_before_the_migrations(installed: Path, databases: dict[str, str]) -> None:
+    said = refusal(installed, *INITIAL_DATA, **unmigrated(databases))
+    assert 'relation "users" does not exist' in said
+    assert "`make migrate` or `bash init.sh` applies the migrations" in said
+
+
+def answer(request: str | Request) -> tuple[int, str]:
+    try:
+        with urlopen(request, timeout=10) as response:
+            return response.status, response.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_routes_before_the_migrations(installed: Path, databases: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [PYTHON, "-m", "uvicorn", "app.main:app", "--port", str(port)],
+            cwd=installed,
+            env=ENVIRONMENT | unmigrated(databases),
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + 30
+        while "running on" not in log.read_text():
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        here = f"http://127.0.0.1:{port}"
+        assert answer(f"{here}/health/ready") == (503, '{"status":"failed","checks":{"database":"no migrations"}}')
+        status, said = answer(Request(f"{here}/auth/access-token", b"username=ana@example.com&password=swordfish"))
+        assert (status, said) == (503, '{"detail":"The service is not available now, try again"}')
+        assert answer(Request(f"{here}/docs", method="HEAD")) == (200, "")
+    finally:
+        server.terminate()
+        server.wait(20)
+    assert log.read_text().count("The database can't serve: ") == 1
+    assert log.read_text().count("`make migrate` or `bash init.sh` applies the migrations") == 2
+    assert "Traceback" not in log.read_text()
+
+
+NEWER = """
+import asyncio, asyncpg, sys
+async def main():
+    connection = await asyncpg.connect(sys.argv[1])
+    await connection.execute("CREATE TABLE alembic_version AS SELECT 'newer' AS version_num")
+asyncio.run(main())
+"""
+
+
+def test_stale_database_stops_migrations_but_not_tests(installed: Path, databases: dict[str, str]) -> None:
+    url = databases["TEST_DATABASE_URL"]
+    assert run(PYTHON, "-c", NEWER, url, cwd=installed).returncode == 0
+    assert "Is the database newer than this code?" in refusal(installed, *ALEMBIC, DATABASE_URL=url)
+    result = run(PYTHON, "-m", "pytest", "app/tests/test_health.py", "-k", "root", cwd=installed)
+    assert result.returncode == 0, result.stdout
