@@ -220,6 +220,22 @@ def test_port_of_a_database_is_taken(installed: Path, taken_port: int, tmp_path:
     assert "change the port in .env, where it stands twice" in said
 
 
+def test_number_that_a_crash_left_behind_is_no_leave_to_stop_a_stranger(
+    installed: Path, databases: dict[str, str], taken_port: int
+) -> None:
+    folder = installed / ".postgres/database"
+    assert run("make", "stop", cwd=installed).returncode == 0
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        (folder / "postmaster.pid").write_text(f"{stranger.pid}\n{folder}\n0\n{taken_port}\n")
+        stopped = run("make", "stop", cwd=installed)
+        (folder / "postmaster.pid").unlink()
+        is_running = stranger.poll() is None
+        stranger.kill()
+
+    assert stopped.returncode == 0
+    assert is_running
+
+
 # Docker
 
 

@@ -92,7 +92,8 @@ def start(folder: Path, address: Address, settings: tuple[str, ...] = ()) -> Non
 def stop(folder: Path) -> None:
     """Stop the server of the folder, if there is one."""
     pid, port = noted_pid_and_port(folder)
-    if pid <= 0 or not listens(port):
+    # after a crash both may be another program's by now
+    if pid <= 0 or not listens(port) or "postgres" not in command_line(pid):
         return
     os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
     deadline = time.monotonic() + TIMEOUT
@@ -159,6 +160,15 @@ def noted_pid_and_port(folder: Path) -> tuple[int, int]:
         return int(lines[0]), int(lines[3])
     except (FileNotFoundError, IndexError):
         return 0, 0
+
+
+def command_line(pid: int) -> str:
+    """Of a running process; empty if there is none."""
+    if sys.platform == "linux":
+        path = Path(f"/proc/{pid}/cmdline")
+        return path.read_text(errors="replace") if path.exists() else ""
+    command = ["ps", "-o", "args=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def listens(port: int) -> bool:
