@@ -220,9 +220,8 @@ def test_port_of_a_database_is_taken(installed: Path, taken_port: int, tmp_path:
     assert "change the port in .env, where it stands twice" in said
 
 
-def test_number_that_a_crash_left_behind_is_no_leave_to_stop_a_stranger(
-    installed: Path, databases: dict[str, str], taken_port: int
-) -> None:
+@pytest.mark.usefixtures("databases")
+def test_number_that_a_crash_left_behind_is_no_leave_to_stop_a_stranger(installed: Path, taken_port: int) -> None:
     folder = installed / ".postgres/database"
     assert run("make", "stop", cwd=installed).returncode == 0
     with subprocess.Popen(["sleep", "60"]) as stranger:
