@@ -37,6 +37,7 @@ from servers import (
 )
 
 TRIES = 3  # for each round that has to be measured
+STARTS = 3  # two starts of the same server differ by as much as a log costs
 GRANIAN = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"]
 GRANIAN += ["--workers", "{workers}", "--log-level", "warning", "{application}"]
 BCRYPT = """
@@ -171,11 +172,13 @@ def compare_observed(bench: Bench, project: Project) -> None:
     """`GET /users/me` with the log of requests and metrics, beside the same without."""
     environment = project.environment | {"METRICS_PORT": str(free_port())} | project.observed
     observed = replace(project, environment=environment)
-    with Server(project, SERVER) as plain, Server(observed, SERVER) as watched:
-        both = [Accounts(server, bench.concurrency).logged_in() for server in (plain, watched)]
-        seen = bench.interleaved(
-            *(partial(one.load, "GET /users/me", bench.seconds, bench.concurrency) for one in both)
-        )
+    seen: list[list[Seen]] = [[], []]
+    for _ in range(STARTS):
+        with Server(project, SERVER) as plain, Server(observed, SERVER) as watched:
+            both = [Accounts(server, bench.concurrency).logged_in() for server in (plain, watched)]
+            loads = (partial(one.load, "GET /users/me", bench.seconds, bench.concurrency) for one in both)
+            for rounds, more in zip(seen, bench.interleaved(*loads), strict=True):
+                rounds += more
     row(
         "`GET /users/me` with log and metrics, beside without",
         project.name,

@@ -28,7 +28,7 @@ class Caller(NamedTuple):
 
 # Whether the token's session still lives is part of the one query that loads the user.
 _CALLER = (
-    select(User.id, User.email, User.is_superuser, LoginSession.id)
+    select(User.email, User.is_superuser)
     .join(LoginSession, LoginSession.user_id == User.id)
     .where(
         LoginSession.id == bindparam("session_id"),
@@ -46,9 +46,8 @@ async def get_current_user(request: Request, token: Annotated[str | None, Depend
     rows = await read(_CALLER, user_id=claims.user_id, session_id=claims.session_id)
     if not rows:  # logged out, deactivated or deleted since the token was issued
         raise unauthorized(token_was_sent=True)
-    caller = Caller(*rows[0])
-    request.state.user_id = caller.id  # for the log
-    return caller
+    request.state.user_id = claims.user_id  # for the log
+    return Caller(claims.user_id, *rows[0], claims.session_id)
 
 
 CurrentUser = Annotated[Caller, Depends(get_current_user)]

@@ -5,19 +5,19 @@ Logins by outcome: `http_requests_total{route="login_access_token"}`, whose stat
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from threading import Thread
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.config import settings
 from app.core.database import connections_in_use
@@ -30,36 +30,37 @@ POOL_IN_USE = Gauge("database_connections_in_use", "Connections taken from the p
 POOL_SIZE = Gauge("database_pool_size", "The most that can be taken", multiprocess_mode="livesum")
 
 
+POLL_INTERVAL: Final = 0.05  # seconds; the end may take as long
+
+
 class Metrics:
     """Counts and times requests, and answers scrapes for as long as the application runs."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self.app = app
         self.port = port
+        self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            with _served(self.port):
+            with _served(self.port, self._sample):
                 await self.app(scope, receive, send)
             return
-        begun, status = perf_counter(), 0
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        IN_FLIGHT.inc()
-        POOL_IN_USE.set(connections_in_use())
+        begun = perf_counter()
+        self.in_flight += 1
         try:
-            await self.app(scope, receive, watch)
+            await self.app(scope, receive, send)
         finally:
-            requests, duration = _of_route(getattr(scope.get("endpoint"), "__name__", "none"), status)
+            self.in_flight -= 1
+            route = getattr(scope.get("endpoint"), "__name__", "none")
+            requests, duration = _of_route(route, scope.get("state", {}).get("status", 0))
             requests.inc()
             duration.observe(perf_counter() - begun)
-            POOL_IN_USE.set(connections_in_use())
-            IN_FLIGHT.dec()
+
+    def _sample(self) -> None:
+        # Every so often instead of with every request: a scrape sees one moment anyway.
+        IN_FLIGHT.set(self.in_flight)
+        POOL_IN_USE.set(connections_in_use())
 
 
 @cache  # there are few of them, and to look one up takes longer than to count
@@ -70,6 +71,7 @@ def _of_route(route: str, status: int) -> tuple[Counter, Histogram]:
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     allow_reuse_port = True  # every process listens
+    service_actions: Callable[[], None]  # called every POLL_INTERVAL
 
 
 class _SilentHandler(WSGIRequestHandler):
@@ -78,7 +80,7 @@ class _SilentHandler(WSGIRequestHandler):
 
 
 @contextmanager
-def _served(port: int) -> Iterator[None]:
+def _served(port: int, sample: Callable[[], None]) -> Iterator[None]:
     POOL_SIZE.set(settings.database_pool_size)
     registry = REGISTRY
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
@@ -87,7 +89,8 @@ def _served(port: int) -> Iterator[None]:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     server = make_server("", port, make_wsgi_app(registry), _Server, _SilentHandler)
-    Thread(target=server.serve_forever, args=[0.05], daemon=True).start()  # seconds that the end may take
+    server.service_actions = sample
+    Thread(target=server.serve_forever, args=[POLL_INTERVAL], daemon=True).start()
     try:
         yield
     finally:

@@ -41,14 +41,13 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun, status = time.perf_counter(), 0
+        begun, state = time.perf_counter(), scope.setdefault("state", {})
         chosen_id = choose_request_id(Headers(scope=scope).get("x-request-id"))
         token = request_id.set(chosen_id)
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                state["status"] = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", chosen_id.encode())]
             await send(message)
 
@@ -56,26 +55,13 @@ class RequestLog:
             await self.app(scope, receive, send_with_id)
         except Exception:
             logger.exception("Unhandled error")
-            if status:
+            if "status" in state:
                 raise  # the answer has begun: all that is left is to break it off
             await JSONResponse({"detail": "Internal Server Error"}, 500)(scope, receive, send_with_id)
         finally:
             if logger.isEnabledFor(logging.INFO):
-                _log_request(scope, status, time.perf_counter() - begun)
+                log_request(scope, time.perf_counter() - begun)
             request_id.reset(token)
-
-
-def _log_request(scope: Scope, status: int, seconds: float) -> None:
-    fields = {
-        "method": scope["method"],
-        # The function's name instead of the URL: what a client writes into that may be personal, or a secret.
-        "route": getattr(scope.get("endpoint"), "__name__", None),
-        "status": status or None,
-        "duration_ms": round(seconds * 1000, 1),
-        "user_id": scope.get("state", {}).get("user_id"),
-        "client": scope["client"][0] if scope.get("client") else None,
-    }
-    log_request(fields)
 
 
 class SecurityHeaders:

@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, TypeVar
 
 from jose import JOSEError, jwk, jws, jwt
-from jose.utils import base64url_decode
 from passlib.context import CryptContext
 from passlib.exc import PasswordValueError
 
@@ -125,7 +124,7 @@ def read_access_token(token: str) -> AccessClaims | None:
     (RFC 7515 section 4.1.11), claims that are missing or of another type, and an `iat` to come.
     """
     try:
-        header = json.loads(base64url_decode(token.partition(".")[0].encode()))
+        header = jws.get_unverified_header(token)
         if header.get("typ") not in {"at+jwt", "application/at+jwt"} or "crit" in header:
             return None
         # It takes a list of keys; only its stubs don't know.
