@@ -5,10 +5,13 @@ import os
 import signal
 import socket
 import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from httpx import AsyncClient, ConnectError, Response
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,10 +20,9 @@ from app.api.errors import NOT_NOW
 from app.core.config import PROJECT_DIR, settings
 from app.core.database import autocommit, connections_in_use
 from app.models import User
-from app.tests.helpers import PASSWORD, ask, begin, is_logged_in, refresh
-from app.tests.processes import elsewhere
+from app.tests.helpers import PASSWORD, begin, connect, is_logged_in, make_empty, refresh, try_login, waiting_for_locks
+from app.tests.other_settings import application_with
 
-REGISTER = ("POST", "/users/register")
 ANA = {"email": "ana@example.com", "password": PASSWORD}
 
 
@@ -44,22 +46,15 @@ async def terminate_connections(session: AsyncSession) -> None:
     )
 
 
-async def register() -> Response:
-    return await ask(*REGISTER, json=ANA)
-
-
-async def ask_everything(headers: dict[str, str]) -> list[Response]:
-    return [
-        await ask("GET", "/users/me", headers=headers),
-        await ask("POST", "/auth/access-token", data={"username": ANA["email"], "password": PASSWORD}),
-        await register(),
-    ]
+async def register(client: AsyncClient) -> Response:
+    return await client.post("/users/register", json=ANA)
 
 
 async def test_database_that_is_away_is_a_503(default_user_headers: dict[str, str]) -> None:
-    away = {"TEST_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/test"}
-    for response in await elsewhere(away, ask_everything, default_user_headers):
-        assert_not_now(response)
+    async with application_with(TEST_DATABASE_URL="postgresql://nobody:nothing@127.0.0.1:1/test") as client:
+        assert_not_now(await client.get("/users/me", headers=default_user_headers))
+        assert_not_now(await try_login(client, ANA["email"]))
+        assert_not_now(await register(client))
 
 
 async def test_reads_and_writes_outlive_their_connections(
@@ -107,7 +102,8 @@ async def test_what_may_work_in_a_moment_is_a_503(
 @pytest.mark.parametrize("setting", ["DATABASE_LOCK_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT"])
 async def test_waiting_for_the_database_is_bounded(session: AsyncSession, setting: str) -> None:
     await lock_users(session)
-    response = await elsewhere({setting: "1"}, register)
+    async with application_with(**{setting: "1"}) as client:
+        response = await register(client)
     assert_not_now(response)
     assert response.elapsed < timedelta(seconds=4)
 
@@ -120,24 +116,19 @@ async def test_database_that_accepts_and_says_nothing_is_a_503(application: None
     async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         url = f"postgresql://nobody:nothing@{host}:{port}/test"
-        assert_not_now(await elsewhere({"TEST_DATABASE_URL": url, "DATABASE_CONNECT_TIMEOUT": "1"}, register))
-
-
-async def exhaust_the_pool() -> tuple[Response, Response, Response]:
-    waiting = asyncio.create_task(register())
-    async with asyncio.timeout(10):
-        while connections_in_use() == 0:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    return await asyncio.gather(register(), ask("GET", "/health/ready"), waiting)
+        async with application_with(TEST_DATABASE_URL=url, DATABASE_CONNECT_TIMEOUT="1") as client:
+            assert_not_now(await register(client))
 
 
 async def test_exhausted_pool_is_a_503_and_does_not_starve_readiness(session: AsyncSession) -> None:
     await lock_users(session)
-    limits = {"DATABASE_POOL_SIZE": "1", "DATABASE_POOL_TIMEOUT": "1", "DATABASE_LOCK_TIMEOUT": "2"}
-    queued, ready, waiting = await elsewhere(limits, exhaust_the_pool)
-    assert_not_now(queued)
-    assert_not_now(waiting)
-    assert ready.status_code == 200
+    async with application_with(DATABASE_POOL_SIZE="1", DATABASE_POOL_TIMEOUT="1", DATABASE_LOCK_TIMEOUT="2") as client:
+        waiting = asyncio.create_task(register(client))
+        await waiting_for_locks(1)
+        queued, ready = await asyncio.gather(register(client), client.get("/health/ready"))
+        assert_not_now(queued)
+        assert ready.status_code == 200
+        assert_not_now(await waiting)
 
 
 async def test_half_a_body_holds_no_connection(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
@@ -171,7 +162,7 @@ async def test_sigterm_fails_readiness_and_finishes_what_began(session: AsyncSes
                 while not await answers(client):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             await lock_users(session)
-            request = asyncio.create_task(client.request(*REGISTER, json=ANA))
+            request = asyncio.create_task(register(client))
             await asyncio.sleep(0.3)
 
             server.send_signal(signal.SIGTERM)
@@ -189,6 +180,24 @@ async def test_sigterm_fails_readiness_and_finishes_what_began(session: AsyncSes
         finally:
             if server.returncode is None:
                 server.kill()
+
+
+async def test_ten_replicas_that_start_at_once_set_up_one_database(application: None) -> None:
+    url = settings.sqlalchemy_url.set(database=f"{settings.sqlalchemy_url.database}_replicas")
+    await make_empty(url, settings.sqlalchemy_url)
+    environment = os.environ | {"TEST_DATABASE_URL": url.render_as_string(hide_password=False), "VENV": sys.prefix}
+    replicas = [
+        await asyncio.create_subprocess_exec(
+            *("bash", "init.sh"), cwd=PROJECT_DIR, env=environment, stdout=PIPE, stderr=STDOUT
+        )
+        for _ in range(10)
+    ]
+    said = "".join([(await replica.communicate())[0].decode() for replica in replicas])
+    assert [replica.returncode for replica in replicas] == [0] * 10, said
+    migrations = ScriptDirectory.from_config(Config(PROJECT_DIR / "alembic.ini")).walk_revisions()
+    assert said.count("Running upgrade") == len(list(migrations)), said
+    async with connect(url) as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM users WHERE is_superuser")) == 1
 
 
 async def answers(client: AsyncClient) -> bool:

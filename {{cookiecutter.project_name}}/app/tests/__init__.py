@@ -54,16 +54,19 @@ def _test_database() -> URL:
     return url.set(database=f"{url.database}_{worker}") if worker else url
 
 
+if "app.core.config" in sys.modules:
+    sys.exit("The application was imported before its tests, which would now empty DATABASE_URL.")
+
 os.environ.update(
     ENVIRONMENT="test",
     LOG_LEVEL="WARNING",
     TEST_DATABASE_URL=_test_database().render_as_string(hide_password=False),
     SECRET_KEY=secrets.token_urlsafe(48),
-    SECRET_KEY_FALLBACKS=secrets.token_urlsafe(48),
+    SECRET_KEY_FALLBACKS=f"{secrets.token_urlsafe(48)},{secrets.token_urlsafe(48)}",
     ACCESS_TOKEN_EXPIRE_MINUTES="15",
     REFRESH_TOKEN_EXPIRE_MINUTES="40320",
     SECURITY_BCRYPT_ROUNDS="4",
-    DATABASE_POOL_SIZE="10",
+    DATABASE_POOL_SIZE="5",
     ALLOWED_HOSTS="api.example.com",
     BACKEND_CORS_ORIGINS="https://app.example.com",
     TRUSTED_PROXIES="192.0.2.1",

@@ -3,29 +3,30 @@
 import asyncio
 import re
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from passlib.context import CryptContext
-from sqlalchemy import text
+from sqlalchemy import URL, NullPool, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from app import main
 from app.core.authentication import Account
-from app.core.config import settings
 from app.core.database import autocommit
 from app.core.sessions import begin_session
-from app.main import app
 from app.models import User
 
 PASSWORD = "correct horse battery staple"
 Json = dict[str, Any]
 
 
-def client_at(address: str) -> AsyncClient:
-    """A client with this network address."""
+def client_at(address: str, main: ModuleType = main) -> AsyncClient:
+    """A client with this network address, of this application."""
     return AsyncClient(
-        transport=ASGITransport(app, client=(address, 50_000)),
-        base_url=f"https://{settings.allowed_hosts[0]}{settings.api_prefix}",
+        transport=ASGITransport(main.app, client=(address, 50_000)),
+        base_url=f"https://{main.settings.allowed_hosts[0]}{main.settings.api_prefix}",
     )
 
 
@@ -96,7 +97,7 @@ async def assert_documented(response: Response) -> None:
 
 @cache
 def _documented_statuses() -> list[tuple[re.Pattern[str], dict[str, set[str]]]]:
-    paths = app.openapi()["paths"]
+    paths = main.app.openapi()["paths"]
     return [
         (
             re.compile(re.sub(r"\{\w+\}", "[^/]+", path)),
@@ -106,9 +107,19 @@ def _documented_statuses() -> list[tuple[re.Pattern[str], dict[str, set[str]]]]:
     ]
 
 
-async def ask(method: str, path: str, **options: Any) -> Response:
-    """For another process: one request to the application there."""
-    return await client_at("198.51.100.1").request(method, path, **options)
+async def make_empty(url: URL, another: URL) -> None:
+    """Empty the database at this URL. If no run has left it, it is made, beside another: that takes long."""
+    async with connect(another) as connection:
+        is_there = text("SELECT true FROM pg_database WHERE datname = :name")
+        if not await connection.scalar(is_there, {"name": url.database}):
+            await connection.execute(text(f'CREATE DATABASE "{url.database}"'))
+    async with connect(url) as connection:
+        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        await connection.execute(text("CREATE SCHEMA public"))
+
+
+def connect(url: URL) -> AsyncConnection:
+    return create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect()
 
 
 async def waiting_for_locks(count: int) -> None:

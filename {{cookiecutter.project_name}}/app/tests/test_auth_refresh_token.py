@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Base, LoginSession, User
-from app.tests.helpers import PASSWORD, bearer, is_logged_in, login, refresh, try_refresh
+from app.tests.helpers import PASSWORD, bearer, begin, is_logged_in, login, refresh, try_refresh
 
 INVALID = {"detail": "Invalid refresh token"}
 
@@ -45,7 +45,7 @@ async def test_refresh_prolongs_the_session(client: AsyncClient, session: AsyncS
 async def test_of_50_parallel_refreshes_one_wins_and_the_replay_ends_the_session(
     client: AsyncClient, default_user: User
 ) -> None:
-    tokens = await login(client, default_user)
+    tokens = await begin(default_user)
     answers = await asyncio.gather(*(try_refresh(client, tokens["refresh_token"]) for _ in range(50)))
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 49
     (winner,) = (answer.json() for answer in answers if answer.status_code == 200)
@@ -55,7 +55,7 @@ async def test_of_50_parallel_refreshes_one_wins_and_the_replay_ends_the_session
 
 @pytest.mark.parametrize("generations", [1, 20])
 async def test_spent_refresh_token_ends_the_session(client: AsyncClient, default_user: User, generations: int) -> None:
-    spent = tokens = await login(client, default_user)
+    spent = tokens = await begin(default_user)
     for _ in range(generations):
         tokens = await refresh(client, tokens)
     assert await is_logged_in(client, spent)
@@ -68,14 +68,14 @@ async def test_spent_refresh_token_ends_the_session(client: AsyncClient, default
 async def test_the_end_after_a_replay_is_committed_although_the_answer_is_an_error(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
-    tokens = await login(client, default_user)
+    tokens = await begin(default_user)
     await refresh(client, tokens)
     assert (await try_refresh(client, tokens["refresh_token"])).status_code == 400
     assert await session.scalar(select(func.count()).select_from(LoginSession)) == 0
 
 
 async def test_a_replay_leaves_other_sessions_alone(client: AsyncClient, default_user: User, other_user: User) -> None:
-    replayed, mine, theirs = [await login(client, user) for user in (default_user, default_user, other_user)]
+    replayed, mine, theirs = [await begin(user) for user in (default_user, default_user, other_user)]
     await refresh(client, replayed)
     assert (await try_refresh(client, replayed["refresh_token"])).status_code == 400
     assert await is_logged_in(client, mine)
@@ -103,7 +103,7 @@ def forgeries(refresh_token: str) -> dict[str, str]:
 async def test_a_forged_token_that_names_a_real_session_changes_nothing(
     client: AsyncClient, default_user: User
 ) -> None:
-    tokens = await refresh(client, await login(client, default_user))
+    tokens = await refresh(client, await begin(default_user))
     for name, forged in forgeries(tokens["refresh_token"]).items():
         answer = await try_refresh(client, forged)
         assert (answer.status_code, answer.json()) == (400, INVALID), name
@@ -121,13 +121,13 @@ async def test_what_was_never_a_token_is_refused(client: AsyncClient, token: str
 async def test_an_access_token_is_no_refresh_token_and_the_other_way_round(
     client: AsyncClient, default_user: User
 ) -> None:
-    tokens = await login(client, default_user)
+    tokens = await begin(default_user)
     assert (await try_refresh(client, tokens["access_token"])).status_code == 400
     assert not await is_logged_in(client, tokens | {"access_token": tokens["refresh_token"]})
 
 
 async def test_an_expired_session_is_over(client: AsyncClient, session: AsyncSession, default_user: User) -> None:
-    tokens = await login(client, default_user)
+    tokens = await begin(default_user)
     await session.execute(update(LoginSession).values(expires_at=func.now()))
     await session.commit()
     assert not await is_logged_in(client, tokens)
@@ -138,7 +138,7 @@ async def test_an_expired_session_is_over(client: AsyncClient, session: AsyncSes
 async def test_an_inactive_user_gets_no_new_tokens(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
-    tokens = await login(client, default_user)
+    tokens = await begin(default_user)
     default_user.is_active = False
     await session.commit()
     assert (await try_refresh(client, tokens["refresh_token"])).status_code == 400

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.sessions import MAX_SESSIONS
 from app.models import LoginSession, User
-from app.tests.helpers import PASSWORD, Json, bearer, is_logged_in, login, refresh, try_refresh
+from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, login, refresh, try_refresh
 
 
 async def sessions_of(client: AsyncClient, tokens: Json) -> list[Json]:
@@ -34,8 +34,8 @@ async def test_sessions_tell_where_one_is_logged_in(client: AsyncClient, default
 async def test_sessions_come_latest_use_first_and_the_asking_one_is_marked(
     client: AsyncClient, default_user: User, other_user: User
 ) -> None:
-    await login(client, other_user)
-    first, second, third = [await login(client, default_user) for _ in range(3)]
+    await begin(other_user)
+    first, second, third = [await begin(default_user) for _ in range(3)]
     first = await refresh(client, first)
     assert [listed["current"] for listed in await sessions_of(client, first)] == [True, False, False]
     assert [listed["current"] for listed in await sessions_of(client, third)] == [False, True, False]
@@ -43,10 +43,10 @@ async def test_sessions_come_latest_use_first_and_the_asking_one_is_marked(
 
 
 async def test_expired_sessions_are_not_listed(client: AsyncClient, session: AsyncSession, default_user: User) -> None:
-    await login(client, default_user)
+    await begin(default_user)
     await session.execute(update(LoginSession).values(expires_at=func.now()))
     await session.commit()
-    tokens = await login(client, default_user)
+    tokens = await begin(default_user)
     assert [listed["current"] for listed in await sessions_of(client, tokens)] == [True]
 
 
@@ -60,7 +60,7 @@ async def test_any_user_agent_may_log_in(client: AsyncClient, default_user: User
 
 
 async def test_revoking_a_session_ends_it_at_once_and_no_other(client: AsyncClient, default_user: User) -> None:
-    lost, kept = await login(client, default_user), await login(client, default_user)
+    lost, kept = await begin(default_user), await begin(default_user)
     (listed,) = [listed for listed in await sessions_of(client, kept) if not listed["current"]]
     assert (await client.delete(f"/auth/sessions/{listed['id']}", headers=bearer(kept))).status_code == 204
     assert not await is_logged_in(client, lost)
@@ -69,14 +69,14 @@ async def test_revoking_a_session_ends_it_at_once_and_no_other(client: AsyncClie
 
 
 async def test_the_session_that_asks_may_revoke_itself(client: AsyncClient, default_user: User) -> None:
-    tokens = await login(client, default_user)
+    tokens = await begin(default_user)
     (listed,) = await sessions_of(client, tokens)
     assert (await client.delete(f"/auth/sessions/{listed['id']}", headers=bearer(tokens))).status_code == 204
     assert not await is_logged_in(client, tokens)
 
 
 async def test_somebody_elses_session_is_like_none(client: AsyncClient, default_user: User, other_user: User) -> None:
-    mine, theirs = await login(client, default_user), await login(client, other_user)
+    mine, theirs = await begin(default_user), await begin(other_user)
     (listed,) = await sessions_of(client, theirs)
     answers = [
         await client.delete(f"/auth/sessions/{session_id}", headers=bearer(mine))

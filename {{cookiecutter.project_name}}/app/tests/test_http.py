@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
 from app.models import User
-from app.tests.helpers import PASSWORD, Json, ask, bearer, login, refresh, try_login, try_refresh
-from app.tests.processes import elsewhere
+from app.tests.helpers import PASSWORD, bearer, login, refresh, try_login, try_refresh
+from app.tests.other_settings import application_with
 
 ORIGIN = "https://app.example.com"  # BACKEND_CORS_ORIGINS
 
@@ -204,28 +204,21 @@ async def test_no_log_line_holds_a_password_or_token(
         assert not any(secret in str(vars(record)) for record in log.records if record.name.startswith("app"))
 
 
-async def call_with_a_prefix(token: str) -> list[int]:
-    headers = {"Authorization": f"Bearer {token}"}
-    client_paths = ["/users/me", "/health/live", "/docs", "/openapi.json"]
-    return [(await ask("GET", path, headers=headers)).status_code for path in client_paths]
-
-
-async def test_everything_hangs_under_api_prefix(client: AsyncClient, default_user: User) -> None:
-    tokens = await login(client, default_user)
+async def test_everything_hangs_under_api_prefix(default_user_headers: dict[str, str]) -> None:
     prefix = "/another/prefix" if settings.api_prefix != "/another/prefix" else "/a/third"
-    assert await elsewhere({"API_PREFIX": prefix}, call_with_a_prefix, tokens["access_token"]) == [200] * 4
+    async with application_with(API_PREFIX=prefix) as client:
+        for path in ("/users/me", "/health/live", "/docs", "/openapi.json"):
+            assert (await client.get(path, headers=default_user_headers)).status_code == 200, path
+        # Probes look where they always look.
+        assert (await client.get(client.base_url.copy_with(path="/health/live"))).status_code == 200
+        assert (await client.get(client.base_url.copy_with(path="/users/me"))).status_code == 404
 
 
-async def log_of_a_request() -> list[Json]:
-    with output() as lines:
-        await ask("GET", "/users/me", headers={"X-Request-ID": "from-the-proxy", "Authorization": "Bearer swordfish"})
-    return [json.loads(line) for line in lines]
-
-
-async def test_production_logs_a_json_line_for_each_request() -> None:
+async def test_production_logs_a_json_line_for_each_request(capsys: pytest.CaptureFixture[str]) -> None:
     url = settings.sqlalchemy_url.render_as_string(hide_password=False)
-    production = {"ENVIRONMENT": "production", "DATABASE_URL": url, "LOG_LEVEL": "INFO"}
-    (line,) = await elsewhere(production, log_of_a_request)
+    async with application_with(ENVIRONMENT="production", DATABASE_URL=url, LOG_LEVEL="INFO") as client:
+        await client.get("/users/me", headers={"X-Request-ID": "from-the-proxy", "Authorization": "Bearer swordfish"})
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (line["level"], line["method"], line["route"], line["status"]) == ("INFO", "GET", "read_current_user", 401)
     assert (line["client"], line["request_id"]) == ("198.51.100.1", "from-the-proxy")
     assert line["duration_ms"] > 0

@@ -1,6 +1,7 @@
 """`python -m app.initial_data`."""
 
 import asyncio
+import importlib
 
 from httpx import AsyncClient
 from sqlalchemy import func, select
@@ -10,7 +11,7 @@ from app.core.config import settings
 from app.initial_data import create_first_superuser
 from app.models import User
 from app.tests.helpers import bearer, tokens_in, try_login
-from app.tests.processes import elsewhere
+from app.tests.other_settings import other_settings
 
 EMAIL = str(settings.first_superuser_email)
 PASSWORD = settings.first_superuser_password.get_secret_value() if settings.first_superuser_password else ""
@@ -50,12 +51,10 @@ async def test_of_10_at_once_one_creates_it(session: AsyncSession) -> None:
     assert await session.scalar(select(func.count()).select_from(User)) == 1
 
 
-async def create_twice() -> tuple[str, str]:
-    return await create_first_superuser(), await create_first_superuser()
-
-
 async def test_the_password_is_shown_once_where_it_is_created_for_development(session: AsyncSession) -> None:
-    dev = {"ENVIRONMENT": "dev", "DATABASE_URL": settings.sqlalchemy_url.render_as_string(hide_password=False)}
-    first, second = await elsewhere(dev, create_twice)
-    assert PASSWORD in first
-    assert PASSWORD not in second
+    url = settings.sqlalchemy_url.render_as_string(hide_password=False)
+    with other_settings(ENVIRONMENT="dev", DATABASE_URL=url):
+        initial_data = importlib.import_module("app.initial_data")
+        assert PASSWORD in await initial_data.create_first_superuser()
+        assert PASSWORD not in await initial_data.create_first_superuser()
+        await initial_data.engine.dispose()

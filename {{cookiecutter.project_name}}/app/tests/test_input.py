@@ -36,9 +36,9 @@ def superuser_client(client: AsyncClient, superuser_headers: dict[str, str]) -> 
 async def chunks(total: int) -> AsyncIterator[bytes]:
     """So many bytes of a JSON string, in pieces and without a Content-Length."""
     yield b'"'
-    for _ in range((total - 2) // 1022):
-        yield b"x" * 1022
-    yield b"x" * ((total - 2) % 1022) + b'"'
+    for _ in range((total - 2) // 60_000):
+        yield b"x" * 60_000
+    yield b"x" * ((total - 2) % 60_000) + b'"'
 
 
 async def test_no_body_brings_the_application_down(superuser_client: AsyncClient) -> None:
@@ -51,16 +51,16 @@ async def test_no_body_brings_the_application_down(superuser_client: AsyncClient
             b"[]",
             b"0",
             b'"' + SECRET.encode() + b'"',
-            b"[" * 100_000,
-            b'{"a":' * 100_000,
-            b"[" * 50_000 + b"]" * 50_000,
-            b"9" * 100_000,
+            b"[" * 10_000,
+            b'{"a":' * 10_000,
+            b"[" * 10_000 + b"]" * 10_000,
+            b"9" * 10_000,
             b"1e999999",
             b"NaN",
             b"\xff\xfe\x00",
             b'{"\xc3\x28": 1}',
             b'{"\\ud800": "\\ud800"}',
-            b"[" + b"{}," * 50_000 + b"{}]",
+            b"[" + b"{}," * 10_000 + b"{}]",
         ):
             response = await superuser_client.request(method, path, content=body, headers=JSON)
             assert response.status_code in {400, 422}, body[:40]

@@ -5,64 +5,39 @@ from collections.abc import AsyncIterator
 
 import pytest
 from alembic.config import Config
-from sqlalchemy import inspect, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import inspect
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alembic import command
 from app.core.config import PROJECT_DIR, settings
-from app.core.database import autocommit
 from app.models import Base
-from app.tests.processes import elsewhere
+from app.tests.helpers import connect, make_empty
+from app.tests.other_settings import other_settings
 
 CONFIG = Config(PROJECT_DIR / "alembic.ini")
 
 
 @pytest.fixture
-async def empty_database(application: None) -> AsyncIterator[dict[str, str]]:
-    """The variables that lead to a new database without anything in it."""
+async def empty_database(application: None) -> AsyncIterator[AsyncConnection]:
+    """Connected to a database without anything in it, which migrations go to."""
     url = settings.sqlalchemy_url.set(database=f"{settings.sqlalchemy_url.database}_migrations")
-    remove = text(f'DROP DATABASE IF EXISTS "{url.database}" WITH (FORCE)')
-    async with autocommit.connect() as connection:
-        await connection.execute(remove)
-        await connection.execute(text(f'CREATE DATABASE "{url.database}"'))
-        yield {"TEST_DATABASE_URL": url.render_as_string(hide_password=False)}
-        await connection.execute(remove)
+    await make_empty(url, settings.sqlalchemy_url)
+    async with connect(url) as connection:
+        with other_settings(TEST_DATABASE_URL=url.render_as_string(hide_password=False)):
+            yield connection
 
 
-async def upgrade() -> None:
-    await asyncio.to_thread(command.upgrade, CONFIG, "head")
-
-
-async def tables() -> set[str]:
-    engine = create_async_engine(settings.sqlalchemy_url)
-    async with engine.connect() as connection:
-        names = await connection.run_sync(lambda sync_connection: inspect(sync_connection).get_table_names())
-    await engine.dispose()
+async def tables(connection: AsyncConnection) -> set[str]:
+    names = await connection.run_sync(lambda sync_connection: inspect(sync_connection).get_table_names())
     return set(names) - {"alembic_version"}
 
 
-async def there_and_back_and_there_again() -> list[set[str]]:
-    seen = [await tables()]
-    await upgrade()
-    seen.append(await tables())
-    await asyncio.to_thread(command.downgrade, CONFIG, "base")
-    seen.append(await tables())
-    await upgrade()
-    seen.append(await tables())
-    await asyncio.to_thread(command.check, CONFIG)  # raises unless models and migrations agree
-    return seen
-
-
-async def test_every_migration_can_be_undone_and_together_they_make_the_models(empty_database: dict[str, str]) -> None:
+async def test_every_migration_can_be_undone_and_together_they_make_the_models(empty_database: AsyncConnection) -> None:
     models = set(Base.metadata.tables)
-    assert await elsewhere(empty_database, there_and_back_and_there_again) == [set(), models, set(), models]
-
-
-async def upgraded_tables() -> set[str]:
-    await upgrade()
-    return await tables()
-
-
-async def test_upgrades_that_start_at_once_are_as_good_as_one(empty_database: dict[str, str]) -> None:
-    seen = await asyncio.gather(*(elsewhere(empty_database, upgraded_tables) for _ in range(4)))
-    assert seen == [set(Base.metadata.tables)] * 4
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    assert await tables(empty_database) == models
+    await asyncio.to_thread(command.downgrade, CONFIG, "base")
+    assert await tables(empty_database) == set()
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    assert await tables(empty_database) == models
+    await asyncio.to_thread(command.check, CONFIG)  # raises unless models and migrations agree

@@ -52,9 +52,9 @@ async def test_an_email_is_one_account_however_unicode_spells_it(client: AsyncCl
         assert (await try_login(client, spelling)).status_code == 200
 
 
-async def test_of_20_parallel_registrations_of_one_email_one_wins(client: AsyncClient) -> None:
-    answers = await asyncio.gather(*(register(client, email) for email in ["a@example.com", "A@example.com"] * 10))
-    assert sorted(answer.status_code for answer in answers) == [201] + [400] * 19
+async def test_of_10_parallel_registrations_of_one_email_one_wins(client: AsyncClient) -> None:
+    answers = await asyncio.gather(*(register(client, email) for email in ["a@example.com", "A@example.com"] * 5))
+    assert sorted(answer.status_code for answer in answers) == [201] + [400] * 9
 
 
 async def test_what_is_no_email_is_refused(client: AsyncClient) -> None:
