@@ -41,7 +41,7 @@ def install(project: Path) -> Path:
 
 
 def main() -> int:
-    script, configuration = ([*sys.argv[1:], "compare.py", "bench.toml"][index] for index in (0, 1))
+    script, configuration = [*sys.argv[1:], *("compare.py", "bench.toml")[len(sys.argv) - 1 :]]
     WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         project = scaffold(Path(folder))

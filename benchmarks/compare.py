@@ -37,7 +37,7 @@ from servers import (
 )
 
 TRIES = 3  # for each round that has to be measured
-STARTS = 3  # two starts of the same server differ by as much as a log costs
+STARTS = 3  # two starts of the same server differ by up to a tenth
 GRANIAN = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"]
 GRANIAN += ["--workers", "{workers}", "--log-level", "warning", "{application}"]
 BCRYPT = """
@@ -74,10 +74,10 @@ class Bench:
             f" row. Up to {self.limit:.0%} would do."
         )
 
-    def interleaved(self, *measures: Callable[[], Seen]) -> list[list[Seen]]:
+    def interleaved(self, *measures: Callable[[], Seen], starts: int = 1) -> list[list[Seen]]:
         """Rounds of all in turn, after one to warm up; every second round the other way round."""
         seen: list[list[Seen]] = [[measure()][:0] for measure in measures]
-        for number in range(self.rounds):
+        for number in range(self.rounds // starts):
             order = list(enumerate(measures))
             for index, measure in order if number % 2 else reversed(order):
                 seen[index].append(self.undisturbed(measure))
@@ -105,18 +105,34 @@ def row(*cells: object) -> None:
     print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)
 
 
+def over_starts(bench: Bench, everyone: list[Accounts], route: str) -> list[list[Seen]]:
+    """Rounds of one route for each, over several starts of their servers."""
+    seen: list[list[Seen]] = [[] for _ in everyone]
+    for _ in range(STARTS):
+        with contextlib.ExitStack() as stack:
+            for one in everyone:
+                one.server = stack.enter_context(Server(one.server.project, SERVER))
+            loads = (partial(one.load, route, bench.seconds, bench.concurrency) for one in everyone)
+            for rounds, more in zip(seen, bench.interleaved(*loads, starts=STARTS), strict=True):
+                rounds += more
+    return seen
+
+
 def compare_routes(bench: Bench, floors: list[Accounts], accounts: list[Accounts]) -> None:
     print("\n| route | server | req/s | of the floor | goal | p50 ms | p99 ms | p99/p50 | round trips |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     for route, description in accounts[0].server.project.routes.items():
         everyone = [*floors, *accounts]
-        seen = bench.interleaved(*(partial(one.load, route, bench.seconds, bench.concurrency) for one in everyone))
+        seen = over_starts(bench, everyone, route)
         for one, rounds in zip(everyone, seen, strict=True):
             median = statistics.median(rate(seen) for seen in rounds)
             share, goal = ratio(rounds, seen[0], rate), "" if one in floors else description["goal"]
             p50, p99 = milliseconds(rounds, 0.5), milliseconds(rounds, 0.99)
+            with Server(one.server.project, SERVER) as one.server:
+                one.load(route, 0.5, bench.concurrency)  # connects
+                trips = round_trips(bench.postgres, one, route)
             figures = (f"{median:.0f}", f"{share:.2f}", goal, f"{p50:.1f}", f"{p99:.1f}", f"{p99 / p50:.1f}")
-            row(route, one.server.project.name, *figures, f"{round_trips(bench.postgres, one, route):g}")
+            row(route, one.server.project.name, *figures, f"{trips:g}")
 
 
 def round_trips(postgres: Postgres, accounts: Accounts, route: str) -> float:
@@ -171,14 +187,9 @@ def under_logins(accounts: Accounts, seconds: float) -> Seen:
 def compare_observed(bench: Bench, project: Project) -> None:
     """`GET /users/me` with the log of requests and metrics, beside the same without."""
     environment = project.environment | {"METRICS_PORT": str(free_port())} | project.observed
-    observed = replace(project, environment=environment)
-    seen: list[list[Seen]] = [[], []]
-    for _ in range(STARTS):
-        with Server(project, SERVER) as plain, Server(observed, SERVER) as watched:
-            both = [Accounts(server, bench.concurrency).logged_in() for server in (plain, watched)]
-            loads = (partial(one.load, "GET /users/me", bench.seconds, bench.concurrency) for one in both)
-            for rounds, more in zip(seen, bench.interleaved(*loads), strict=True):
-                rounds += more
+    with Server(project, SERVER) as plain, Server(replace(project, environment=environment), SERVER) as watched:
+        both = [Accounts(server, bench.concurrency).logged_in() for server in (plain, watched)]
+    seen = over_starts(bench, both, "GET /users/me")
     row(
         "`GET /users/me` with log and metrics, beside without",
         project.name,
@@ -264,18 +275,12 @@ def measure(configuration: dict[str, Any], folder: Path, postgres: Postgres) -> 
         beside = [
             Accounts(stack.enter_context(Server(floor, SERVER)), bench.concurrency).logged_in() for floor in floors
         ]
-        print("## Beside the floor")
-        compare_routes(bench, beside, everyone)
-        print("\n| figure | server | measured | goal |\n|---|---|---:|---:|")
-        for server in servers:
-            row(
-                "resident memory after load, MiB",
-                server.project.name,
-                f"{resident_mib(server.process.pid):.0f}",
-                "under 90",
-            )
-        for accounts in everyone:
-            row_of_start(accounts.server.project)
+    print("## Beside the floor")
+    compare_routes(bench, beside, everyone)
+    print("\n| figure | server | measured | goal |\n|---|---|---:|---:|")
+    for accounts in everyone:
+        row_of_memory(bench, accounts)
+        row_of_start(accounts.server.project)
     for project in projects:
         compare_logins(bench, floors[0], project)
         if project.observed:
@@ -283,6 +288,14 @@ def measure(configuration: dict[str, Any], folder: Path, postgres: Postgres) -> 
     compare_servers(bench, projects[0])
     show_profile(everyone[0])
     print(f"\nOther programs took at most {bench.worst:.1%} of the cores during a round that counts.")
+
+
+def row_of_memory(bench: Bench, accounts: Accounts) -> None:
+    with Server(accounts.server.project, SERVER) as accounts.server:
+        for route in accounts.server.project.routes:
+            accounts.load(route, bench.seconds, bench.concurrency)
+        mib = resident_mib(accounts.server.process.pid)
+    row("resident memory after load, MiB", accounts.server.project.name, f"{mib:.0f}", "under 90")
 
 
 def row_of_start(project: Project) -> None:
