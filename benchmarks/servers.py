@@ -36,7 +36,8 @@ from pathlib import Path
 from private_postgres import Address, start, stop
 folder, port, action = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 if action == "start":
-    start(folder, Address("127.0.0.1", port, "postgres", "benchmark", "floor"), ("fsync=off", "full_page_writes=off", "max_connections=300"))
+    settings = ("fsync=off", "full_page_writes=off", "max_connections=300")
+    start(folder, Address("127.0.0.1", port, "postgres", "benchmark", "floor"), settings)
 else:
     stop(folder)
 """
