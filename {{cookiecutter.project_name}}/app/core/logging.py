@@ -2,9 +2,11 @@
 
 import json
 import logging
+import os
 import re
 import sys
 import uuid
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final
@@ -62,7 +64,7 @@ def set_up_logging() -> None:
 def log_request(scope: Scope, seconds: float) -> None:
     """Write the line of one request.
 
-    Straight to the output: by way of `logging` it would cost a small request three times as much, a tenth of its time.
+    Straight to the output: by way of `logging` it would cost a small request four times as much, a sixth of its time.
     """
     state = scope["state"]
     line = {
@@ -79,11 +81,8 @@ def log_request(scope: Scope, seconds: float) -> None:
         "client": scope["client"][0] if scope.get("client") else None,
     }
     if _IN_PRODUCTION:
-        text = to_json(line, exclude_none=True).decode()
+        text = to_json(line, exclude_none=True)
     else:
-        text = "INFO     {method} {route} {status} {duration_ms} ms [{request_id}]".format_map(line)
-    try:
-        _output.stream.write(text + "\n")
-        _output.flush()
-    except (OSError, ValueError):  # a full disk or a closed output, of which `logging` makes no error either
-        pass
+        text = "INFO     {method} {route} {status} {duration_ms} ms [{request_id}]".format_map(line).encode()
+    with suppress(OSError, ValueError):  # a full disk or a closed output, of which `logging` makes no error either
+        os.write(_output.stream.fileno(), text + b"\n")

@@ -2,8 +2,7 @@
 
 import asyncio
 import signal
-
-from uvicorn import Server
+from typing import Any
 
 from app.core.config import settings
 
@@ -19,8 +18,9 @@ def delay_shutdown() -> None:
 
     Nothing happens under another server, whose entrypoint has to do the same.
     """
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    if not isinstance(server, Server):
+    # Without an import of uvicorn: where another server runs, it would be loaded for nothing.
+    server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if not hasattr(server, "should_exit"):
         return
 
     def close() -> None:

@@ -1,11 +1,12 @@
 """What every answer has, whatever the route: headers, methods, hosts, origins, errors."""
 
-import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from tempfile import TemporaryFile
 
 import pytest
 from httpx import AsyncClient
@@ -154,12 +155,12 @@ def output() -> Iterator[list[str]]:
     """The lines that the application writes, and does not keep in a buffer; filled in at the end."""
     handler = logging.getLogger("app").handlers[0]
     assert isinstance(handler, logging.StreamHandler)
-    written = io.BytesIO()
-    before = handler.setStream(io.TextIOWrapper(written))
     lines: list[str] = []
-    yield lines
-    lines += written.getvalue().decode().splitlines()
-    handler.setStream(before)
+    with TemporaryFile("w") as written:
+        before = handler.setStream(written)
+        yield lines
+        lines += os.pread(written.fileno(), 1024 * 1024, 0).decode().splitlines()
+        handler.setStream(before)
 
 
 async def test_a_crash_is_a_500_to_the_client_and_a_trace_to_the_log_only(
@@ -214,11 +215,11 @@ async def test_everything_hangs_under_api_prefix(default_user_headers: dict[str,
         assert (await client.get(client.base_url.copy_with(path="/users/me"))).status_code == 404
 
 
-async def test_production_logs_a_json_line_for_each_request(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_production_logs_a_json_line_for_each_request(capfd: pytest.CaptureFixture[str]) -> None:
     url = settings.sqlalchemy_url.render_as_string(hide_password=False)
     async with application_with(ENVIRONMENT="production", DATABASE_URL=url, LOG_LEVEL="INFO") as client:
         await client.get("/users/me", headers={"X-Request-ID": "from-the-proxy", "Authorization": "Bearer swordfish"})
-    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert (line["level"], line["method"], line["route"], line["status"]) == ("INFO", "GET", "read_current_user", 401)
     assert (line["client"], line["request_id"]) == ("198.51.100.1", "from-the-proxy")
     assert line["duration_ms"] > 0
