@@ -10,6 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+from running import run_to_the_end
+
 HERE = Path(__file__).parent
 TEMPLATE = HERE.parent
 WORK = TEMPLATE / ".cache" / "benchmarks"
@@ -46,7 +50,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         project = scaffold(Path(folder))
         command = [install(project), HERE / script, HERE / configuration, project]
-        return subprocess.run(command, env=ENVIRONMENT, check=False).returncode
+        return run_to_the_end(command, ENVIRONMENT)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+from running import run_to_the_end
+
 HERE = Path(__file__).parent
 PROGRAMS = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"  # where Debian has them, and a user's PATH has not
 # The project's make is not to take over this one's options.
@@ -23,7 +27,7 @@ def main() -> int:
         project = Path(folder, "my-api")
         subprocess.run(["make", "--no-print-directory", "env"], cwd=project, env=ENVIRONMENT, check=True)
         scenario = [project / ".venv/bin/python", HERE / "scenario.py", project]
-        return subprocess.run(scenario, env=ENVIRONMENT | {"PATH": PROGRAMS}, check=False).returncode
+        return run_to_the_end(scenario, ENVIRONMENT | {"PATH": PROGRAMS})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""What `make bench` and `make deploy-test` start is stopped, whatever ends them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = str(Path(__file__).parents[1] / "scripts")
+TOOL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from running import run_to_the_end
+sys.exit(run_to_the_end(sys.argv[2:], {}))
+"""
+PROGRAM = """
+import pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+try:
+    folder.joinpath("begun").touch()
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.5)  # servers take their time
+    folder.joinpath("stopped").touch()
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_a_tool_lets_its_program_clean_up(ending: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TOOL, SCRIPTS, sys.executable, "-c", PROGRAM, str(tmp_path)]
+    tool = subprocess.Popen(command, start_new_session=True)
+    give_up = time.monotonic() + 20
+    while not (tmp_path / "begun").exists() and time.monotonic() < give_up:
+        time.sleep(0.02)
+    for _ in range(2):  # `timeout` and make both send one
+        os.killpg(tool.pid, ending)
+    assert tool.wait(20) == 128 + ending
+    assert (tmp_path / "stopped").exists()
+
+
+def test_a_tool_ends_with_the_status_of_its_program() -> None:
+    command = [sys.executable, "-c", TOOL, SCRIPTS, sys.executable, "-c", "raise SystemExit(3)"]
+    assert subprocess.run(command, check=False).returncode == 3
