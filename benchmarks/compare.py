@@ -24,6 +24,7 @@ from load import Plan, Seen
 from machine import CORES, SERVER, Watch, resident_mib
 from servers import (
     HERE,
+    RUN_IN,
     Accounts,
     NoAnswerError,
     Postgres,
@@ -37,7 +38,7 @@ from servers import (
 )
 
 TRIES = 3  # for each round that has to be measured
-STARTS = 3  # two starts of the same server differ by up to a tenth
+STARTS = 6  # two starts of the same server differ by up to a tenth
 GRANIAN = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"]
 GRANIAN += ["--workers", "{workers}", "--log-level", "warning", "{application}"]
 BCRYPT = """
@@ -139,7 +140,7 @@ def round_trips(postgres: Postgres, accounts: Accounts, route: str) -> float:
     """Per request, from the log of the database: it gets one line for each message that it answers."""
     with logging_statements(postgres):
         before = postgres.log.stat().st_size
-        seen = accounts.load(route, 0.2, 1)
+        seen = accounts.load(route, 0.2, 1, run_in=0.0)
     lines = postgres.log.read_bytes()[before:].decode().splitlines()
     return round(sum(bool(STATEMENT.search(line)) for line in lines) / len(seen["latencies"]), 2)
 
@@ -167,7 +168,8 @@ def compare_logins(bench: Bench, floor: Project, project: Project) -> None:
         alone, logins = [], []
         for _ in range(3):
             alone.append(float(subprocess.run(command, capture_output=True, check=True, start_new_session=True).stdout))
-            plan: Plan = {"port": server.port, "requests": ours.logins()[:8], "seconds": 15.0, "chain": ""}
+            requests = ours.logins()[:8]
+            plan: Plan = {"port": server.port, "requests": requests, "run_in": 0.0, "seconds": 15.0, "chain": ""}
             logins.append(bench.undisturbed(partial(load, plan)))
         share = statistics.median(rate(seen) / bound for seen, bound in zip(logins, alone, strict=True))
         row("logins beside bcrypt alone", project.name, f"{share:.2f}", "at least 0.95")
@@ -177,8 +179,10 @@ def compare_logins(bench: Bench, floor: Project, project: Project) -> None:
 
 
 def under_logins(accounts: Accounts, seconds: float) -> Seen:
-    requests = accounts.logins()[4:8]
-    logins = start_load({"port": accounts.server.port, "requests": requests, "seconds": seconds, "chain": ""})
+    requests, seconds = accounts.logins()[4:8], 2 * seconds  # a login is long, and a p99 takes many requests
+    logins = start_load(
+        {"port": accounts.server.port, "requests": requests, "run_in": RUN_IN, "seconds": seconds, "chain": ""}
+    )
     seen = accounts.load("GET /users/me", seconds, 4)
     finish_load(logins)
     return seen

@@ -18,7 +18,8 @@ PATIENCE = 60  # seconds for the last answers
 class Plan(TypedDict):
     port: int
     requests: list[str]  # one per connection, complete with its head
-    seconds: float
+    run_in: float  # seconds whose answers do not count: a server that has been idle answers its first requests late
+    seconds: float  # after those
     chain: str  # a field of an answer that replaces the former one in the connection's next request; or nothing
 
 
@@ -30,8 +31,8 @@ class Seen(TypedDict):
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, request: str, chain: str, until: float) -> None:
-        self.request, self.chain, self.until = request.encode(), chain, until
+    def __init__(self, request: str, chain: str, since: float, until: float) -> None:
+        self.request, self.chain, self.since, self.until = request.encode(), chain, since, until
         self.latencies: list[float] = []
         self.refused = 0
         self.buffer = b""
@@ -51,7 +52,8 @@ class Connection(asyncio.Protocol):
         if not separator or len(body) < content_length(head):
             return
         now = time.perf_counter()
-        self.latencies.append(now - self.begun)
+        if now >= self.since:
+            self.latencies.append(now - self.begun)
         self.buffer = b""
         if not 200 <= int(head[9:12]) < 300:
             self.refused += 1
@@ -75,9 +77,10 @@ def content_length(head: bytes) -> int:
 
 
 async def run(plan: Plan) -> Seen:
-    begun = time.perf_counter()
-    connections = [Connection(request, plan["chain"], begun + plan["seconds"]) for request in plan["requests"]]
-    async with asyncio.timeout(plan["seconds"] + PATIENCE):
+    since = time.perf_counter() + plan["run_in"]
+    until = since + plan["seconds"]
+    connections = [Connection(request, plan["chain"], since, until) for request in plan["requests"]]
+    async with asyncio.timeout(plan["run_in"] + plan["seconds"] + PATIENCE):
         for connection in connections:
             await asyncio.get_running_loop().create_connection(
                 lambda connection=connection: connection,  # type: ignore[misc]
@@ -86,7 +89,7 @@ async def run(plan: Plan) -> Seen:
             )
         await asyncio.gather(*(connection.closed for connection in connections))
     return {
-        "elapsed": time.perf_counter() - begun,
+        "elapsed": time.perf_counter() - since,
         "latencies": sorted(latency for connection in connections for latency in connection.latencies),
         "refused": sum(connection.refused for connection in connections),
         "requests": [connection.request.decode() for connection in connections],

@@ -26,6 +26,7 @@ from machine import CORES, OTHERS, pinned
 HERE = Path(__file__).parent
 SECRET_KEY = "a key for the length of one benchmark, and for nothing else: 2f9c8e1b"  # noqa: S105
 PATIENCE = 20  # seconds, for a start
+RUN_IN = 0.2  # seconds, before each round
 PASSWORD = "correct horse battery staple"  # noqa: S105
 UVICORN = ["-m", "uvicorn", "{application}", "--host", "127.0.0.1", "--port", "{port}", "--workers", "{workers}"]
 UVICORN += ["--no-access-log", "--no-proxy-headers", "--log-level", "warning"]
@@ -233,11 +234,13 @@ class Accounts:
         route = f"POST {self.server.project.login}"
         return [write_request(route, form, "application/x-www-form-urlencoded") for form in self.forms()]
 
-    def load(self, route: str, seconds: float, connections: int) -> Seen:
+    def load(self, route: str, seconds: float, connections: int, run_in: float = RUN_IN) -> Seen:
         """Load a route and keep the tokens that took the place of spent ones."""
         chain = self.server.project.routes[route].get("chain", "")
         requests = self.requests(route)[:connections]
-        seen = load({"port": self.server.port, "requests": requests, "seconds": seconds, "chain": chain})
+        seen = load(
+            {"port": self.server.port, "requests": requests, "run_in": run_in, "seconds": seconds, "chain": chain}
+        )
         if chain:
             for tokens, request in zip(self.tokens, seen["requests"], strict=False):
                 tokens[chain] = json.loads(request.partition("\r\n\r\n")[2])[chain]
