@@ -4,8 +4,8 @@ import json
 import logging
 import os
 import re
+import secrets
 import sys
-import uuid
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ _SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")  # nothing that co
 
 def choose_request_id(proposed: str | None) -> str:
     """The id that a proxy or client proposed if it is sane, else a new one."""
-    return proposed if proposed and _SANE_REQUEST_ID.fullmatch(proposed) else uuid.uuid4().hex
+    return proposed if proposed and _SANE_REQUEST_ID.fullmatch(proposed) else secrets.token_hex(16)
 
 
 class JsonFormatter(logging.Formatter):
