@@ -1,4 +1,4 @@
-"""`make bench`: scaffolds a project from this tree and measures it beside the floor; a few minutes.
+"""`make bench`: scaffolds a project from this tree and measures it beside the floor; nine minutes.
 
 `python benchmarks/bench.py [compare.py|growth.py] [configuration]`
 """
