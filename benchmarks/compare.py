@@ -7,38 +7,23 @@ import contextlib
 import importlib.util
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from load import Plan, Seen
-from machine import CORES, SERVER, Watch, resident_mib
-from servers import (
-    HERE,
-    RUN_IN,
-    Accounts,
-    NoAnswerError,
-    Postgres,
-    Project,
-    Server,
-    finish_load,
-    free_port,
-    load,
-    start_load,
-    unit_command,
-)
+from accounts import RUN_IN, Accounts, finish_load, load, start_load
+from load import Seen
+from machine import CORES, SERVER, resident_mib
+from rounds import Bench, milliseconds, over_starts, percentile, rate, ratio, round_trips, row
+from servers import HERE, NoAnswerError, Postgres, Project, Server, free_port, unit_command
 
-TRIES = 3  # for each round that has to be measured
-STARTS = 6  # two starts of the same server differ by up to a tenth
 GRANIAN = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"]
 GRANIAN += ["--workers", "{workers}", "--log-level", "warning", "{application}"]
 BCRYPT = """
@@ -50,73 +35,6 @@ with ThreadPoolExecutor(cores) as threads:
     list(threads.map(lambda _: bcrypt.hashpw(b"x" * 44, salt), range(count)))
 print(count / (time.perf_counter() - begun))
 """
-
-
-class Bench:
-    """One run: a database, its configuration, and rounds that count only if nothing else ran meanwhile."""
-
-    def __init__(self, configuration: dict[str, Any], postgres: Postgres) -> None:
-        self.seconds: float = configuration["seconds"]
-        self.rounds: int = configuration["rounds"]
-        self.concurrency: int = configuration["concurrency"]
-        self.limit: float = configuration["disturbance"]
-        self.postgres = postgres
-        self.worst = 0.0
-
-    def undisturbed(self, measure: Callable[[], Seen]) -> Seen:
-        for _ in range(TRIES):
-            with Watch(self.postgres.pid) as watch:
-                seen = measure()
-            if watch.disturbance <= self.limit:
-                self.worst = max(self.worst, watch.disturbance)
-                return seen
-        sys.exit(
-            f"Nothing to report: something else took {watch.disturbance:.0%} of this machine's cores, three times in a"
-            f" row. Up to {self.limit:.0%} would do."
-        )
-
-    def interleaved(self, *measures: Callable[[], Seen], starts: int = 1) -> list[list[Seen]]:
-        """Rounds of all in turn, after one to warm up; every second round the other way round."""
-        seen: list[list[Seen]] = [[measure()][:0] for measure in measures]
-        for number in range(self.rounds // starts):
-            order = list(enumerate(measures))
-            for index, measure in order if number % 2 else reversed(order):
-                seen[index].append(self.undisturbed(measure))
-        return seen
-
-
-def rate(seen: Seen) -> float:
-    return len(seen["latencies"]) / seen["elapsed"]
-
-
-def percentile(seen: Seen, share: float) -> float:
-    return seen["latencies"][int(len(seen["latencies"]) * share)]
-
-
-def ratio(above: list[Seen], below: list[Seen], figure: Callable[[Seen], float]) -> float:
-    """The median over the rounds, as what disturbs one of a pair mostly disturbs the other."""
-    return statistics.median(figure(one) / figure(other) for one, other in zip(above, below, strict=True))
-
-
-def milliseconds(rounds: list[Seen], share: float) -> float:
-    return statistics.median(percentile(seen, share) for seen in rounds) * 1000
-
-
-def row(*cells: object) -> None:
-    print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)
-
-
-def over_starts(bench: Bench, everyone: list[Accounts], route: str) -> list[list[Seen]]:
-    """Rounds of one route for each, over several starts of their servers."""
-    seen: list[list[Seen]] = [[] for _ in everyone]
-    for _ in range(STARTS):
-        with contextlib.ExitStack() as stack:
-            for one in everyone:
-                one.server = stack.enter_context(Server(one.server.project, SERVER))
-            loads = (partial(one.load, route, bench.seconds, bench.concurrency) for one in everyone)
-            for rounds, more in zip(seen, bench.interleaved(*loads, starts=STARTS), strict=True):
-                rounds += more
-    return seen
 
 
 def compare_routes(bench: Bench, floors: list[Accounts], accounts: list[Accounts]) -> None:
@@ -136,28 +54,6 @@ def compare_routes(bench: Bench, floors: list[Accounts], accounts: list[Accounts
             row(route, one.server.project.name, *figures, f"{trips:g}")
 
 
-def round_trips(postgres: Postgres, accounts: Accounts, route: str) -> float:
-    """Per request, from the log of the database: it gets one line for each message that it answers."""
-    with logging_statements(postgres):
-        before = postgres.log.stat().st_size
-        seen = accounts.load(route, 0.2, 1, run_in=0.0)
-    lines = postgres.log.read_bytes()[before:].decode().splitlines()
-    return round(sum(bool(STATEMENT.search(line)) for line in lines) / len(seen["latencies"]), 2)
-
-
-STATEMENT = re.compile(r"LOG:  (execute|statement)\b(?!.*ALTER SYSTEM|.*pg_reload_conf)")
-
-
-@contextlib.contextmanager
-def logging_statements(postgres: Postgres) -> Iterator[None]:
-    for value in ("all", "none"):
-        postgres.run(
-            "postgres", f"ALTER SYSTEM SET log_statement = '{value}'", "SELECT pg_reload_conf(), pg_sleep(0.2)"
-        )
-        if value == "all":
-            yield
-
-
 def compare_logins(bench: Bench, floor: Project, project: Project) -> None:
     """On all cores: as many logins as bcrypt allows, and what they leave to others."""
     count = 8 * len(CORES)
@@ -168,21 +64,17 @@ def compare_logins(bench: Bench, floor: Project, project: Project) -> None:
         alone, logins = [], []
         for _ in range(3):
             alone.append(float(subprocess.run(command, capture_output=True, check=True, start_new_session=True).stdout))
-            requests = ours.logins()[:8]
-            plan: Plan = {"port": server.port, "requests": requests, "run_in": 0.0, "seconds": 15.0, "chain": ""}
-            logins.append(bench.undisturbed(partial(load, plan)))
+            logins.append(bench.undisturbed(partial(load, ours.logins(slice(8), 15.0))))
         share = statistics.median(rate(seen) / bound for seen, bound in zip(logins, alone, strict=True))
         row("logins beside bcrypt alone", project.name, f"{share:.2f}", "at least 0.95")
-        seen = bench.interleaved(*(partial(under_logins, one, bench.seconds) for one in (floors, ours)))
+        seconds = 2 * bench.seconds  # a login is long, and a p99 takes many requests
+        seen = bench.interleaved(*(partial(under_logins, one, seconds) for one in (floors, ours)))
         slower = ratio(seen[1], seen[0], lambda seen: percentile(seen, 0.99))
         row("p99 of `GET /users/me` under 4 logins, beside the floor's", project.name, f"{slower:.2f}", "at most 1.5")
 
 
 def under_logins(accounts: Accounts, seconds: float) -> Seen:
-    requests, seconds = accounts.logins()[4:8], 2 * seconds  # a login is long, and a p99 takes many requests
-    logins = start_load(
-        {"port": accounts.server.port, "requests": requests, "run_in": RUN_IN, "seconds": seconds, "chain": ""}
-    )
+    logins = start_load(accounts.logins(slice(4, 8), seconds + RUN_IN))
     seen = accounts.load("GET /users/me", seconds, 4)
     finish_load(logins)
     return seen

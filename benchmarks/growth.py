@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from compare import Bench, logging_statements, percentile, round_trips, row
+from accounts import PASSWORD, Accounts
 from machine import SERVER
-from servers import HERE, PASSWORD, Accounts, Postgres, Project, Server
+from rounds import Bench, logging_statements, percentile, round_trips, row
+from servers import HERE, Postgres, Project, Server
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 TOLERANCE = 0.15
