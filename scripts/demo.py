@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from running import ENDINGS
+
 TEMPLATE = Path(__file__).parent.parent
 DEMO = TEMPLATE / "demo"
 PROJECT = DEMO / "my-api"
@@ -79,7 +81,7 @@ Ctrl-C ends the server and its databases. The data stays.
 
 def end(server: "subprocess.Popen[bytes]") -> None:
     """End the server's whole process group, then the databases."""
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for ending in ENDINGS:
         signal.signal(ending, signal.SIG_IGN)  # the clean-up below is what they ask for
     for ending, patience in ((signal.SIGINT, 10), (signal.SIGKILL, None)):
         with contextlib.suppress(ProcessLookupError):
@@ -91,7 +93,7 @@ def end(server: "subprocess.Popen[bytes]") -> None:
 
 
 def main() -> int:
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for ending in ENDINGS:
         signal.signal(ending, signal.default_int_handler)
     port = chosen_port(sys.argv[1])
     scaffold()

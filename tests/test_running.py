@@ -23,6 +23,7 @@ try:
     folder.joinpath("begun").touch()
     time.sleep(60)
 except KeyboardInterrupt:
+    folder.joinpath("stopping").touch()
     time.sleep(0.5)  # servers take their time
     folder.joinpath("stopped").touch()
 """
@@ -33,9 +34,9 @@ def test_what_ends_a_tool_lets_its_program_clean_up(ending: signal.Signals, tmp_
     command = [sys.executable, "-c", TOOL, SCRIPTS, sys.executable, "-c", PROGRAM, str(tmp_path)]
     tool = subprocess.Popen(command, start_new_session=True)
     give_up = time.monotonic() + 20
-    while not (tmp_path / "begun").exists() and time.monotonic() < give_up:
-        time.sleep(0.02)
-    for _ in range(2):  # `timeout` and make both send one
+    for stage in ("begun", "stopping"):  # `timeout` and make both send one
+        while not (tmp_path / stage).exists() and time.monotonic() < give_up:
+            time.sleep(0.02)
         os.killpg(tool.pid, ending)
     assert tool.wait(20) == 128 + ending
     assert (tmp_path / "stopped").exists()
