@@ -64,7 +64,7 @@ def set_up_logging() -> None:
 def log_request(scope: Scope, seconds: float) -> None:
     """Write the line of one request.
 
-    Straight to the output: by way of `logging` it would cost a small request four times as much, a sixth of its time.
+    Straight to the output: by way of `logging` it would cost a small request three times as much, a sixth of its time.
     """
     state = scope["state"]
     line = {
