@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -176,7 +177,8 @@ def test_project_on_an_old_python(script: str, found: str, installed: Path, tmp_
 
 
 def test_packages_that_cannot_be_fetched(installed: Path, tmp_path: Path) -> None:
-    without_pip = stand_in(tmp_path, "python3", f'test "$1" = -c || exec {sys.executable} "$@" --without-pip')
+    python = shlex.quote(sys.executable)
+    without_pip = stand_in(tmp_path, "python3", f'test "$1" = -c || exec {python} "$@" --without-pip')
     said = refusal(installed, "make", "env", f"VENV={tmp_path / 'new'}", **without_pip)
     assert "which takes a minute" in said
     assert "The packages could not be installed; the reason stands above." in said
