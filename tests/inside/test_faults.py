@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from alembic.config import Config
@@ -38,12 +39,20 @@ async def lock_users(session: AsyncSession) -> None:
 
 
 async def terminate_connections(session: AsyncSession) -> None:
+    """All but the session's own. Ends when the driver knows."""
+    await session.execute(text("SELECT pg_stat_clear_snapshot()"))  # else a transaction sees those of its first look
+    closed = asyncio.Event()
+    async with autocommit.connect() as idle:
+        driver: Any = (await idle.get_raw_connection()).driver_connection
+        driver.add_termination_listener(lambda _: closed.set())
     await session.execute(
         text(
             "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid != pg_backend_pid()"
         )
     )
+    async with asyncio.timeout(5):
+        await closed.wait()
 
 
 async def register(client: AsyncClient) -> Response:
