@@ -41,7 +41,7 @@ lock: .venv/.installed ## Renew requirements-dev.txt from pyproject.toml
 	  if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    echo "Installing the template's tools into .venv ..."; \
 	    rm -rf .venv && $$python -m venv .venv && \
-	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt && \
+	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt && \
 	    touch $@; exit; \
 	  fi; \
 	done; \
