@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from alembic import context
 from app.core.config import settings
-from app.core.database import is_outage, is_refusal, reason
+from app.core.outages import is_outage, is_refusal, reason
 from app.models import Base
 
 logging.basicConfig(format="%(message)s")

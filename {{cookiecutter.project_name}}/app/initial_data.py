@@ -8,8 +8,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from app.core.config import settings
-from app.core.database import autocommit, engine, reason
-from app.core.security import hash_password
+from app.core.database import autocommit, engine
+from app.core.outages import reason
+from app.core.passwords import hash_password
 from app.models import User
 from app.schemas.requests import canonical_email
 

@@ -12,10 +12,10 @@ from app.api.api import add_routers
 from app.api.errors import add_error_handlers
 from app.core.config import PROJECT, settings
 from app.core.database import engine
-from app.core.health import warn_of_too_few_connections
-from app.core.logging import set_up_logging
-from app.core.middleware import AllowedHosts, BodyLimit, RequestLog, SecurityHeaders
-from app.core.shutdown import delay_shutdown
+from app.server.connections import warn_of_too_few_connections
+from app.server.logging import set_up_logging
+from app.server.middleware import AllowedHosts, BodyLimit, RequestLog, SecurityHeaders
+from app.server.shutdown import delay_shutdown
 
 set_up_logging()
 
@@ -75,6 +75,6 @@ if settings.trusted_proxies:
 
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies])
 if settings.metrics_port:
-    from app.core.metrics import Metrics
+    from app.server.metrics import Metrics
 
     app.add_middleware(Metrics, port=settings.metrics_port)

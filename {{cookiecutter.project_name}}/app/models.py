@@ -43,7 +43,7 @@ class User(Base):
     hashed_password: Mapped[str] = mapped_column(String(128))
     is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
     is_superuser: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # A login that was checked against an older password must not begin a session; see core/sessions.py.
+    # A login that was checked against an older password must not begin a session; see auth/sessions.py.
     password_changed_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now(), onupdate=func.now())
@@ -73,7 +73,7 @@ class LoginSession(Base):
 
 
 class Throttle(Base):
-    """How far ahead of time a caller's budget is spent; see core/throttling.py."""
+    """How far ahead of time a caller's budget is spent; see auth/rate_limits.py."""
 
     __tablename__ = "throttles"
 

@@ -10,10 +10,10 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import Match
 
-from app.core.authentication import ThrottledError
-from app.core.database import is_outage, reason
-from app.core.middleware import CONTENT_TOO_LARGE
+from app.auth.login import ThrottledError
+from app.core.outages import is_outage, reason
 from app.schemas.responses import ErrorResponse
+from app.server.middleware import CONTENT_TOO_LARGE
 
 INCORRECT_EMAIL_OR_PASSWORD = "Incorrect email or password"
 INCORRECT_PASSWORD = "Incorrect password"

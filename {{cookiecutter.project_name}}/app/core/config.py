@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     test_database_url: SecretStr | None = None
     # Whether DATABASE_URL leads to a PgBouncer in transaction mode; see docs/scaling.md.
     database_pooler: Literal["none", "transaction"] = "none"
-    # All processes of all replicas share what PostgreSQL grants; app/core/health.py warns at start if that's too few.
+    # All processes of all replicas share what PostgreSQL grants; app/server/health.py warns at start if that's too few.
     database_pool_size: int = Field(default=10, ge=1)
     web_concurrency: int = Field(default=1, ge=1)  # processes of each replica; the web server reads it, too
     max_replicas: int = Field(default=1, ge=1)

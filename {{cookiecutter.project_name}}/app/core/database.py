@@ -1,17 +1,13 @@
-"""The engine, what hands out its connections, and what to make of a database that fails."""
+"""The engine, and what hands out its connections."""
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
-from socket import gaierror
 from typing import Any, Final, TypeVarTuple
 
-from sqlalchemy import QueuePool, Row, delete, event, func, select
+from sqlalchemy import QueuePool, Row, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import InstrumentedAttribute, Session
-from sqlalchemy.sql.dml import ReturningDelete
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.config import PROJECT, settings
@@ -98,53 +94,3 @@ async def read(statement: TypedReturnsRows[*Columns], **parameters: object) -> S
         if not error.connection_invalidated:
             raise
     return await fetch(statement, **parameters)
-
-
-def delete_expired(
-    key: InstrumentedAttribute[Any], expires_at: InstrumentedAttribute[datetime]
-) -> ReturningDelete[Any]:
-    """Delete a few rows that have expired and that nobody else is deleting.
-
-    Run with every INSERT, it is all the housekeeping that a table of passing things needs.
-    """
-    few = select(key).where(expires_at < func.now()).order_by(expires_at).limit(10).with_for_update(skip_locked=True)
-    return delete(key.class_).where(key.in_(few)).returning(key)
-
-
-# SQLSTATEs for which the same request may well succeed in a moment: connection lost, read-only after a failover, rolled
-# back in favour of a rival, out of resources, lock not available, stopped by an operator or a time limit; and a table
-# that isn't there before `make migrate`.
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-_PASSING: Final = ("08", "25006", "40", "53", "55P03", "57", "42P01")
-
-
-# A wrong name or password, and no such database: no request can be served, but waiting does not help.
-_REFUSED: Final = ("28", "3D")
-
-
-def is_outage(error: Exception) -> bool:
-    """Whether an error says that the database can't serve now, rather than that the statement is wrong."""
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or _sqlstate(error).startswith(_PASSING + _REFUSED)
-    return isinstance(error, OSError | TimeoutError | PoolTimeoutError)
-
-
-def is_refusal(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and _sqlstate(error).startswith(_REFUSED)
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    return str(getattr(error.orig, "sqlstate", ""))
-
-
-def reason(error: Exception) -> str:
-    """What to say of an error, in one line, and what mends it where somebody has to."""
-    words = str(getattr(error, "orig", None) or error).partition("\n")[0]
-    words = words or type(error).__name__  # a TimeoutError has none
-    if is_refusal(error):
-        return f"{words}: see DATABASE_URL"
-    if isinstance(error, DBAPIError) and _sqlstate(error) == "42P01":
-        return f"{words}: `make migrate` or `bash init.sh` applies the migrations"
-    if isinstance(error, ConnectionError | gaierror):
-        return f"{settings.database_address} does not answer ({words}): `make databases` starts those of .env"
-    return words

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from alembic import command
 from app.core.config import PROJECT_DIR, settings
-from app.core.database import autocommit, new_session, reason
+from app.core.database import autocommit, new_session
+from app.core.outages import reason
 from app.main import app
 from app.models import Base, User
 from app.tests.helpers import assert_documented, bearer, begin, client_at, hash_of_password, make_empty

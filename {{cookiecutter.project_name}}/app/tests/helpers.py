@@ -13,9 +13,9 @@ from sqlalchemy import URL, NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app import main
-from app.core.authentication import Account
+from app.auth.login import Account
+from app.auth.sessions import begin_session
 from app.core.database import autocommit
-from app.core.sessions import begin_session
 from app.models import User
 
 PASSWORD = "correct horse battery staple"

@@ -12,7 +12,7 @@ from httpx import AsyncClient
 from app.tests.helpers import client_at
 
 # What depends on no setting, and what Prometheus takes once only.
-SHARED = ("app.tests", "app.models", "app.schemas", "app.core.metrics")
+SHARED = ("app.tests", "app.models", "app.schemas", "app.server.metrics")
 
 
 def _modules() -> list[str]:

@@ -8,7 +8,7 @@ from httpx import AsyncClient
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.sessions import MAX_SESSIONS
+from app.auth.sessions import MAX_SESSIONS
 from app.models import LoginSession, User
 from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, login, refresh, try_refresh
 

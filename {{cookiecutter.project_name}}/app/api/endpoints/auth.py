@@ -17,9 +17,9 @@ from app.api.errors import (
     body_refused,
     documented,
 )
-from app.core.authentication import authenticate
+from app.auth.login import authenticate
+from app.auth.sessions import begin_session, end_session_of, spend_refresh_token
 from app.core.database import read
-from app.core.sessions import begin_session, end_session_of, spend_refresh_token
 from app.models import USER_AGENT_MAX_LENGTH, LoginSession
 from app.schemas.requests import LoginForm, RefreshTokenRequest
 from app.schemas.responses import SessionResponse, TokenResponse

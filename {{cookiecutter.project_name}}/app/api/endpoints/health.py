@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Response, status
 
 from app.core.config import PROJECT
-from app.core.health import schema_problem
-from app.core.shutdown import is_stopping
 from app.schemas.responses import AboutResponse, HealthResponse
+from app.server.health import schema_problem
+from app.server.shutdown import is_stopping
 
 router = APIRouter()
 

@@ -21,9 +21,9 @@ from app.api.errors import (
     documented,
 )
 from app.api.pagination import PAGED, PageQuery, paged
-from app.core.authentication import admit_registration, authenticate, remember_address
+from app.auth.login import admit_registration, authenticate, remember_address
 from app.core.database import fetch, read
-from app.core.security import hash_password
+from app.core.passwords import hash_password
 from app.models import LoginSession, User
 from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest
 from app.schemas.responses import UserAdminResponse, UserResponse

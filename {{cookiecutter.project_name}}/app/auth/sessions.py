@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from sqlalchemy import DateTime, String, Uuid, bindparam, delete, func, insert, select, update
 
-from app.core.authentication import Account
+from app.auth.expired import delete_expired
+from app.auth.login import Account
 from app.core.config import settings
-from app.core.database import delete_expired, fetch
+from app.core.database import fetch
 from app.core.security import create_access_token, create_refresh_token, read_refresh_token
 from app.models import LoginSession, User
 

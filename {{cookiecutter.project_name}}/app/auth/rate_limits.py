@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 from sqlalchemy import Interval, bindparam, delete, extract, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from app.auth.expired import delete_expired
 from app.core.config import settings
-from app.core.database import delete_expired, fetch, read
+from app.core.database import fetch, read
 from app.core.security import derive_key
 from app.models import Throttle
 

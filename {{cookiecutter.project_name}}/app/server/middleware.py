@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.logging import choose_request_id, log_request, request_id
+from app.server.logging import choose_request_id, log_request, request_id
 
 logger = logging.getLogger("app.requests")
 

@@ -9,7 +9,7 @@ from httpx import AsyncClient, Response
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.throttling import network_of
+from app.auth.rate_limits import network_of
 from app.models import Throttle, User
 from app.tests.helpers import PASSWORD, bearer, begin, client_at, login, try_login
 from app.tests.other_settings import application_with

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select, update
 
+from app.auth.rate_limits import Budget, network_of, restore, seconds_spent, spend
 from app.core.database import fetch, read
-from app.core.security import PASSWORD_THREADS, PASSWORD_TIMEOUT, check_password
-from app.core.throttling import Budget, network_of, restore, seconds_spent, spend
+from app.core.passwords import PASSWORD_THREADS, PASSWORD_TIMEOUT, check_password
 from app.models import User
 
 # A try is looked up, made and counted while holding one of these: however many arrive at once, no more than these few

@@ -1,0 +1,45 @@
+"""Whether PostgreSQL grants the connections that all processes together may open."""
+
+import asyncio
+import logging
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app.core.config import settings
+from app.server.health import PROBE_TIMEOUT, probe
+
+logger = logging.getLogger("app.connections")
+
+_GRANTED: Final = text("""
+    SELECT least(
+        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+            - coalesce(current_setting('reserved_connections', true), '0')::int,
+        (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
+        (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
+    )
+""")
+
+
+async def warn_of_too_few_connections() -> None:
+    """Hold what all processes together may open, each its pool and one for a probe, against what PostgreSQL grants."""
+    if settings.database_pooler != "none":
+        return  # PgBouncer's to care for
+    pool_size, processes, replicas = settings.database_pool_size, settings.web_concurrency, settings.max_replicas
+    needed = (pool_size + 1) * processes * replicas
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT), probe.connect() as connection:
+            granted = await connection.scalar(_GRANTED)
+    except (DBAPIError, OSError, TimeoutError):
+        return  # readiness tells of a database that is away
+    if needed > granted:
+        logger.warning(
+            "Too few database connections: (DATABASE_POOL_SIZE %s + 1) x WEB_CONCURRENCY %s x MAX_REPLICAS %s = %s,"
+            " but PostgreSQL grants %s. See docs/scaling.md.",
+            pool_size,
+            processes,
+            replicas,
+            needed,
+            granted,
+        )

@@ -1,0 +1,45 @@
+"""Whether the database can serve this code, asked past the pool."""
+
+import asyncio
+import logging
+from functools import cache
+from typing import Final
+
+from sqlalchemy import NullPool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.core.config import PROJECT_DIR, settings
+from app.core.database import CONNECT_ARGS
+from app.core.outages import reason
+
+logger = logging.getLogger("app.health")
+
+# Probes have a connection of their own: a pool that is busy is no reason to be taken for dead.
+probe = create_async_engine(
+    settings.sqlalchemy_url, connect_args=CONNECT_ARGS, poolclass=NullPool, isolation_level="AUTOCOMMIT"
+)
+PROBE_TIMEOUT: Final = 1.5  # seconds
+
+
+@cache
+def newest_migrations() -> set[str]:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 — takes longer to import than all the rest
+
+    return set(ScriptDirectory(PROJECT_DIR / "alembic").get_heads())
+
+
+async def schema_problem() -> str | None:
+    """A few words on why the database can't serve this code; None when it answers, at the newest migration."""
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT), probe.connect() as connection:
+            current = set(await connection.scalars(text("SELECT version_num FROM alembic_version")))
+    except (DBAPIError, OSError, TimeoutError) as error:
+        logger.warning("Not ready: %s", reason(error))
+        return "no migrations" if "alembic_version" in str(error) else "unreachable"
+    newest = await asyncio.to_thread(newest_migrations)
+    return None if current == newest else f"at migration {_words(current)} instead of {_words(newest)}"
+
+
+def _words(migrations: set[str]) -> str:
+    return " and ".join(sorted(migrations)) or "none"
