@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from app.core.config import settings
-from app.core.database import autocommit, engine
+from app.core.database import database
 from app.core.outages import reason
 from app.core.passwords import hash_password
 from app.models import User
@@ -21,15 +21,14 @@ async def create_first_superuser() -> str:
         return "No first superuser: FIRST_SUPERUSER_EMAIL or FIRST_SUPERUSER_PASSWORD is not set."
     email = canonical_email(settings.first_superuser_email)
     password = settings.first_superuser_password.get_secret_value()
-    async with autocommit.connect() as connection:
-        if await connection.scalar(select(User.id).where(User.is_superuser).limit(1)):
-            return "There is a superuser already."
-        superuser = {"email": email, "hashed_password": await hash_password(password), "is_superuser": True}
-        created = await connection.scalar(insert(User).values(**superuser).on_conflict_do_nothing().returning(User.id))
-        rival = created is None and await connection.scalar(select(User.id).where(User.is_superuser).limit(1))
-    if rival:
+    any_superuser = select(User.id).where(User.is_superuser).limit(1)
+    if await database.fetch_one(any_superuser):
+        return "There is a superuser already."
+    superuser = {"email": email, "hashed_password": await hash_password(password), "is_superuser": True}
+    created = await database.execute(insert(User).values(**superuser).on_conflict_do_nothing())
+    if not created and await database.fetch_one(any_superuser):
         return "There is a superuser already, just created by another process."
-    if created is None:  # and stays ordinary: whoever registered first with this address may be anybody
+    if not created:  # and stays ordinary: whoever registered first with this address may be anybody
         return f"No first superuser: {email} is an ordinary account already. Set another FIRST_SUPERUSER_EMAIL."
     # Shown this once, and never where it could end in a production log.
     shown = f" with the password {password}" if settings.environment == "dev" else ""
@@ -41,7 +40,7 @@ async def main() -> None:
         print(await create_first_superuser())  # noqa: T201
     except (DBAPIError, OSError, TimeoutError) as error:
         sys.exit(f"The database at {settings.database_address} can't serve: {reason(error)}.")
-    await engine.dispose()
+    await database.dispose()
 
 
 if __name__ == "__main__":

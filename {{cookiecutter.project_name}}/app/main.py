@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from app.api.api import add_routers
 from app.api.errors import add_error_handlers
 from app.core.config import PROJECT, settings
-from app.core.database import engine
+from app.core.database import database
 from app.server.connections import warn_of_too_few_connections
 from app.server.logging import set_up_logging
 from app.server.middleware import AllowedHosts, BodyLimit, RequestLog, SecurityHeaders
@@ -28,7 +28,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()
     yield
-    await engine.dispose()
+    await database.dispose()
 
 
 def operation_id(route: APIRoute) -> str:

@@ -3,17 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Delete, delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.sql.dml import ReturningDelete
 
 
-def delete_expired(
-    key: InstrumentedAttribute[Any], expires_at: InstrumentedAttribute[datetime]
-) -> ReturningDelete[Any]:
+def delete_expired(key: InstrumentedAttribute[Any], expires_at: InstrumentedAttribute[datetime]) -> Delete:
     """Delete a few rows that have expired and that nobody else is deleting.
 
     Run with every INSERT, it is all the housekeeping that a table of passing things needs.
     """
     few = select(key).where(expires_at < func.now()).order_by(expires_at).limit(10).with_for_update(skip_locked=True)
-    return delete(key.class_).where(key.in_(few)).returning(key)
+    return delete(key.class_).where(key.in_(few))

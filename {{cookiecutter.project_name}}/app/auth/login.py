@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import bindparam, func, select, update
 
 from app.auth.rate_limits import Budget, network_of, restore, seconds_spent, spend
-from app.core.database import fetch, read
+from app.core.database import Database
 from app.core.passwords import PASSWORD_THREADS, PASSWORD_TIMEOUT, check_password
 from app.models import User
 
@@ -23,7 +23,6 @@ _RENEW_HASH = (
     update(User)
     .where(User.id == bindparam("account"), User.hashed_password == bindparam("old"))
     .values(hashed_password=bindparam("new"))
-    .returning(User.id)
 )
 
 
@@ -42,14 +41,14 @@ class ThrottledError(Exception):
         self.retry_after = retry_after
 
 
-async def admit_registration(address: str) -> None:
+async def admit_registration(database: Database, address: str) -> None:
     """Count a registration from an address; raises ThrottledError when there were too many."""
     budget = Budget("registration from address", network_of(address), 100, timedelta(seconds=10))
-    if not await spend(budget):
-        raise ThrottledError(max(1, budget.retry_after((await seconds_spent(budget))[budget])))
+    if not await spend(database, budget):
+        raise ThrottledError(max(1, budget.retry_after((await seconds_spent(database, budget))[budget])))
 
 
-async def authenticate(email: str, password: str, address: str) -> Account | None:
+async def authenticate(database: Database, email: str, password: str, address: str) -> Account | None:
     """The active user with this e-mail address and password; None for any other combination.
 
     Three budgets of failures, the same for accounts that exist and that don't: of an address for one account
@@ -66,26 +65,26 @@ async def authenticate(email: str, password: str, address: str) -> Account | Non
     async with asyncio.timeout(PASSWORD_TIMEOUT):
         await _tries.acquire()
     try:
-        spent = await seconds_spent(pair, spray, account, known)
+        spent = await seconds_spent(database, pair, spray, account, known)
         budgets = [pair, spray] if spent[known] else [pair, spray, account]
         if wait := max(budget.retry_after(spent[budget]) for budget in budgets):
             raise ThrottledError(wait)
-        user = await _check(email, password)
+        user = await _check(database, email, password)
         if user is None:
             for budget in budgets:
-                await spend(budget)
+                await spend(database, budget)
     finally:
         _tries.release()
 
     if user is not None:
-        await restore(pair, account)
-        await remember_address(email, address)
+        await restore(database, pair, account)
+        await remember_address(database, email, address)
     return user
 
 
-async def remember_address(email: str, address: str) -> None:
+async def remember_address(database: Database, email: str, address: str) -> None:
     """Note that whoever is at this address has the account's password: guessers elsewhere can't lock that one out."""
-    await spend(_known_address(email, network_of(address)))
+    await spend(database, _known_address(email, network_of(address)))
 
 
 def _known_address(email: str, network: str) -> Budget:
@@ -93,12 +92,13 @@ def _known_address(email: str, network: str) -> Budget:
     return Budget("address known to account", f"{email}\0{network}", 2, timedelta(days=30))
 
 
-async def _check(email: str, password: str) -> Account | None:
-    rows = await read(_ACCOUNT, email=email)
-    account = Account(*rows[0]) if rows else None
+async def _check(database: Database, email: str, password: str) -> Account | None:
+    row = await database.fetch_one(_ACCOUNT, {"email": email})
+    account = Account(*row) if row else None
     check = await check_password(password, account.hashed_password if account else None)
     if account is None or not check.is_correct:
         return None
     if check.renewed_hash:
-        await fetch(_RENEW_HASH, account=account.id, old=account.hashed_password, new=check.renewed_hash)
+        renewal = {"account": account.id, "old": account.hashed_password, "new": check.renewed_hash}
+        await database.execute(_RENEW_HASH, renewal)
     return account

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.auth.expired import delete_expired
 from app.core.config import settings
-from app.core.database import fetch, read
+from app.core.database import Database
 from app.core.security import derive_key
 from app.models import Throttle
 
@@ -62,29 +62,29 @@ _SPEND: Final = (
         set_={"spent_until": func.greatest(Throttle.spent_until, func.now()) + _REFILL},
         where=Throttle.spent_until <= func.now() + _ALL_BUT_ONE,
     )
-    .returning(Throttle.key)
 )
-_RESTORE: Final = delete(Throttle).where(Throttle.key.in_(bindparam("keys", expanding=True))).returning(Throttle.key)
+_RESTORE: Final = delete(Throttle).where(Throttle.key.in_(bindparam("keys", expanding=True)))
 _DELETE_EXPIRED: Final = delete_expired(Throttle.key, Throttle.spent_until)
 
 
-async def seconds_spent(*budgets: Budget) -> dict[Budget, float]:
+async def seconds_spent(database: Database, *budgets: Budget) -> dict[Budget, float]:
     """How many seconds each budget needs until it is full again; 0 for one that is."""
     by_key = {budget.key: budget for budget in budgets}
-    rows = await read(_SECONDS_SPENT, keys=list(by_key))
+    rows = await database.fetch_all(_SECONDS_SPENT, {"keys": list(by_key)})
     return dict.fromkeys(budgets, 0.0) | {by_key[key]: max(0.0, float(seconds)) for key, seconds in rows}
 
 
-async def spend(budget: Budget) -> bool:
+async def spend(database: Database, budget: Budget) -> bool:
     """Take one try in one atomic statement; False, and nothing taken, when there is none left."""
-    taken = await fetch(_SPEND, key=budget.key, refill=budget.refill, all_but_one=budget.all_but_one)
-    await fetch(_DELETE_EXPIRED)
+    attempt = {"key": budget.key, "refill": budget.refill, "all_but_one": budget.all_but_one}
+    taken = await database.execute(_SPEND, attempt)
+    await database.execute(_DELETE_EXPIRED)
     return bool(taken)
 
 
-async def restore(*budgets: Budget) -> None:
+async def restore(database: Database, *budgets: Budget) -> None:
     """Give all tries back."""
-    await fetch(_RESTORE, keys=[budget.key for budget in budgets])
+    await database.execute(_RESTORE, {"keys": [budget.key for budget in budgets]})
 
 
 def network_of(address: str) -> str:

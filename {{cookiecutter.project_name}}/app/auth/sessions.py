@@ -10,7 +10,7 @@ from sqlalchemy import DateTime, String, Uuid, bindparam, delete, func, insert, 
 from app.auth.expired import delete_expired
 from app.auth.login import Account
 from app.core.config import settings
-from app.core.database import fetch
+from app.core.database import Database
 from app.core.security import create_access_token, create_refresh_token, read_refresh_token
 from app.models import LoginSession, User
 
@@ -32,33 +32,25 @@ _NEW_SESSION = {
     LoginSession.expires_at: bindparam("session_end", type_=DateTime(timezone=True)),
     LoginSession.user_agent: bindparam("device", type_=String()),
 }
-_BEGIN = (
-    insert(LoginSession)
-    .from_select(
-        list(_NEW_SESSION),
-        select(*_NEW_SESSION.values())
-        .where(User.id == bindparam("account"), User.is_active, User.password_changed_at == bindparam("changed_at"))
-        .with_for_update(read=True),  # after a change that is under way, not beside it
-        include_defaults=False,  # the database's
-    )
-    .returning(LoginSession.id)
+_BEGIN = insert(LoginSession).from_select(
+    list(_NEW_SESSION),
+    select(*_NEW_SESSION.values())
+    .where(User.id == bindparam("account"), User.is_active, User.password_changed_at == bindparam("changed_at"))
+    .with_for_update(read=True),  # after a change that is under way, not beside it
+    include_defaults=False,  # the database's
 )
 _DELETE_EXPIRED = delete_expired(LoginSession.id, LoginSession.expires_at)
 # The newest stay: a script that logs in again and again doesn't pile up rows, nor lists of them, without end.
 MAX_SESSIONS = 100
-_DELETE_SURPLUS = (
-    delete(LoginSession)
-    .where(
-        LoginSession.id.in_(
-            select(LoginSession.id)
-            .where(LoginSession.user_id == bindparam("user_id"))
-            .order_by(LoginSession.last_used_at.desc())
-            .offset(MAX_SESSIONS)
-        )
+_DELETE_SURPLUS = delete(LoginSession).where(
+    LoginSession.id.in_(
+        select(LoginSession.id)
+        .where(LoginSession.user_id == bindparam("user_id"))
+        .order_by(LoginSession.last_used_at.desc())
+        .offset(MAX_SESSIONS)
     )
-    .returning(LoginSession.id)
 )
-_END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.id)
+_END = delete(LoginSession).where(LoginSession.id == bindparam("session_id"))
 _END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
 
 
@@ -73,28 +65,27 @@ class Tokens(NamedTuple):
     refresh_token_expires_at: int
 
 
-async def begin_session(account: Account, user_agent: str | None) -> Tokens | None:
+async def begin_session(database: Database, account: Account, user_agent: str | None) -> Tokens | None:
     """Begin a session for a user whose password was right.
 
     None when the account was closed or its password changed while the old one was being checked.
     """
     now, session_id = int(time.time()), uuid.uuid4()
-    begun = await fetch(
-        _BEGIN,
-        session_id=session_id,
-        session_end=_session_end(now),
-        device=user_agent,
-        account=account.id,
-        changed_at=account.password_changed_at,
-    )
-    if not begun:
+    new_session = {
+        "session_id": session_id,
+        "session_end": _session_end(now),
+        "device": user_agent,
+        "account": account.id,
+        "changed_at": account.password_changed_at,
+    }
+    if not await database.execute(_BEGIN, new_session):
         return None
-    await fetch(_DELETE_SURPLUS, user_id=account.id)
-    await fetch(_DELETE_EXPIRED)
+    await database.execute(_DELETE_SURPLUS, {"user_id": account.id})
+    await database.execute(_DELETE_EXPIRED)
     return _issue_tokens(account.id, session_id, 0, now)
 
 
-async def spend_refresh_token(token: str) -> Tokens | None:
+async def spend_refresh_token(database: Database, token: str) -> Tokens | None:
     """Change an unspent refresh token for new tokens.
 
     Of any number of parallel uses one wins. A token that comes back after it was spent may have been stolen, so it
@@ -105,18 +96,19 @@ async def spend_refresh_token(token: str) -> Tokens | None:
     if claims is None:
         return None
     now = int(time.time())
-    rows = await fetch(_SPEND, session_id=claims.session_id, spent=claims.generation, session_end=_session_end(now))
-    if not rows:
-        await fetch(_END_IF_SPENT, session_id=claims.session_id, spent=claims.generation)
+    spent = {"session_id": claims.session_id, "spent": claims.generation}
+    session = await database.fetch_one(_SPEND, spent | {"session_end": _session_end(now)})
+    if session is None:
+        await database.execute(_END_IF_SPENT, spent)
         return None
-    return _issue_tokens(rows[0].user_id, claims.session_id, claims.generation + 1, now)
+    return _issue_tokens(session.user_id, claims.session_id, claims.generation + 1, now)
 
 
-async def end_session_of(token: str) -> None:
+async def end_session_of(database: Database, token: str) -> None:
     """End the session of a genuine refresh token, spent or not; nothing happens for any other."""
     claims = read_refresh_token(token)
     if claims is not None:
-        await fetch(_END, session_id=claims.session_id)
+        await database.execute(_END, {"session_id": claims.session_id})
 
 
 def _session_end(now: int) -> datetime:

@@ -1,22 +1,27 @@
-"""The engine, and what hands out its connections."""
+"""The database: statements by themselves, sessions for several, and the pool that serves both."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Final, TypeVarTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, TypeVarTuple
 
-from sqlalchemy import QueuePool, Row, event
+from sqlalchemy import URL, CursorResult, Executable, QueuePool, Row, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.config import PROJECT, settings
+from app.models import Base
 
 Columns = TypeVarTuple("Columns")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+Parameters = Mapping[str, Any]
 
 CONNECT_ARGS: Final[dict[str, Any]] = {
     "timeout": settings.database_connect_timeout,
-    # The server gives up first, and says why; this is for a server that doesn't answer at all.
+    # The server gives up first, and says why; this is for a server that doesn't respond at all.
     "command_timeout": settings.database_statement_timeout + 5,
     "server_settings": {
         "application_name": PROJECT["name"],
@@ -26,71 +31,112 @@ CONNECT_ARGS: Final[dict[str, Any]] = {
     },
 }
 if settings.database_pooler == "transaction":
-    # Each transaction may meet another connection of PgBouncer's: nothing may be prepared or set on one for later.
+    # Each transaction may get another connection of PgBouncer's: nothing may be prepared or set on one for later.
     CONNECT_ARGS.update(statement_cache_size=0, server_settings={"application_name": PROJECT["name"]})
 
-# For a statement by itself, which PostgreSQL makes atomic anyway: without BEGIN and COMMIT one round trip, not three.
-autocommit = create_async_engine(
-    settings.sqlalchemy_url,
-    connect_args=CONNECT_ARGS,
-    isolation_level="AUTOCOMMIT",
-    pool_size=settings.database_pool_size,
-    max_overflow=0,  # what a worker takes is what it is allowed, also in a storm
-    pool_timeout=settings.database_pool_timeout,
-    hide_parameters=True,  # they would end in a log
-)
 
-# For transactions, on connections of the same pool. (The other way round, each read would change the mode to and fro.)
-engine = autocommit.execution_options(isolation_level="READ COMMITTED")
+class Database:
+    """A PostgreSQL database, behind one pool of connections.
 
-# What was committed stays readable: nothing is loaded again behind a route's back.
-new_session = async_sessionmaker(engine, expire_on_commit=False)
+    Each of `fetch_all`, `fetch_one`, `execute` and `insert` is a transaction of its own, in one round trip to the
+    server: PostgreSQL commits a statement that stands alone by itself. For several statements that belong together
+    open a `session()`, and commit it. A request that needs a session uses it for everything: whoever holds one
+    connection and waits for a second can starve the pool.
+    """
+
+    def __init__(self, url: URL, pool_size: int = settings.database_pool_size) -> None:
+        # Connections are in autocommit mode until a session asks for a transaction: the other way round, each
+        # statement by itself would switch the mode twice.
+        self._autocommit = create_async_engine(
+            url,
+            connect_args=CONNECT_ARGS,
+            isolation_level="AUTOCOMMIT",
+            pool_size=pool_size,
+            max_overflow=0,  # a worker never takes more connections than it was granted
+            pool_timeout=settings.database_pool_timeout,
+            hide_parameters=True,  # error messages with parameters would end up in the log
+        )
+        self.engine = self._autocommit.execution_options(isolation_level="READ COMMITTED")
+        # Committed objects stay readable: to load them again would need an await.
+        self.session = async_sessionmaker(self.engine, expire_on_commit=False)
+        event.listen(self._autocommit.sync_engine, "checkout", _replace_closed_connection)
+        # This queue is fair and cheap; in the pool's own, newcomers overtake and each wait costs a task.
+        self._free_connections = asyncio.Semaphore(pool_size)
+        self._greenlet = AsyncSession()
+
+    async def fetch_all(
+        self, statement: TypedReturnsRows[*Columns], parameters: Parameters | None = None
+    ) -> Sequence[Row[*Columns]]:
+        """Run one statement and return all its rows. A SELECT is run again if the connection broke under it."""
+        try:
+            return await self._run(self._fetch_all, statement, parameters)
+        except DBAPIError as error:
+            if not (error.connection_invalidated and statement.is_select):
+                raise
+        return await self._run(self._fetch_all, statement, parameters)
+
+    async def fetch_one(
+        self, statement: TypedReturnsRows[*Columns], parameters: Parameters | None = None
+    ) -> Row[*Columns] | None:
+        """Run one statement and return its first row, or None if there is none."""
+        rows = await self.fetch_all(statement, parameters)
+        return rows[0] if rows else None
+
+    async def execute(self, statement: UpdateBase, parameters: Parameters | None = None) -> int:
+        """Run one INSERT, UPDATE or DELETE and return how many rows it changed."""
+        return await self._run(self._execute, statement, parameters)
+
+    async def insert(self, instance: Base) -> None:
+        """INSERT one new object; afterwards it has the values that the database filled in."""
+        await self._run(self._insert, instance)
+
+    async def dispose(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+    @property
+    def connections_in_use(self) -> int:
+        pool = self._autocommit.pool
+        assert isinstance(pool, QueuePool)  # noqa: S101
+        return pool.checkedout()
+
+    async def _run(
+        self,
+        work: Callable[Concatenate[Session, Arguments], Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        async with asyncio.timeout(settings.database_pool_timeout):
+            await self._free_connections.acquire()
+        try:
+            # SQLAlchemy's public way into its greenlet: entered once, instead of once each to connect, execute and
+            # close, it saves a tenth of a small request.
+            return await self._greenlet.run_sync(work, *args, **kwargs)
+        finally:
+            self._free_connections.release()
+
+    def _fetch_all(
+        self, _: Session, statement: TypedReturnsRows[*Columns], parameters: Parameters | None
+    ) -> Sequence[Row[*Columns]]:
+        with self._autocommit.sync_engine.connect() as connection:
+            return connection.execute(statement, parameters).all()
+
+    def _execute(self, _: Session, statement: Executable, parameters: Parameters | None) -> int:
+        with self._autocommit.sync_engine.connect() as connection:
+            result = connection.execute(statement, parameters)
+            assert isinstance(result, CursorResult)  # noqa: S101
+            return result.rowcount
+
+    def _insert(self, _: Session, instance: Base) -> None:
+        with Session(self._autocommit.sync_engine, expire_on_commit=False) as session:
+            session.add(instance)
+            session.commit()
 
 
-@event.listens_for(autocommit.sync_engine, "checkout")
 def _replace_closed_connection(connection: Any, *_: object) -> None:
-    # The driver knows when the server has hung up: asking it costs nothing, `pool_pre_ping` a round trip each time.
+    # The driver knows when the server has hung up: this check is free, `pool_pre_ping` costs a round trip each time.
     if connection.driver_connection.is_closed():
         raise DisconnectionError
 
 
-# Waiting here is fair and cheap; in the pool's own queue newcomers overtake, and each wait costs a task.
-_free_connections = asyncio.Semaphore(settings.database_pool_size)
-_bridge = AsyncSession()
-
-
-def connections_in_use() -> int:
-    """How many of this process's DATABASE_POOL_SIZE connections are taken."""
-    pool = autocommit.pool
-    assert isinstance(pool, QueuePool)  # noqa: S101
-    return pool.checkedout()
-
-
-async def fetch(statement: TypedReturnsRows[*Columns], **parameters: object) -> Sequence[Row[*Columns]]:
-    """Run one statement by itself, commit it, and return its rows: one round trip.
-
-    Build the statement once, at import, with `bindparam` for what varies: that takes longer than running it.
-    """
-    async with asyncio.timeout(settings.database_pool_timeout):
-        await _free_connections.acquire()
-    try:
-        # `run_sync` is the public way into SQLAlchemy's greenlet: entered once, not once each to connect, execute and
-        # close, it saves a tenth of a small request.
-        return await _bridge.run_sync(_fetch, statement, parameters)
-    finally:
-        _free_connections.release()
-
-
-def _fetch(_: Session, statement: TypedReturnsRows[*Columns], parameters: dict[str, object]) -> Sequence[Row[*Columns]]:
-    with autocommit.sync_engine.connect() as connection:
-        return connection.execute(statement, parameters).all()
-
-
-async def read(statement: TypedReturnsRows[*Columns], **parameters: object) -> Sequence[Row[*Columns]]:
-    """The same for a statement that only reads: tried once more if the connection broke under it."""
-    try:
-        return await fetch(statement, **parameters)
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-    return await fetch(statement, **parameters)
+database = Database(settings.sqlalchemy_url)

@@ -30,6 +30,11 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and _sqlstate(error).startswith(_REFUSED)
 
 
+def is_data_error(error: DBAPIError) -> bool:
+    """Whether a value is none that its column or PostgreSQL can hold."""
+    return _sqlstate(error).startswith("22")
+
+
 def _sqlstate(error: DBAPIError) -> str:
     return str(getattr(error.orig, "sqlstate", ""))
 

@@ -20,7 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.config import settings
-from app.core.database import connections_in_use
+from app.core.database import database
 
 # A route is its function's name, as in the log. What a client makes up, a path or a method, is no label.
 REQUESTS = Counter("http_requests", "Requests answered", ["route", "status"])
@@ -60,7 +60,7 @@ class Metrics:
     def _sample(self) -> None:
         # Every so often instead of with every request: a scrape sees one moment anyway.
         IN_FLIGHT.set(self.in_flight)
-        POOL_IN_USE.set(connections_in_use())
+        POOL_IN_USE.set(database.connections_in_use)
 
 
 @cache  # there are few of them, and to look one up takes longer than to count

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from alembic import command
 from app.core.config import PROJECT_DIR, settings
-from app.core.database import autocommit, new_session
+from app.core.database import database
 from app.core.outages import reason
 from app.main import app
 from app.models import Base, User
@@ -24,7 +24,7 @@ DELETE_ALL_ROWS = select(1).add_cte(*(table.delete().cte() for table in Base.met
 
 
 @pytest.fixture(scope="session")
-def database() -> None:
+def migrated_database() -> None:
     """The database of this worker, at the newest migration and with nothing in it."""
     url, worker = settings.sqlalchemy_url, os.environ.get("PYTEST_XDIST_WORKER")
     common = url.set(database=str(url.database).removesuffix(f"_{worker}"))
@@ -36,7 +36,7 @@ def database() -> None:
 
 
 @pytest.fixture(scope="session")
-async def application(database: None) -> AsyncIterator[None]:
+async def application(migrated_database: None) -> AsyncIterator[None]:
     """The application between its start and its end."""
     async with app.router.lifespan_context(app):
         yield
@@ -46,8 +46,7 @@ async def application(database: None) -> AsyncIterator[None]:
 async def empty_tables(application: None) -> AsyncIterator[None]:
     """Nothing is left behind for the next test."""
     yield
-    async with autocommit.connect() as connection:
-        await connection.execute(DELETE_ALL_ROWS)
+    await database.fetch_all(DELETE_ALL_ROWS)
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ def client(empty_tables: None) -> AsyncClient:
 @pytest.fixture
 async def session(empty_tables: None) -> AsyncIterator[AsyncSession]:
     """Sees what was committed, and no more, as does everybody else."""
-    async with new_session() as session:
+    async with database.session() as session:
         yield session
 
 

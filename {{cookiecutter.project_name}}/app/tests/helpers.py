@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from app import main
 from app.auth.login import Account
 from app.auth.sessions import begin_session
-from app.core.database import autocommit
+from app.core.database import database
 from app.models import User
 
 PASSWORD = "correct horse battery staple"
@@ -37,7 +37,7 @@ def hash_of_password(scheme: str = "bcrypt_sha256", rounds: int = 4) -> str:
 
 async def begin(user: User) -> Json:
     """What a login gives, without the work of one."""
-    tokens = await begin_session(Account(user.id, user.hashed_password, user.password_changed_at), "a test")
+    tokens = await begin_session(database, Account(user.id, user.hashed_password, user.password_changed_at), "a test")
     assert tokens is not None
     return tokens._asdict()
 
@@ -127,9 +127,9 @@ async def waiting_for_locks(count: int) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    async with autocommit.connect() as connection:
-        for _ in range(600):
-            if await connection.scalar(waiting) == count:
+    for _ in range(600):
+        async with database.session() as session:
+            if await session.scalar(waiting) == count:
                 return
-            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)
     pytest.fail(f"{count} requests should wait by now")

@@ -46,4 +46,4 @@ async def application_with(**variables: str) -> AsyncIterator[AsyncClient]:
         try:
             yield client_at("198.51.100.1", main)
         finally:
-            await main.engine.dispose()
+            await main.database.dispose()

@@ -13,11 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from httpx import AsyncClient
 from jose import jwk, jwt
-from sqlalchemy import event, func, select, update
+from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
-from app.core.database import autocommit
 from app.models import LoginSession, User
 from app.tests.helpers import Json, bearer, begin, login
 
@@ -62,11 +61,11 @@ def recorded_statements() -> Iterator[list[str]]:
     def record(_: Any, __: Any, statement: str, *___: Any) -> None:
         statements.append(statement)
 
-    event.listen(autocommit.sync_engine, "before_cursor_execute", record)
+    event.listen(Engine, "before_cursor_execute", record)
     try:
         yield statements
     finally:
-        event.remove(autocommit.sync_engine, "before_cursor_execute", record)
+        event.remove(Engine, "before_cursor_execute", record)
 
 
 async def test_an_access_token_has_the_claims_of_rfc_9068(client: AsyncClient, default_user: User) -> None:

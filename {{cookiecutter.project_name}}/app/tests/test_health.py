@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT_DIR
-from app.core.database import engine
+from app.core.database import database
 from app.models import User
 from app.tests.helpers import bearer, begin, try_login
 from app.tests.other_settings import application_with
@@ -69,7 +69,7 @@ async def test_alive_but_not_ready_while_the_database_is_away() -> None:
 async def test_connections_that_the_database_has_closed_are_replaced(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
-    await engine.dispose()  # or there would be more of them, a tenth of a second each
+    await database.dispose()  # or there would be more of them, a tenth of a second each
     tokens = await begin(default_user)
     others = "WHERE datname = current_database() AND pid != pg_backend_pid()"
     await session.execute(text(f"SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity {others}"))  # noqa: S608

@@ -57,4 +57,4 @@ async def test_the_password_is_shown_once_where_it_is_created_for_development(se
         initial_data = importlib.import_module("app.initial_data")
         assert PASSWORD in await initial_data.create_first_superuser()
         assert PASSWORD not in await initial_data.create_first_superuser()
-        await initial_data.engine.dispose()
+        await initial_data.database.dispose()

@@ -4,9 +4,9 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Header, HTTPException, status
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import delete, func, select
 
-from app.api.deps import ClientAddress, CurrentUser, DbSession
+from app.api.deps import Autocommit, ClientIp, CurrentUser
 from app.api.errors import (
     BODY,
     INCORRECT_EMAIL_OR_PASSWORD,
@@ -19,61 +19,58 @@ from app.api.errors import (
 )
 from app.auth.login import authenticate
 from app.auth.sessions import begin_session, end_session_of, spend_refresh_token
-from app.core.database import read
 from app.models import USER_AGENT_MAX_LENGTH, LoginSession
 from app.schemas.requests import LoginForm, RefreshTokenRequest
 from app.schemas.responses import SessionResponse, TokenResponse
 
 router = APIRouter()
 
-_MY_SESSIONS = (
-    select(*LoginSession.__table__.columns, (LoginSession.id == bindparam("current_id")).label("current"))
-    .where(LoginSession.user_id == bindparam("user_id"), LoginSession.expires_at > func.now())
-    .order_by(LoginSession.last_used_at.desc(), LoginSession.id)
-)
-
 
 @router.post("/access-token", responses=body_refused(INCORRECT_EMAIL_OR_PASSWORD) | THROTTLED)
 async def login_access_token(
     form: Annotated[LoginForm, Form()],
-    address: ClientAddress,
+    client_ip: ClientIp,
+    autocommit: Autocommit,
     user_agent: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> TokenResponse:
     """Log in with an e-mail address and a password (the password grant of OAuth 2.0)."""
-    account = await authenticate(form.username, form.password, address)
+    account = await authenticate(autocommit, form.username, form.password, client_ip)
     device = user_agent and user_agent.replace("\0", "")[:USER_AGENT_MAX_LENGTH]
-    tokens = account and await begin_session(account, device)
+    tokens = account and await begin_session(autocommit, account, device)
     if tokens is None:  # the same for an unknown user, a wrong password and an inactive user
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_EMAIL_OR_PASSWORD)
     return TokenResponse.model_validate(tokens)
 
 
 @router.post("/refresh-token", responses=body_refused(INVALID_REFRESH_TOKEN))
-async def refresh_token(spent: RefreshTokenRequest) -> TokenResponse:
+async def refresh_token(spent: RefreshTokenRequest, autocommit: Autocommit) -> TokenResponse:
     """Change a refresh token, once, for a new pair of tokens of the same session."""
-    tokens = await spend_refresh_token(spent.refresh_token)
+    tokens = await spend_refresh_token(autocommit, spent.refresh_token)
     if tokens is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_REFRESH_TOKEN)
     return TokenResponse.model_validate(tokens)
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT, responses=BODY)
-async def logout(ended: RefreshTokenRequest) -> None:
+async def logout(ended: RefreshTokenRequest, autocommit: Autocommit) -> None:
     """End the session of a refresh token; a token that nobody issued is as good as ended (RFC 7009 section 2.2)."""
-    await end_session_of(ended.refresh_token)
+    await end_session_of(autocommit, ended.refresh_token)
 
 
 @router.post("/logout-all", status_code=status.HTTP_204_NO_CONTENT, responses=UNAUTHORIZED)
-async def logout_everywhere(user: CurrentUser, session: DbSession) -> None:
+async def logout_everywhere(user: CurrentUser, autocommit: Autocommit) -> None:
     """End every session of the caller's, this one too."""
-    await session.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
-    await session.commit()
+    await autocommit.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
 
 
 @router.get("/sessions", responses=UNAUTHORIZED)
-async def read_my_sessions(user: CurrentUser) -> list[SessionResponse]:
+async def read_my_sessions(user: CurrentUser, autocommit: Autocommit) -> list[SessionResponse]:
     """List where the caller is logged in, the latest use first."""
-    login_sessions = await read(_MY_SESSIONS, user_id=user.id, current_id=user.session_id)
+    login_sessions = await autocommit.fetch_all(
+        select(*LoginSession.__table__.columns, (LoginSession.id == user.session_id).label("current"))
+        .where(LoginSession.user_id == user.id, LoginSession.expires_at > func.now())
+        .order_by(LoginSession.last_used_at.desc(), LoginSession.id)
+    )
     return [SessionResponse.model_validate(login_session) for login_session in login_sessions]
 
 
@@ -82,13 +79,8 @@ async def read_my_sessions(user: CurrentUser) -> list[SessionResponse]:
     status_code=status.HTTP_204_NO_CONTENT,
     responses=UNAUTHORIZED | documented(404, SESSION_NOT_FOUND),
 )
-async def revoke_my_session(session_id: uuid.UUID, user: CurrentUser, session: DbSession) -> None:
+async def revoke_my_session(session_id: uuid.UUID, user: CurrentUser, autocommit: Autocommit) -> None:
     """End one of the caller's sessions."""
-    revoked = await session.scalar(
-        delete(LoginSession)
-        .where(LoginSession.id == session_id, LoginSession.user_id == user.id)
-        .returning(LoginSession.id)
-    )
-    if revoked is None:
+    my_session = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user.id)
+    if not await autocommit.execute(my_session):
         raise HTTPException(status.HTTP_404_NOT_FOUND, SESSION_NOT_FOUND)
-    await session.commit()

@@ -3,11 +3,11 @@
 import uuid
 
 from fastapi import APIRouter, HTTPException, status
-from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.deps import ClientAddress, CurrentSuperuser, CurrentUser, DbSession
+from app.api.deps import Autocommit, ClientIp, CurrentSuperuser, CurrentUser, DbSession
 from app.api.errors import (
     BODY,
     EMAIL_NOT_AVAILABLE,
@@ -20,9 +20,8 @@ from app.api.errors import (
     body_refused,
     documented,
 )
-from app.api.pagination import PAGED, PageQuery, paged
+from app.api.pagination import PAGED, PageQuery
 from app.auth.login import admit_registration, authenticate, remember_address
-from app.core.database import fetch, read
 from app.core.passwords import hash_password
 from app.models import LoginSession, User
 from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest
@@ -31,10 +30,6 @@ from app.schemas.responses import UserAdminResponse, UserResponse
 router = APIRouter()
 
 SUPERUSERS_LOCK = 2_026_112_101  # any number but the one in alembic/env.py
-
-_REGISTER = insert(User).on_conflict_do_nothing().returning(User.id, User.email)
-_USER = select(*User.__table__.columns).where(User.id == bindparam("user_id"))
-_USERS = paged(select(func.lower(User.email), User.id, *User.__table__.columns), func.lower(User.email), User.id)
 
 NOT_FOUND = documented(404, USER_NOT_FOUND)
 CONFLICT = documented(409, LAST_SUPERUSER)
@@ -45,15 +40,17 @@ CONFLICT = documented(409, LAST_SUPERUSER)
     status_code=status.HTTP_201_CREATED,
     responses=body_refused(EMAIL_NOT_AVAILABLE) | THROTTLED,
 )
-async def register_new_user(new_user: UserCreateRequest, address: ClientAddress) -> UserResponse:
+async def register_new_user(new_user: UserCreateRequest, client_ip: ClientIp, autocommit: Autocommit) -> UserResponse:
     """Create an account."""
-    await admit_registration(address)
+    await admit_registration(autocommit, client_ip)
     hashed_password = await hash_password(new_user.password)
-    users = await fetch(_REGISTER, email=new_user.email, hashed_password=hashed_password)
-    if not users:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE)
-    await remember_address(new_user.email, address)
-    return UserResponse.model_validate(users[0])
+    user = User(new_user.email, hashed_password)
+    try:
+        await autocommit.insert(user)
+    except IntegrityError:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
+    await remember_address(autocommit, new_user.email, client_ip)
+    return UserResponse.model_validate(user)
 
 
 @router.get("/me", responses=UNAUTHORIZED)
@@ -76,10 +73,14 @@ async def delete_current_user(user: CurrentUser, session: DbSession) -> None:
     responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | THROTTLED,
 )
 async def reset_current_user_password(
-    passwords: UserUpdatePasswordRequest, user: CurrentUser, address: ClientAddress, session: DbSession
+    passwords: UserUpdatePasswordRequest,
+    user: CurrentUser,
+    client_ip: ClientIp,
+    autocommit: Autocommit,
+    session: DbSession,
 ) -> None:
     """Change the caller's password and end every session, this one too."""
-    account = await authenticate(user.email, passwords.current_password, address)
+    account = await authenticate(autocommit, user.email, passwords.current_password, client_ip)
     if account is None or account.id != user.id:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
     hashed_password = await hash_password(passwords.new_password)
@@ -97,18 +98,20 @@ async def reset_current_user_password(
 
 
 @router.get("", responses=FORBIDDEN | PAGED)
-async def read_users(_: CurrentSuperuser, page: PageQuery) -> list[UserAdminResponse]:
+async def read_users(_: CurrentSuperuser, page: PageQuery, autocommit: Autocommit) -> list[UserAdminResponse]:
     """List all accounts by e-mail address, a page at a time."""
-    return [UserAdminResponse.model_validate(user) for user in await page.fetch(_USERS)]
+    email = func.lower(User.email, type_=User.email.type).label("lower_email")
+    users = await page.fetch(autocommit, select(*User.__table__.columns, email), email, User.id)
+    return [UserAdminResponse.model_validate(user) for user in users]
 
 
 @router.get("/{user_id:uuid}", responses=FORBIDDEN | NOT_FOUND)
-async def read_user(user_id: uuid.UUID, _: CurrentSuperuser) -> UserAdminResponse:
+async def read_user(user_id: uuid.UUID, _: CurrentSuperuser, autocommit: Autocommit) -> UserAdminResponse:
     """Read any account."""
-    users = await read(_USER, user_id=user_id)
-    if not users:
+    user = await autocommit.fetch_one(select(*User.__table__.columns).where(User.id == user_id))
+    if user is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, USER_NOT_FOUND)
-    return UserAdminResponse.model_validate(users[0])
+    return UserAdminResponse.model_validate(user)
 
 
 @router.patch("/{user_id:uuid}", responses=FORBIDDEN | NOT_FOUND | CONFLICT | BODY)
