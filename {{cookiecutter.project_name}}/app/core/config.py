@@ -151,6 +151,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The key that signs, then those that still verify."""
+        return tuple(key.get_secret_value() for key in (self.secret_key, *self.secret_key_fallbacks))
+
+    @property
     def sqlalchemy_url(self) -> URL:
         """The database of this environment, for SQLAlchemy's asyncpg dialect."""
         url = self.test_database_url if self.environment == "test" else self.database_url

@@ -10,14 +10,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.config import PROJECT_DIR, settings
-from app.core.database import CONNECT_ARGS
+from app.core.database import connect_args
 from app.core.outages import reason
 
 logger = logging.getLogger("app.health")
 
 # Probes have a connection of their own: a pool that is busy is no reason to be taken for dead.
 probe = create_async_engine(
-    settings.sqlalchemy_url, connect_args=CONNECT_ARGS, poolclass=NullPool, isolation_level="AUTOCOMMIT"
+    settings.sqlalchemy_url, connect_args=connect_args(), poolclass=NullPool, isolation_level="AUTOCOMMIT"
 )
 PROBE_TIMEOUT: Final = 1.5  # seconds
 
