@@ -27,6 +27,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.core.common_passwords import is_common, is_own_address
+
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 with (PROJECT_DIR / "pyproject.toml").open("rb") as _file:
     PROJECT: dict[str, Any] = tomllib.load(_file)["project"]
@@ -34,10 +36,18 @@ with (PROJECT_DIR / "pyproject.toml").open("rb") as _file:
 ENV_FILE = PROJECT_DIR / ".env"
 
 MIN_SECRET_KEY_LENGTH = 32  # RFC 7518 section 3.2: an HS256 key has at least 256 bits
-PLACEHOLDERS = (
-    *("change", "secret", "example", "placeholder", "replace", "your-", "your_", "insert", "password", "default"),
-    *("todo", "fixme", "dummy", "test-", "abcdef", "qwerty", "012345", "123456"),
+# What placeholders are made of. In a random key any of these may occur, too, so one alone is no reason to refuse it.
+PLACEHOLDER_WORDS = re.compile(
+    "change(?:d|me|this)?|replace(?:me|this)?|insert|please|must|should|keep|todo|fixme|placeholder|example|sample|demo"
+    "|dummy|foobar|test(?:ing)?|env(?:ironment)?|prod(?:uction)?|insecure|safe|your|some|that|this|with|here|very|super"
+    "|long|random|secret|key|jwt|signing|token|password|name|value|default|string|at least|characters|bytes|bits"
+    "|abcdef(?:ghijklmnopqrstuvwxyz)?|qwerty(?:uiop)?|asdf(?:ghjkl)?|zxcv(?:bnm)?|0?123456(?:78)?9?0?|[^a-z0-9]"
 )
+# What an example begins with, whatever follows. Of 10 ** 11 random keys one does.
+PLACEHOLDER_START = re.compile(
+    r"\W*(please)?[\W_]*(change|replace|insert)[\W_]*(me|this|it)|yoursecret|your[\W_]+(secret|jwt|key)"
+)
+PUBLISHED_KEYS = {"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"}  # FastAPI's tutorial
 
 
 def split_commas(value: object) -> object:
@@ -68,6 +78,8 @@ class Settings(BaseSettings):
     # Tests speak to TEST_DATABASE_URL and to nothing else.
     database_url: SecretStr | None = None
     test_database_url: SecretStr | None = None
+    # For Alembic alone, as a role that may alter what the application's may only use; see docs/scaling.md.
+    migration_database_url: SecretStr | None = None
     # Whether DATABASE_URL leads to a PgBouncer in transaction mode; see docs/scaling.md.
     database_pooler: Literal["none", "transaction"] = "none"
     # All processes of all replicas share what PostgreSQL grants; app/server/health.py warns at start if that's too few.
@@ -118,7 +130,7 @@ class Settings(BaseSettings):
             raise ValueError("stands in quotes, which are part of the value here: leave them out")
         return value
 
-    @field_validator("database_url", "test_database_url")
+    @field_validator("database_url", "test_database_url", "migration_database_url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
@@ -148,6 +160,12 @@ class Settings(BaseSettings):
                 )
         if "*" in self.backend_cors_origins:
             raise ValueError("BACKEND_CORS_ORIGINS must name the origins: with `*` any site may act as your users")
+        password = self.first_superuser_password.get_secret_value() if self.first_superuser_password else ""
+        if is_common(password) or is_own_address(password, self.first_superuser_email or ""):
+            raise ValueError(
+                "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the address: set another, and change it, too, "
+                "where it was used"
+            )
         return self
 
     @property
@@ -163,15 +181,28 @@ class Settings(BaseSettings):
         return to_asyncpg_url(url.get_secret_value())
 
     @property
+    def migration_url(self) -> URL:
+        """The same database for Alembic; in tests always theirs, whatever .env says."""
+        if self.environment == "test" or self.migration_database_url is None:
+            return self.sqlalchemy_url
+        return to_asyncpg_url(self.migration_database_url.get_secret_value())
+
+    @property
     def database_address(self) -> str:
-        """Where that is, for messages: `host:port`."""
-        return f"{self.sqlalchemy_url.host or 'localhost'}:{self.sqlalchemy_url.port or 5432}"
+        return address(self.sqlalchemy_url)
+
+
+def address(url: URL) -> str:
+    """Where a database is, for messages: `host:port`."""
+    return f"{url.host or 'localhost'}:{url.port or 5432}"
 
 
 def is_weak_key(key: str) -> bool:
-    """Whether a key is too short, repeats a few characters or looks like one from a documentation page."""
-    repeats = len(set(key)) < 10 or key in (key + key)[1:-1]
-    return len(key) < MIN_SECRET_KEY_LENGTH or repeats or any(word in key.lower() for word in PLACEHOLDERS)
+    """Whether a key is too short, repeats a few characters, is mostly placeholder words or stands in documentation."""
+    lower = key.lower()
+    repeats = len(set(key)) < 8 or key in (key + key)[1:-1]
+    is_placeholder = PLACEHOLDER_START.match(lower) or len(PLACEHOLDER_WORDS.sub("", lower)) < len(key) / 2
+    return len(key) < MIN_SECRET_KEY_LENGTH or repeats or bool(is_placeholder) or lower in PUBLISHED_KEYS
 
 
 def to_asyncpg_url(url: str) -> URL:

@@ -70,8 +70,9 @@ def bearer(tokens: Json) -> dict[str, str]:
 
 async def walk(client: AsyncClient, url: str, headers: dict[str, str]) -> list[list[Json]]:
     """All pages of a list, from one link to the next."""
-    pages = []
+    pages: list[list[Json]] = []
     while url:
+        assert len(pages) < 100, "the links lead in a circle"
         response = await client.get(url, headers=headers)
         assert response.status_code == 200
         pages.append(response.json())

@@ -24,7 +24,7 @@ from app.api.pagination import PAGED, PageQuery
 from app.auth.login import admit_registration, authenticate, remember_address
 from app.core.passwords import hash_password
 from app.models import LoginSession, User
-from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest
+from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest, refuse_own_address
 from app.schemas.responses import UserAdminResponse, UserResponse
 
 router = APIRouter()
@@ -80,6 +80,7 @@ async def reset_current_user_password(
     session: DbSession,
 ) -> None:
     """Change the caller's password and end every session, this one too."""
+    refuse_own_address(passwords.new_password, user.email)
     account = await authenticate(autocommit, user.email, passwords.current_password, client_ip)
     if account is None or account.id != user.id:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
