@@ -114,7 +114,8 @@ def pip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         pytest.skip(f"pip {version} doesn't run on this Python, which never came with it")
     folder = tmp_path_factory.mktemp("pip")
     cache = folder if version == "newest" else ROOT / ".cache"
-    with (ROOT / ".cache/pip.lock").open("w") as lock:
+    cache.mkdir(exist_ok=True)
+    with (cache / "pip.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         pattern = "pip-*.whl" if version == "newest" else f"pip-{version}-py3-none-any.whl"
         if not list(cache.glob(pattern)):
