@@ -28,7 +28,8 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/pets/create"): {"json": {"pet_name": "Rex"}},
     ("PATCH", "/pets/{pet_id}"): {"json": {"pet_name": "Rex"}},
 }
-WITHOUT_DATABASE = {"/", "/health/live", "/health/ready", "/users/me"}  # /users/me returns what the query for the caller found
+# GET /users/me returns what the query for the caller found.
+WITHOUT_DATABASE = {"/", "/health/live", "/health/ready", "/users/me"}
 
 
 def operations() -> list[tuple[str, str]]:
