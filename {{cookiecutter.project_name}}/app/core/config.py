@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     test_postgres_port: int | None = None
 
     api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$", examples=["/api/v1"])
+    docs: bool = True  # /docs and /openapi.json
     allowed_hosts: Annotated[list[str], *CommaSeparated] = ["*"]
     backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = Field([], examples=["https://app.example.com"])
     # Only these may say in X-Forwarded-For whom they speak for; anybody else would only be lying about it.

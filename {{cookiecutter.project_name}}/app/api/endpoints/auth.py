@@ -21,7 +21,7 @@ from app.auth.login import authenticate
 from app.auth.sessions import begin_session, end_session_of, spend_refresh_token
 from app.core.database import read
 from app.models import USER_AGENT_MAX_LENGTH, LoginSession
-from app.schemas.requests import LoginForm, RefreshTokenRequest
+from app.schemas.requests import LoginForm, LogoutRequest, RefreshTokenRequest
 from app.schemas.responses import SessionResponse, TokenResponse
 
 router = APIRouter()
@@ -58,7 +58,7 @@ async def refresh_token(spent: RefreshTokenRequest) -> TokenResponse:
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT, responses=BODY)
-async def logout(ended: RefreshTokenRequest) -> None:
+async def logout(ended: LogoutRequest) -> None:
     """End the session of a refresh token; a token that nobody issued is as good as ended (RFC 7009 section 2.2)."""
     await end_session_of(ended.refresh_token)
 
