@@ -178,7 +178,9 @@ async def test_no_query_holds_the_loop(send: Send, query: bytes) -> None:
         await send("GET", f"{path}?{query.decode()}", {})
 
 
-@pytest.mark.parametrize("path", ["/users" + "/" * HEADER, "/docs-assets" + "/a" * (HEADER // 2), "/users/" + "9" * HEADER])
+@pytest.mark.parametrize(
+    "path", ["/users" + "/" * HEADER, "/docs-assets" + "/a" * (HEADER // 2), "/users/" + "9" * HEADER]
+)
 async def test_no_path_holds_the_loop(send: Send, path: str) -> None:
     for method in ("GET", "PUT"):
         await send(method, path, {})
