@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     # Application
     environment: Literal["dev", "test", "production"] = "dev"
     api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$", examples=["/api/v1"])
+    docs: bool = True  # /docs and /openapi.json
 
     # Tokens and passwords
     # Signs every token. To rotate it, move the old key to the fallbacks, which still verify, and set a new one.
