@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import select
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -57,10 +58,14 @@ async def test_idle_clients_take_neither_threads_nor_the_port() -> None:
         await asyncio.to_thread(scrape, port)
         threads = threading.active_count()
         with ExitStack() as idle:
-            for _ in range(200):
+            clients = [
                 idle.enter_context(await asyncio.to_thread(socket.create_connection, ("127.0.0.1", port)))
+                for _ in range(200)
+            ]
             assert "http_requests_total" in await asyncio.to_thread(scrape, port)
             assert threading.active_count() <= threads + 2
+            closed, _, _ = select.select(clients, [], [], 0)
+            assert len(closed) >= 200 - metrics.MAX_CONNECTIONS
 
 
 async def test_a_client_that_dawdles_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
