@@ -176,7 +176,7 @@ def test_unit_says_when_it_may_not_log(template: Path, tmp_path: Path) -> None:
     project = scaffold(template, tmp_path / "out", {"web_server": "nginx-unit"})
     reader, writer = socket.socketpair()  # which nobody can open by name
     with reader, writer:
-        process = subprocess.run(["bash", project / "docker-entrypoint.sh"], check=False, stderr=writer)
+        process = subprocess.run(["bash", str(project / "docker-entrypoint.sh")], check=False, stderr=writer.fileno())
         assert process.returncode == 1
         assert b"may not open /dev/stderr" in reader.recv(1000)
 
