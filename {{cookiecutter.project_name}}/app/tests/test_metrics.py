@@ -1,6 +1,7 @@
 """Metrics for Prometheus."""
 
 import asyncio
+import select
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -52,16 +53,24 @@ async def test_requests_are_counted_by_route_and_status() -> None:
     assert "swordfish" not in str(scraped)  # what clients make up is no label
 
 
-async def test_idle_clients_take_neither_threads_nor_the_port() -> None:
+async def test_idle_clients_take_neither_threads_nor_the_port(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
-    async with other_application(METRICS_PORT=str(port)) as app, running(app):
-        await asyncio.to_thread(scrape, port)
-        threads = threading.active_count()
-        with ExitStack() as idle:
-            for _ in range(200):
+    with ExitStack() as idle:
+        async with other_application(METRICS_PORT=str(port)) as app, running(app):
+            await asyncio.to_thread(scrape, port)
+            threads = threading.active_count()
+            clients = [
                 idle.enter_context(await asyncio.to_thread(socket.create_connection, ("127.0.0.1", port)))
+                for _ in range(200)
+            ]
             assert "http_requests_total" in await asyncio.to_thread(scrape, port)
             assert threading.active_count() <= threads + 2
+            closed, _, _ = select.select(clients, [], [], 0)
+            assert 200 - metrics.MAX_CONNECTIONS <= len(closed) < 200
+        closed, _, _ = select.select(clients, [], [], 0)
+        assert len(closed) == 200
+    await asyncio.sleep(0)
+    assert not caplog.records
 
 
 async def test_a_client_that_dawdles_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
