@@ -13,8 +13,9 @@ from app.api.errors import add_error_handlers
 from app.core.config import PROJECT, settings
 from app.core.database import database
 from app.server.connections import warn_of_too_few_connections
+from app.server.forwarded import ForwardedFor
 from app.server.logging import set_up_logging
-from app.server.middleware import AllowedHosts, BodyLimit, RequestLog, SecurityHeaders
+from app.server.middleware import AllowedHosts, InputLimits, RequestLog, SecurityHeaders
 from app.server.shutdown import delay_shutdown
 
 set_up_logging()
@@ -39,11 +40,12 @@ app = FastAPI(
     title=PROJECT["name"],
     version=PROJECT["version"],
     description=PROJECT["description"],
-    openapi_url=f"{settings.api_prefix}/openapi.json",
+    openapi_url=f"{settings.api_prefix}/openapi.json" if settings.docs else None,
     docs_url=None,
     redoc_url=None,
     lifespan=lifespan,
     generate_unique_id_function=operation_id,
+    redirect_slashes=False,  # they name the scheme as it seems here: behind TLS a password would go to plain HTTP
     # What is not asked for would be looked for at each request.
     telemetry={
         "tracing": settings.tracing,
@@ -57,7 +59,7 @@ add_routers(app, settings.api_prefix)
 add_error_handlers(app)
 
 # The last one added sees a request first.
-app.add_middleware(BodyLimit)
+app.add_middleware(InputLimits)
 if settings.backend_cors_origins:
     app.add_middleware(
         CORSMiddleware,
@@ -70,10 +72,7 @@ if settings.backend_cors_origins:
 app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
 app.add_middleware(RequestLog)
 app.add_middleware(SecurityHeaders)
-if settings.trusted_proxies:
-    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-
-    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies])
+app.add_middleware(ForwardedFor)
 if settings.metrics_port:
     from app.server.metrics import Metrics
 

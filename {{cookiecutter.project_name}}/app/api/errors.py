@@ -13,7 +13,8 @@ from starlette.routing import Match
 from app.auth.login import ThrottledError
 from app.core.outages import is_outage, reason
 from app.schemas.responses import ErrorResponse
-from app.server.middleware import CONTENT_TOO_LARGE
+from app.server.limits import MAX_PROBLEMS, MAX_PROBLEMS_SIZE
+from app.server.middleware import CONTENT_TOO_LARGE, UNREADABLE_BODY
 
 INCORRECT_EMAIL_OR_PASSWORD = "Incorrect email or password"
 INCORRECT_PASSWORD = "Incorrect password"
@@ -43,10 +44,6 @@ def documented(status_code: int, *sentences: str, header: str | None = None) -> 
     return {status_code: entry}
 
 
-# FastAPI's own sentence, for JSON that is nested too deep and the like.
-UNREADABLE_BODY = "There was an error parsing the body"
-
-
 def body_refused(*sentences: str) -> Documented:
     """What a route with a body documents: that it can't be read or is too large, and what else it is a 400 for."""
     return documented(400, *sentences, UNREADABLE_BODY) | documented(413, CONTENT_TOO_LARGE)
@@ -68,9 +65,16 @@ def unauthorized(token_was_sent: bool) -> HTTPException:
 
 async def _validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    # Not `input`, which may be a password. Keys may be any text: escaped, even a lone surrogate can be sent.
-    problems = [{name: problem[name] for name in ("type", "loc", "msg")} for problem in error.errors()]
-    return Response(json.dumps({"detail": problems}), 422, media_type="application/json")
+    problems, size = [], 0
+    for problem in error.errors()[:MAX_PROBLEMS]:
+        # Not `input`, which may be a password. Keys may be any text: escaped, even a lone surrogate can be sent.
+        loc = [part[:100] if isinstance(part, str) else part for part in problem["loc"]]
+        problems.append(json.dumps({"type": problem["type"], "loc": loc, "msg": problem["msg"][:200]}))
+        size += len(problems[-1])
+        if size > MAX_PROBLEMS_SIZE:
+            problems.pop()
+            break
+    return Response(f'{{"detail": [{", ".join(problems)}]}}', 422, media_type="application/json")
 
 
 async def _throttled(_: Request, error: Exception) -> Response:

@@ -1,7 +1,7 @@
 """Every setting, its type, its default and its reason.
 
-A setting is read once, from the environment, else from `.env`, else from its default. `.env.example` lists the same
-names for operators. A value that can't work stops the program with a sentence that names the variable.
+Settings are read once, from the environment, else from `.env`, else from these defaults. README.md and `.env.example`
+list them in the same sections. A value that can't work stops the program with a message that names the variable.
 """
 
 import json
@@ -10,7 +10,6 @@ import tomllib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlencode
 
 from pydantic import (
     BeforeValidator,
@@ -24,30 +23,17 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL
 
 from app.core.common_passwords import is_common, is_own_address
+from app.core.database_url import address, to_asyncpg_url
+from app.core.weak_keys import MIN_SECRET_KEY_LENGTH, is_weak_key
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 with (PROJECT_DIR / "pyproject.toml").open("rb") as _file:
     PROJECT: dict[str, Any] = tomllib.load(_file)["project"]
 
 ENV_FILE = PROJECT_DIR / ".env"
-
-MIN_SECRET_KEY_LENGTH = 32  # RFC 7518 section 3.2: an HS256 key has at least 256 bits
-# What placeholders are made of. In a random key any of these may occur, too, so one alone is no reason to refuse it.
-PLACEHOLDER_WORDS = re.compile(
-    "change(?:d|me|this)?|replace(?:me|this)?|insert|please|must|should|keep|todo|fixme|placeholder|example|sample|demo"
-    "|dummy|foobar|test(?:ing)?|env(?:ironment)?|prod(?:uction)?|insecure|safe|your|some|that|this|with|here|very|super"
-    "|long|random|secret|key|jwt|signing|token|password|name|value|default|string|at least|characters|bytes|bits"
-    "|abcdef(?:ghijklmnopqrstuvwxyz)?|qwerty(?:uiop)?|asdf(?:ghjkl)?|zxcv(?:bnm)?|0?123456(?:78)?9?0?|[^a-z0-9]"
-)
-# What an example begins with, whatever follows. Of 10 ** 11 random keys one does.
-PLACEHOLDER_START = re.compile(
-    r"\W*(please)?[\W_]*(change|replace|insert)[\W_]*(me|this|it)|yoursecret|your[\W_]+(secret|jwt|key)"
-)
-PUBLISHED_KEYS = {"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"}  # FastAPI's tutorial
 
 
 def split_commas(value: object) -> object:
@@ -66,23 +52,26 @@ class Settings(BaseSettings):
         env_file=ENV_FILE, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
+    # Application
     environment: Literal["dev", "test", "production"] = "dev"
+    api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$", examples=["/api/v1"])
+    docs: bool = True  # /docs and /openapi.json
 
-    # Signs every token. To rotate: move the old key to the fallbacks, which still verify, and set a new one.
+    # Tokens and passwords
+    # Signs every token. To rotate it, move the old key to the fallbacks, which still verify, and set a new one.
     secret_key: SecretStr
     secret_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
     access_token_expire_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_expire_minutes: int = Field(default=28 * 24 * 60, ge=1, le=10 * 365 * 24 * 60)
     security_bcrypt_rounds: int = Field(default=12, ge=4, le=20)  # one more doubles the time; 12 is about 250 ms
 
-    # Tests speak to TEST_DATABASE_URL and to nothing else.
+    # Database
     database_url: SecretStr | None = None
-    test_database_url: SecretStr | None = None
-    # For Alembic alone, as a role that may alter what the application's may only use; see docs/scaling.md.
+    test_database_url: SecretStr | None = None  # the tests use this one only
+    # Alembic alone uses it, as a role that may alter what the application's role may only use; see docs/scaling.md.
     migration_database_url: SecretStr | None = None
-    # Whether DATABASE_URL leads to a PgBouncer in transaction mode; see docs/scaling.md.
-    database_pooler: Literal["none", "transaction"] = "none"
-    # All processes of all replicas share what PostgreSQL grants; app/server/health.py warns at start if that's too few.
+    database_pooler: Literal["none", "transaction"] = "none"  # PgBouncer in transaction mode; see docs/scaling.md
+    # All processes of all replicas share what PostgreSQL grants; server/connections.py warns at start if it's too few.
     database_pool_size: int = Field(default=10, ge=1)
     web_concurrency: int = Field(default=1, ge=1)  # processes of each replica; the web server reads it, too
     max_replicas: int = Field(default=1, ge=1)
@@ -92,33 +81,33 @@ class Settings(BaseSettings):
     database_statement_timeout: int = Field(default=10, ge=1)
     database_lock_timeout: int = Field(default=5, ge=1)
     database_idle_in_transaction_timeout: int = Field(default=30, ge=1)
-    # Not used here: docker-compose.yml takes them from the same .env.
-    postgres_password: SecretStr | None = None
-    postgres_port: int | None = None
-    test_postgres_port: int | None = None
 
-    api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$", examples=["/api/v1"])
+    # Network
     allowed_hosts: Annotated[list[str], *CommaSeparated] = ["*"]
     backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = Field([], examples=["https://app.example.com"])
-    # Only these may say in X-Forwarded-For whom they speak for; anybody else would only be lying about it.
+    # X-Forwarded-For counts only when one of these sends it: anybody else could make it up.
     trusted_proxies: Annotated[list[IPvAnyNetwork], *CommaSeparated] = []
 
-    # In seconds. After SIGTERM the server goes on for the delay, with readiness at 503, until no load balancer sends
-    # anything more. Then the timeout is for the requests in flight; the web server's command line takes it from here.
+    # Shutdown, in seconds
+    # After SIGTERM the server goes on for the delay, with readiness at 503, until load balancers send nothing more.
+    # Then the timeout is for the requests in flight; the web server's command line takes it from here.
     shutdown_delay: int = Field(default=0, ge=0)
     shutdown_timeout: int = Field(default=20, ge=1)
 
-    # Where Prometheus finds /metrics; none without it. Keep it from the public.
-    metrics_port: int | None = Field(default=None, ge=1, le=65535)
-
+    # Logs, metrics, traces
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO has one line per request
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)  # for Prometheus; keep it from the public
     # OpenTelemetry spans of each request, for the collector of OTEL_EXPORTER_OTLP_ENDPOINT; see docs/scaling.md.
     tracing: bool = False
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO has one line per request
-
-    # Created by `python -m app.initial_data` when both are set.
+    # First superuser, whom `python -m app.initial_data` creates when both are set
     first_superuser_email: EmailStr | None = None
     first_superuser_password: SecretStr | None = Field(default=None, min_length=8, max_length=128)
+
+    # Docker Compose, which reads them from the same .env; the application doesn't
+    postgres_password: SecretStr | None = None
+    postgres_port: int | None = None
+    test_postgres_port: int | None = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -169,6 +158,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The key that signs, then those that still verify."""
+        return tuple(key.get_secret_value() for key in (self.secret_key, *self.secret_key_fallbacks))
+
+    @property
     def sqlalchemy_url(self) -> URL:
         """The database of this environment, for SQLAlchemy's asyncpg dialect."""
         url = self.test_database_url if self.environment == "test" else self.database_url
@@ -185,44 +179,6 @@ class Settings(BaseSettings):
     @property
     def database_address(self) -> str:
         return address(self.sqlalchemy_url)
-
-
-def address(url: URL) -> str:
-    """Where a database is, for messages: `host:port`."""
-    return f"{url.host or 'localhost'}:{url.port or 5432}"
-
-
-def is_weak_key(key: str) -> bool:
-    """Whether a key is too short, repeats a few characters, is mostly placeholder words or stands in documentation."""
-    lower = key.lower()
-    repeats = len(set(key)) < 8 or key in (key + key)[1:-1]
-    is_placeholder = PLACEHOLDER_START.match(lower) or len(PLACEHOLDER_WORDS.sub("", lower)) < len(key) / 2
-    return len(key) < MIN_SECRET_KEY_LENGTH or repeats or bool(is_placeholder) or lower in PUBLISHED_KEYS
-
-
-def to_asyncpg_url(url: str) -> URL:
-    """Turn `postgres://`, `postgresql://` or `postgresql+asyncpg://` into SQLAlchemy's URL for asyncpg.
-
-    libpq's `sslmode=…`, as hosting platforms write it, becomes asyncpg's `ssl=…`, which takes the same words; and
-    `sslrootcert=…` and the like go into `dsn=…`, where alone asyncpg looks for them.
-    Raises ValueError for anything else.
-    """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):  # the latter would show what stands where the port should
-        raise ValueError("must look like postgresql://user:password@host:5432/name") from None
-    if parsed.drivername not in {"postgres", "postgresql", "postgresql+asyncpg"} or not parsed.database:
-        raise ValueError("must look like postgresql://user:password@host:5432/name")
-    if "@" in (parsed.host or ""):
-        raise ValueError("has a second @, which must be written %40 in a password")
-    query = {"ssl" if name == "sslmode" else name: value for name, value in parsed.query.items()}
-    query.pop("channel_binding", None)  # which asyncpg can't do
-    certificates = {name: query.pop(name) for name in tuple(query) if re.match("ssl.", name)}
-    if unknown := query.keys() - {"ssl", "host", "port"}:
-        raise ValueError(f"has parameters that can't be used: {', '.join(sorted(unknown))}")
-    if certificates:
-        query["dsn"] = f"postgresql://?{urlencode(certificates)}"
-    return parsed.set(drivername="postgresql+asyncpg", query=query)
 
 
 def in_words(problem: ErrorDetails) -> str:

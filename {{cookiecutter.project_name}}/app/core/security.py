@@ -9,31 +9,31 @@ import struct
 import time
 import uuid
 from functools import lru_cache
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from jose import JOSEError, jwk, jws, jwt
 from jose.backends.base import Key
 
 from app.core.config import PROJECT, settings
 
-T = TypeVar("T")
+ISSUER: Final[str] = PROJECT["name"]
+AUDIENCE: Final = ISSUER
+MAX_CLOCK_SKEW: Final = 30  # seconds between the clocks of two replicas
 
 
+@lru_cache
 def derive_key(secret_key: str, purpose: str) -> bytes:
     """32 bytes for one purpose, so that nothing made for one purpose passes for another (RFC 8725 section 3.8)."""
     return hmac.digest(secret_key.encode(), purpose.encode(), hashlib.sha256)
 
 
-# SECRET_KEY itself signs access tokens, so that other services can verify them; all else has a derived key.
-_SECRET_KEYS: Final = [key.get_secret_value() for key in (settings.secret_key, *settings.secret_key_fallbacks)]
-_ACCESS_KEYS: Final = {derive_key(key, "kid")[:6].hex(): jwk.construct(key, "HS256") for key in _SECRET_KEYS}
-_REFRESH_KEYS: Final = [derive_key(key, "refresh token") for key in _SECRET_KEYS]
+@lru_cache
+def _access_keys(secret_keys: tuple[str, ...]) -> dict[str, Key]:
+    """The keys of access tokens by their ids; the first one signs.
 
-
-ISSUER: Final[str] = PROJECT["name"]
-AUDIENCE: Final = ISSUER
-MAX_CLOCK_SKEW: Final = 30  # seconds between the clocks of two replicas
-_KEY_ID, _SIGNING_KEY = next(iter(_ACCESS_KEYS.items()))
+    SECRET_KEY itself signs access tokens, so that other services can verify them; all else has a derived key.
+    """
+    return {derive_key(key, "kid")[:6].hex(): jwk.construct(key, "HS256") for key in secret_keys}
 
 
 class AccessClaims(NamedTuple):
@@ -52,16 +52,18 @@ def create_access_token(user_id: uuid.UUID, session_id: uuid.UUID, issued_at: in
         "exp": expires_at,
         "jti": secrets.token_urlsafe(12),
     }
-    return jwt.encode(claims, _SIGNING_KEY, "HS256", {"typ": "at+jwt", "kid": _KEY_ID})
+    key_id, key = next(iter(_access_keys(settings.secret_keys).items()))
+    return jwt.encode(claims, key, "HS256", {"typ": "at+jwt", "kid": key_id})
 
 
-@lru_cache(8)  # all tokens of a key have one header: to read it once makes a small request 2 % cheaper
-def _keys_for(header: str) -> list[Key]:
+@lru_cache(8)  # all tokens of a key share one header: reading it once makes a small request 2 % faster
+def _keys_for(header: str, secret_keys: tuple[str, ...]) -> list[Key]:
     """The keys that may have signed a token with this header; none if it is not the header of an access token."""
     fields = jws.get_unverified_header(f"{header}..")
     if fields.get("typ") not in {"at+jwt", "application/at+jwt"} or "crit" in fields:
         return []
-    return [_ACCESS_KEYS[fields["kid"]]] if "kid" in fields else list(_ACCESS_KEYS.values())
+    keys = _access_keys(secret_keys)
+    return [keys[fields["kid"]]] if "kid" in fields else list(keys.values())
 
 
 def read_access_token(token: str) -> AccessClaims | None:
@@ -71,8 +73,8 @@ def read_access_token(token: str) -> AccessClaims | None:
     (RFC 7515 section 4.1.11), claims that are missing or of another type, and an `iat` to come.
     """
     try:
-        # It takes a list of keys; only its stubs don't know.
-        claims = json.loads(jws.verify(token, _keys_for(token.partition(".")[0]), ["HS256"]))  # type: ignore[arg-type]
+        keys = _keys_for(token.partition(".")[0], settings.secret_keys)
+        claims = json.loads(jws.verify(token, keys, ["HS256"]))  # type: ignore[arg-type] # only its stubs refuse a list
         if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE or not isinstance(claims["jti"], str):
             return None
         times = claims["iat"], claims.get("nbf", 0), claims["exp"]
@@ -86,6 +88,7 @@ def read_access_token(token: str) -> AccessClaims | None:
         return None
 
 
+# A refresh token names its session and its number among that session's tokens, under a MAC.
 _REFRESH_BODY: Final = struct.Struct(">16sI")
 
 
@@ -96,7 +99,11 @@ class RefreshClaims(NamedTuple):
 
 def create_refresh_token(session_id: uuid.UUID, generation: int) -> str:
     body = _REFRESH_BODY.pack(session_id.bytes, generation)
-    return base64.urlsafe_b64encode(body + hmac.digest(_REFRESH_KEYS[0], body, hashlib.sha256)).decode()
+    return base64.urlsafe_b64encode(body + _mac(body, settings.secret_keys[0])).decode()
+
+
+def _mac(body: bytes, secret_key: str) -> bytes:
+    return hmac.digest(derive_key(secret_key, "refresh token"), body, hashlib.sha256)
 
 
 def read_refresh_token(token: str) -> RefreshClaims | None:
@@ -109,8 +116,8 @@ def read_refresh_token(token: str) -> RefreshClaims | None:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)
     except ValueError:
         return None
-    body, seal = raw[: _REFRESH_BODY.size], raw[_REFRESH_BODY.size :]
-    if not any(hmac.compare_digest(seal, hmac.digest(key, body, hashlib.sha256)) for key in _REFRESH_KEYS):
+    body, mac = raw[: _REFRESH_BODY.size], raw[_REFRESH_BODY.size :]
+    if not any(hmac.compare_digest(mac, _mac(body, key)) for key in settings.secret_keys):
         return None
     session_id, generation = _REFRESH_BODY.unpack(body)
     return RefreshClaims(uuid.UUID(bytes=session_id), generation)

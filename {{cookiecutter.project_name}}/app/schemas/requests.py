@@ -13,15 +13,18 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
     field_validator,
+    model_validator,
     validate_email,
 )
 from pydantic_core import PydanticCustomError
 
 from app.core.common_passwords import is_common, is_own_address
 from app.models import EMAIL_MAX_LENGTH, PET_NAME_MAX_LENGTH
+from app.server.limits import MAX_JSON_FIELDS
 
 PASSWORD_MIN_LENGTH = 8
 PASSWORD_MAX_LENGTH = 128
+REFRESH_TOKEN_MAX_LENGTH = 512  # ours have less than half of that
 
 WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL's text holds any character but this one
 
@@ -74,6 +77,14 @@ PetName = Annotated[
 class JsonRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_fields(cls, data: object) -> object:
+        # Before each unknown field becomes an error. A list that you add needs a `max_length` for the same reason.
+        if isinstance(data, dict) and len(data) > MAX_JSON_FIELDS:
+            raise PydanticCustomError("too_many_fields", "Too many fields")
+        return data
+
 
 class LoginForm(BaseModel):
     """The password grant of OAuth 2.0 (RFC 6749 section 4.3.2); parameters that it doesn't know are ignored."""
@@ -89,6 +100,12 @@ class LoginForm(BaseModel):
 
 
 class RefreshTokenRequest(JsonRequest):
+    refresh_token: Annotated[str, Field(max_length=REFRESH_TOKEN_MAX_LENGTH, repr=False, examples=["QbX8yq3u…"])]
+
+
+class LogoutRequest(JsonRequest):
+    """A token of any length: one that is too long is one that nobody issued."""
+
     refresh_token: Annotated[str, Field(repr=False, examples=["QbX8yq3u…"])]
 
 

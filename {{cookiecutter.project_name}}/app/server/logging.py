@@ -81,7 +81,7 @@ def log_request(scope: Scope, seconds: float) -> None:
         "client": scope["client"][0] if scope.get("client") else None,
     }
     if _IN_PRODUCTION:
-        text = to_json(line, exclude_none=True)
+        text = to_json({name: value for name, value in line.items() if value is not None})
     else:
         text = "INFO     {method} {route} {status} {duration_ms} ms [{request_id}]".format_map(line).encode()
     with suppress(OSError, ValueError):  # a full disk or a closed output, of which `logging` makes no error either

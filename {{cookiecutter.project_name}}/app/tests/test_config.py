@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.core.config import Settings, is_weak_key, load_settings, settings, to_asyncpg_url
+from app.core.config import Settings, load_settings, settings
+from app.core.database_url import to_asyncpg_url
+from app.core.weak_keys import is_weak_key
 
 GOOD_KEY = "Zk3vT9qLw7RbYx1NcHs5Jd8FgMp2Ua6E"
 

@@ -3,13 +3,16 @@
 import asyncio
 import importlib
 import socket
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from urllib.request import urlopen
 
+import pytest
 from fastapi import FastAPI
 from starlette.types import Message
 
+from app.server import metrics
 from app.tests.other_settings import application_with
 
 
@@ -25,15 +28,59 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     await lifespan
 
 
-async def test_requests_are_counted_by_route_and_status() -> None:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
+    return port
+
+
+def scrape(port: int) -> str:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+        return str(response.read().decode())
+
+
+async def test_requests_are_counted_by_route_and_status() -> None:
+    port = free_port()
     async with application_with(METRICS_PORT=str(port)) as client, running(importlib.import_module("app.main").app):
         for path in ("/health/live", "/users/me", "/nowhere/swordfish"):
             await client.get(path)
-        with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}/metrics") as response:
-            metrics = response.read().decode().splitlines()
-    assert 'http_requests_total{route="live",status="200"} 1.0' in metrics
-    assert 'http_requests_total{route="read_current_user",status="401"} 1.0' in metrics
-    assert 'http_request_duration_seconds_count{route="live"} 1.0' in metrics
-    assert "swordfish" not in str(metrics)  # what clients make up is no label
+        scraped = (await asyncio.to_thread(scrape, port)).splitlines()
+    assert 'http_requests_total{route="live",status="200"} 1.0' in scraped
+    assert 'http_requests_total{route="read_current_user",status="401"} 1.0' in scraped
+    assert 'http_request_duration_seconds_count{route="live"} 1.0' in scraped
+    assert "swordfish" not in str(scraped)  # what clients make up is no label
+
+
+async def test_idle_clients_take_neither_threads_nor_the_port() -> None:
+    port = free_port()
+    async with application_with(METRICS_PORT=str(port)), running(importlib.import_module("app.main").app):
+        await asyncio.to_thread(scrape, port)
+        threads = threading.active_count()
+        with ExitStack() as idle:
+            for _ in range(200):
+                idle.enter_context(await asyncio.to_thread(socket.create_connection, ("127.0.0.1", port)))
+            assert "http_requests_total" in await asyncio.to_thread(scrape, port)
+            assert threading.active_count() <= threads + 2
+
+
+async def test_a_client_that_dawdles_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "SCRAPE_TIMEOUT", 0.05)
+    port = free_port()
+    async with application_with(METRICS_PORT=str(port)), running(importlib.import_module("app.main").app):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /metrics HTTP/1.1\r\n")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_port_that_is_taken_fails_the_start(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with application_with(METRICS_PORT=str(port)):
+            app = importlib.import_module("app.main").app
+            events, answers = asyncio.Queue[Message](), asyncio.Queue[Message]()
+            await events.put({"type": "lifespan.startup"})
+            await app({"type": "lifespan"}, events.get, answers.put)
+    assert answers.get_nowait()["type"] == "lifespan.startup.failed"
+    assert f"METRICS_PORT {port} can't be used" in capfd.readouterr().out

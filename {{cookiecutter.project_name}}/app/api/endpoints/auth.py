@@ -20,7 +20,7 @@ from app.api.errors import (
 from app.auth.login import authenticate
 from app.auth.sessions import begin_session, end_session_of, spend_refresh_token
 from app.models import USER_AGENT_MAX_LENGTH, LoginSession
-from app.schemas.requests import LoginForm, RefreshTokenRequest
+from app.schemas.requests import LoginForm, LogoutRequest, RefreshTokenRequest
 from app.schemas.responses import SessionResponse, TokenResponse
 
 router = APIRouter()
@@ -52,7 +52,7 @@ async def refresh_token(spent: RefreshTokenRequest, autocommit: Autocommit) -> T
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT, responses=BODY)
-async def logout(ended: RefreshTokenRequest, autocommit: Autocommit) -> None:
+async def logout(ended: LogoutRequest, autocommit: Autocommit) -> None:
     """End the session of a refresh token; a token that nobody issued is as good as ended (RFC 7009 section 2.2)."""
     await end_session_of(autocommit, ended.refresh_token)
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response, status
 
 from app.core.config import PROJECT
 from app.schemas.responses import AboutResponse, HealthResponse
-from app.server.health import schema_problem
+from app.server.health import readiness
 from app.server.shutdown import is_stopping
 
 router = APIRouter()
@@ -25,7 +25,7 @@ async def live() -> HealthResponse:
 @router.get("/health/ready", responses={503: {"model": HealthResponse, "description": "Which check failed"}})
 async def ready(response: Response) -> HealthResponse:
     """Say whether requests can be served: the database answers, has the newest migration, and no shutdown has begun."""
-    checks = {"server": "stopping"} if is_stopping() else {"database": await schema_problem() or "ok"}
+    checks = {"server": "stopping"} if is_stopping() else {"database": await readiness.problem() or "ok"}
     if set(checks.values()) == {"ok"}:
         return HealthResponse(status="ok", checks=checks)
     response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE

@@ -30,11 +30,11 @@ async def create_new_pet(new_pet: PetCreateRequest, user: CurrentUser, autocommi
 
 
 @router.get("/me", responses=PAGED)
-async def get_all_my_pets(user: CurrentUser, page: PageQuery, autocommit: Autocommit) -> list[PetResponse]:
+async def get_all_my_pets(user: CurrentUser, page: PageQuery) -> list[PetResponse]:
     """List the caller's pets by name, a page at a time."""
-    my_pets = select(Pet.id, Pet.pet_name, Pet.user_id).where(Pet.user_id == user.id)
-    pets = await page.fetch(autocommit, my_pets, Pet.pet_name, Pet.id)
-    return [PetResponse.model_validate(pet) for pet in pets]
+    my_pets = select(Pet.id, Pet.pet_name).where(Pet.user_id == user.id)
+    pets = await page.fetch(my_pets, Pet.pet_name, Pet.id)
+    return [PetResponse(id=pet.id, pet_name=pet.pet_name, user_id=user.id) for pet in pets]
 
 
 @router.get("/{pet_id:uuid}", responses=NOT_FOUND)

@@ -99,10 +99,10 @@ async def reset_current_user_password(
 
 
 @router.get("", responses=FORBIDDEN | PAGED)
-async def read_users(_: CurrentSuperuser, page: PageQuery, autocommit: Autocommit) -> list[UserAdminResponse]:
+async def read_users(_: CurrentSuperuser, page: PageQuery) -> list[UserAdminResponse]:
     """List all accounts by e-mail address, a page at a time."""
     email = func.lower(User.email, type_=User.email.type).label("lower_email")
-    users = await page.fetch(autocommit, select(*User.__table__.columns, email), email, User.id)
+    users = await page.fetch(select(*User.__table__.columns, email), email, User.id)
     return [UserAdminResponse.model_validate(user) for user in users]
 
 

@@ -7,7 +7,7 @@ export PROMETHEUS_MULTIPROC_DIR=/tmp/metrics # all that is written lies in /tmp,
 export UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="${SHUTDOWN_TIMEOUT:-20}"
 
 trap exit TERM INT
-bash init.sh &
+bash init.sh >&2 & # stdout is for the application's log
 wait $! # unlike a command in the foreground this ends at a signal
 
 rm -rf "$PROMETHEUS_MULTIPROC_DIR"
