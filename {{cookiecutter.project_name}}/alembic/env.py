@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from alembic import context
-from app.core.config import address, settings
+from app.core.config import settings
+from app.core.database_url import address
 from app.core.outages import is_outage, is_refusal, reason
 from app.models import Base
 
