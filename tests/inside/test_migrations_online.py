@@ -180,9 +180,10 @@ async def test_replicas_queue_without_holding_up_an_index_that_is_built_concurre
     migrations: Migrations,
     watching: AsyncConnection,
 ) -> None:
-    """It waits for every statement that began before, and so would for one that waits for a lock of ours."""
+    """It waits for every transaction that has a snapshot from before, and so would for one that waits for our lock."""
     migrations.add("name", ADD_INDEX, "op.drop_index('ix_pets_name', 'pets')")
-    await session.execute(text("SELECT count(*) FROM pets"))
+    # It waits for who writes before it looks for snapshots, and finds those of the queue.
+    await session.execute(text("LOCK TABLE pets IN ROW EXCLUSIVE MODE"))
     first = await migrations.start("upgrade", "head")
     await runs("CREATE INDEX CONCURRENTLY", watching)
     second = await migrations.start("upgrade", "head")
