@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scaffolding import installed_project, make, run
 
-FAULTS = Path(__file__).parent / "inside" / "test_faults.py"
+SLOW = sorted((Path(__file__).parent / "inside").glob("test_*.py"))
 
 
 @pytest.fixture
@@ -20,12 +20,14 @@ def test_its_own_tests_pass(installed: Path) -> None:
     make(installed, "test")
 
 
-def test_it_bears_the_faults_of_its_database(template: Path, environment: Path, tmp_path: Path) -> None:
-    """Slow, as it waits for limits of time to pass, and so not among the project's own tests."""
+def test_it_bears_failures_and_floods(template: Path, environment: Path, tmp_path: Path) -> None:
+    """Slow, as they wait for limits of time to pass or start servers, and so not among the project's own tests."""
     with installed_project(template, environment, tmp_path) as project:
-        shutil.copy(FAULTS, project / "app/tests")
+        for path in SLOW:
+            shutil.copy(path, project / "app/tests")
         make(project, "lint")
-        result = run("make", "test", "ARGS=app/tests/test_faults.py", cwd=project)
+        files = " ".join(f"app/tests/{path.name}" for path in SLOW)
+        result = run("make", "test", f"ARGS={files}", cwd=project)
         assert result.returncode == 0, result.stdout
 
 

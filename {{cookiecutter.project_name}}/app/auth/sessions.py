@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import DateTime, String, Uuid, bindparam, delete, func, insert, select, update
@@ -14,17 +14,31 @@ from app.core.database import Database
 from app.core.security import create_access_token, create_refresh_token, read_refresh_token
 from app.models import LoginSession, User
 
+_MAX_AGE = timedelta(days=settings.session_max_days)
+_LAST_END = LoginSession.created_at + _MAX_AGE
+_IS_REFRESHABLE = (
+    LoginSession.id == bindparam("session_id"),
+    LoginSession.expires_at > func.now(),
+    func.now() < _LAST_END,  # SESSION_MAX_DAYS may have been longer when expires_at was set
+    LoginSession.user_id == User.id,
+    User.is_active,
+)
+_COLUMNS = (LoginSession.user_id, LoginSession.last_used_at, LoginSession.expires_at)
 _SPEND = (
     update(LoginSession)
-    .where(
-        LoginSession.id == bindparam("session_id"),
-        LoginSession.generation == bindparam("spent"),
-        LoginSession.expires_at > func.now(),
-        LoginSession.user_id == User.id,
-        User.is_active,
+    .where(*_IS_REFRESHABLE, LoginSession.generation == bindparam("spent"))
+    .values(
+        generation=LoginSession.generation + 1,
+        last_used_at=func.now(),
+        expires_at=func.least(bindparam("session_end"), _LAST_END),
     )
-    .values(generation=LoginSession.generation + 1, last_used_at=func.now(), expires_at=bindparam("session_end"))
-    .returning(LoginSession.user_id)
+    .returning(*_COLUMNS)
+)
+# A refresh sets last_used_at: it is the moment at which the last spent token was spent.
+_UNSPENT_SUCCESSOR = select(*_COLUMNS).where(
+    *_IS_REFRESHABLE,
+    LoginSession.generation == bindparam("spent") + 1,
+    LoginSession.last_used_at > func.now() - timedelta(seconds=settings.refresh_token_leeway),
 )
 _NEW_SESSION = {
     LoginSession.id: bindparam("session_id", type_=Uuid()),
@@ -65,15 +79,23 @@ class Tokens(NamedTuple):
     refresh_token_expires_at: int
 
 
+class _Session(NamedTuple):
+    user_id: uuid.UUID
+    last_used_at: datetime
+    expires_at: datetime
+
+
 async def begin_session(database: Database, account: Account, user_agent: str | None) -> Tokens | None:
     """Begin a session for a user whose password was right.
 
     None when the account was closed or its password changed while the old one was being checked.
     """
     now, session_id = int(time.time()), uuid.uuid4()
+    begun_at = datetime.fromtimestamp(now, UTC)
+    session_end = min(_session_end(now), begun_at + _MAX_AGE)
     new_session = {
         "session_id": session_id,
-        "session_end": _session_end(now),
+        "session_end": session_end,
         "device": user_agent,
         "account": account.id,
         "changed_at": account.password_changed_at,
@@ -82,15 +104,16 @@ async def begin_session(database: Database, account: Account, user_agent: str | 
         return None
     await database.execute(_DELETE_SURPLUS, {"user_id": account.id})
     await database.execute(_DELETE_EXPIRED)
-    return _issue_tokens(account.id, session_id, 0, now)
+    return _issue_tokens(session_id, 0, now, _Session(account.id, begun_at, session_end))
 
 
 async def spend_refresh_token(database: Database, token: str) -> Tokens | None:
-    """Change an unspent refresh token for new tokens.
+    """Change an unspent refresh token for new tokens; None unless the token was good.
 
-    Of any number of parallel uses one wins. A token that comes back after it was spent may have been stolen, so it
-    ends its session (RFC 9700 section 4.14.2), at once and whatever becomes of the request. None unless the token was
-    good.
+    Of any number of parallel uses one spends the token. Within REFRESH_TOKEN_LEEWAY seconds the others get the same
+    successor, which is a function of the session and its generation: a lost response or a second tab logs nobody out.
+    Any other spent token may have been stolen, so it ends its session (RFC 9700 section 4.14.2), at once and whatever
+    becomes of the request.
     """
     claims = read_refresh_token(token)
     if claims is None:
@@ -99,9 +122,11 @@ async def spend_refresh_token(database: Database, token: str) -> Tokens | None:
     spent = {"session_id": claims.session_id, "spent": claims.generation}
     session = await database.fetch_one(_SPEND, spent | {"session_end": _session_end(now)})
     if session is None:
+        session = await database.fetch_one(_UNSPENT_SUCCESSOR, spent)
+    if session is None:
         await database.execute(_END_IF_SPENT, spent)
         return None
-    return _issue_tokens(session.user_id, claims.session_id, claims.generation + 1, now)
+    return _issue_tokens(claims.session_id, claims.generation + 1, now, _Session(*session))
 
 
 async def end_session_of(database: Database, token: str) -> None:
@@ -115,13 +140,14 @@ def _session_end(now: int) -> datetime:
     return datetime.fromtimestamp(now + settings.refresh_token_expire_minutes * 60, UTC)
 
 
-def _issue_tokens(user_id: uuid.UUID, session_id: uuid.UUID, generation: int, now: int) -> Tokens:
-    expires_at = now + settings.access_token_expire_minutes * 60
+def _issue_tokens(session_id: uuid.UUID, generation: int, now: int, session: _Session) -> Tokens:
+    ends_at = int(session.expires_at.timestamp())
+    expires_at = min(now + settings.access_token_expire_minutes * 60, ends_at)
     return Tokens(
-        access_token=create_access_token(user_id, session_id, now, expires_at),
+        access_token=create_access_token(session.user_id, session_id, now, expires_at),
         issued_at=now,
         expires_at=expires_at,
         refresh_token=create_refresh_token(session_id, generation),
-        refresh_token_issued_at=now,
-        refresh_token_expires_at=int(_session_end(now).timestamp()),
+        refresh_token_issued_at=int(session.last_used_at.timestamp()),
+        refresh_token_expires_at=ends_at,
     )
