@@ -5,9 +5,11 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import DateTime, String, Uuid, bindparam, delete, func, insert, select, update
+from sqlalchemy import DateTime, LargeBinary, String, Uuid, and_, bindparam, delete, func, insert, select, update
 
-from app.auth.expired import delete_expired
+from app.auth.audit import audit
+from app.auth.expired import expired_rows
+from app.auth.known_clients import client_hash
 from app.auth.login import Account
 from app.core.config import settings
 from app.core.database import Database
@@ -44,27 +46,37 @@ _NEW_SESSION = {
     LoginSession.id: bindparam("session_id", type_=Uuid()),
     LoginSession.user_id: User.id,
     LoginSession.expires_at: bindparam("session_end", type_=DateTime(timezone=True)),
-    LoginSession.user_agent: bindparam("device", type_=String()),
+    LoginSession.user_agent: bindparam("user_agent", type_=String()),
+    LoginSession.client: bindparam("client", type_=LargeBinary()),
 }
-_BEGIN = insert(LoginSession).from_select(
-    list(_NEW_SESSION),
-    select(*_NEW_SESSION.values())
-    .where(User.id == bindparam("account"), User.is_active, User.password_changed_at == bindparam("changed_at"))
-    .with_for_update(read=True),  # after a change that is under way, not beside it
-    include_defaults=False,  # the database's
-)
-_DELETE_EXPIRED = delete_expired(LoginSession.id, LoginSession.expires_at)
 # The newest stay: a script that logs in again and again doesn't pile up rows, nor lists of them, without end.
 MAX_SESSIONS = 100
-_DELETE_SURPLUS = delete(LoginSession).where(
-    LoginSession.id.in_(
-        select(LoginSession.id)
-        .where(LoginSession.user_id == bindparam("user_id"))
-        .order_by(LoginSession.last_used_at.desc())
-        .offset(MAX_SESSIONS)
-    )
+_IS_OF_THE_SAME_KIND = and_(
+    LoginSession.generation == 0,
+    LoginSession.client == _NEW_SESSION[LoginSession.client],
+    LoginSession.user_agent.is_not_distinct_from(_NEW_SESSION[LoginSession.user_agent]),
 )
-_END = delete(LoginSession).where(LoginSession.id == bindparam("session_id"))
+_SURPLUS = (
+    select(LoginSession.id)
+    .where(LoginSession.user_id == bindparam("account"))
+    # The newcomer pushes out its own kind first, rather than a session that somebody uses.
+    .order_by(func.coalesce(_IS_OF_THE_SAME_KIND, False), LoginSession.last_used_at.desc())
+    .offset(MAX_SESSIONS - 1)
+)
+_UNLOCKED_SURPLUS = select(LoginSession.id).where(LoginSession.id.in_(_SURPLUS)).with_for_update(skip_locked=True)
+_BEGIN = (
+    insert(LoginSession)
+    .from_select(
+        list(_NEW_SESSION),
+        select(*_NEW_SESSION.values())
+        .where(User.id == bindparam("account"), User.is_active, User.password_changed_at == bindparam("changed_at"))
+        .with_for_update(read=True),  # after a change that is under way, not beside it
+        include_defaults=False,  # the database's
+    )
+    .add_cte(delete(LoginSession).where(LoginSession.id.in_(_UNLOCKED_SURPLUS)).cte("surplus"))
+    .add_cte(expired_rows(LoginSession.expires_at))
+)
+_END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.user_id)
 _END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
 
 
@@ -85,7 +97,7 @@ class _Session(NamedTuple):
     expires_at: datetime
 
 
-async def begin_session(database: Database, account: Account, user_agent: str | None) -> Tokens | None:
+async def begin_session(database: Database, account: Account, user_agent: str | None, client_ip: str) -> Tokens | None:
     """Begin a session for a user whose password was right.
 
     None when the account was closed or its password changed while the old one was being checked.
@@ -96,18 +108,17 @@ async def begin_session(database: Database, account: Account, user_agent: str | 
     new_session = {
         "session_id": session_id,
         "session_end": session_end,
-        "device": user_agent,
+        "user_agent": user_agent,
+        "client": client_hash(client_ip),
         "account": account.id,
         "changed_at": account.password_changed_at,
     }
     if not await database.execute(_BEGIN, new_session):
         return None
-    await database.execute(_DELETE_SURPLUS, {"user_id": account.id})
-    await database.execute(_DELETE_EXPIRED)
     return _issue_tokens(session_id, 0, now, _Session(account.id, begun_at, session_end))
 
 
-async def spend_refresh_token(database: Database, token: str) -> Tokens | None:
+async def spend_refresh_token(database: Database, token: str, client_ip: str) -> Tokens | None:
     """Change an unspent refresh token for new tokens; None unless the token was good.
 
     Of any number of parallel uses one spends the token. Within REFRESH_TOKEN_LEEWAY seconds the others get the same
@@ -124,16 +135,17 @@ async def spend_refresh_token(database: Database, token: str) -> Tokens | None:
     if session is None:
         session = await database.fetch_one(_UNSPENT_SUCCESSOR, spent)
     if session is None:
-        await database.execute(_END_IF_SPENT, spent)
+        if ended := await database.fetch_one(_END_IF_SPENT, spent):
+            audit("refresh_token_replayed", client_ip, ended.user_id, session_id=claims.session_id)
         return None
     return _issue_tokens(claims.session_id, claims.generation + 1, now, _Session(*session))
 
 
-async def end_session_of(database: Database, token: str) -> None:
+async def end_session_of(database: Database, token: str, client_ip: str) -> None:
     """End the session of a genuine refresh token, spent or not; nothing happens for any other."""
     claims = read_refresh_token(token)
-    if claims is not None:
-        await database.execute(_END, {"session_id": claims.session_id})
+    if claims and (ended := await database.fetch_one(_END, {"session_id": claims.session_id})):
+        audit("session_revoked", client_ip, ended.user_id, session_id=claims.session_id)
 
 
 def _session_end(now: int) -> datetime:

@@ -26,6 +26,9 @@ def choose_request_id(proposed: str | None) -> str:
     return proposed if proposed and _SANE_REQUEST_ID.fullmatch(proposed) else secrets.token_hex(16)
 
 
+_STANDARD_FIELDS: Final = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
+
+
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -35,8 +38,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             "request_id": request_id.get(),
             "exception": self.formatException(record.exc_info) if record.exc_info else None,
-        }
-        return json.dumps({name: value for name, value in line.items() if value is not None})
+        } | {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}  # of `extra=`
+        return json.dumps({name: value for name, value in line.items() if value is not None}, default=str)
 
 
 class TextFormatter(logging.Formatter):

@@ -4,6 +4,7 @@ Processes that share PROMETHEUS_MULTIPROC_DIR share the port, too, and each answ
 Logins by outcome: `http_requests_total{route="login_access_token"}`, whose status is 200, 400 (refused) or 429.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +13,15 @@ from pathlib import Path
 from socketserver import ThreadingMixIn
 from threading import Thread
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, get_args
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.auth.audit import Event
+from app.auth.audit import logger as audit_logger
 from app.core.config import settings
 from app.core.database import database
 
@@ -29,6 +32,18 @@ IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being answered", multipro
 POOL_IN_USE = Gauge("database_connections_in_use", "Connections taken from the pool", multiprocess_mode="livesum")
 POOL_SIZE = Gauge("database_pool_size", "The most that can be taken", multiprocess_mode="livesum")
 
+
+AUDIT_EVENTS = Counter("audit_events", "Lines of the audit log", ["event"])
+for event in get_args(Event):  # from the start, or an alert on the rate would miss the first one
+    AUDIT_EVENTS.labels(event)
+
+
+class _AuditCounter(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        AUDIT_EVENTS.labels(record.__dict__["event"]).inc()
+
+
+audit_logger.addHandler(_AuditCounter())
 
 POLL_INTERVAL: Final = 0.05  # seconds; the end may take as long
 
