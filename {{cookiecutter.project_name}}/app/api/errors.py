@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import Match
 
-from app.auth.login import ThrottledError
+from app.auth.password_queue import PasswordQueueFullError
+from app.auth.rate_limits import RateLimitedError
 from app.core.outages import is_outage, reason
 from app.schemas.responses import ErrorResponse
 from app.server.limits import MAX_PROBLEMS, MAX_PROBLEMS_SIZE
@@ -28,6 +29,7 @@ SESSION_NOT_FOUND = "Session not found"
 PET_NOT_FOUND = "Pet not found"
 LAST_SUPERUSER = "The last active superuser has to stay"
 TOO_MANY_TRIES = "Too many tries, come back later"
+TOO_MANY_AT_ONCE = "Too many logins and registrations at once, try again"
 NOT_NOW = "The service is not available now, try again"
 
 logger = logging.getLogger("app.errors")
@@ -51,8 +53,11 @@ def body_refused(*sentences: str) -> Documented:
 
 BODY = body_refused()
 UNAUTHORIZED = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, header="WWW-Authenticate")
-THROTTLED = documented(429, TOO_MANY_TRIES, header="Retry-After")
 UNAVAILABLE = documented(503, NOT_NOW, header="Retry-After")
+# Of routes that check or hash a password.
+RATE_LIMITED = documented(429, TOO_MANY_TRIES, header="Retry-After") | documented(
+    503, NOT_NOW, TOO_MANY_AT_ONCE, header="Retry-After"
+)
 FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER)
 
 
@@ -77,9 +82,14 @@ async def _validation_error(_: Request, error: Exception) -> Response:
     return Response('{"detail": [' + ", ".join(problems) + "]}", 422, media_type="application/json")
 
 
-async def _throttled(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ThrottledError)  # noqa: S101
+async def _rate_limited(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RateLimitedError)  # noqa: S101
     return JSONResponse({"detail": TOO_MANY_TRIES}, 429, {"Retry-After": str(error.retry_after)})
+
+
+async def _password_queue_full(_: Request, __: Exception) -> Response:
+    logger.warning("The password queue is full: more logins and registrations at once than the processors can check")
+    return JSONResponse({"detail": TOO_MANY_AT_ONCE}, 503, {"Retry-After": "1"})
 
 
 async def _database_error(_: Request, error: Exception) -> Response:
@@ -104,7 +114,8 @@ async def _method_not_allowed(request: Request, _: Exception) -> Response:
 
 def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(ThrottledError, _throttled)
+    app.add_exception_handler(RateLimitedError, _rate_limited)
+    app.add_exception_handler(PasswordQueueFullError, _password_queue_full)
     for error in (SQLAlchemyError, OSError, TimeoutError):
         app.add_exception_handler(error, _database_error)
     app.add_exception_handler(status.HTTP_405_METHOD_NOT_ALLOWED, _method_not_allowed)

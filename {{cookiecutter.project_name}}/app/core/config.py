@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     secret_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
     access_token_expire_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_expire_minutes: int = Field(default=28 * 24 * 60, ge=1, le=10 * 365 * 24 * 60)
+    # A spent refresh token may come back within so many seconds: after a lost response, or from a second tab.
+    refresh_token_leeway: int = Field(default=10, ge=0, le=300)
+    session_max_days: int = Field(default=180, ge=1, le=10 * 365)  # from the login, however often it is refreshed
     security_bcrypt_rounds: int = Field(default=12, ge=4, le=20)  # one more doubles the time; 12 is about 250 ms
 
     # Database

@@ -37,7 +37,6 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, 10)
 
 
-PASSWORD_TIMEOUT: Final = 30  # seconds
 _password_threads = ThreadPoolExecutor(PASSWORD_THREADS, "password", _step_back)
 
 
@@ -68,6 +67,4 @@ def _check_password(password: str, hashed_password: str) -> PasswordCheck:
 
 
 async def _in_password_thread(function: Callable[..., T], *arguments: str) -> T:
-    """Raises TimeoutError when its turn doesn't come within PASSWORD_TIMEOUT."""
-    async with asyncio.timeout(PASSWORD_TIMEOUT):
-        return await asyncio.get_running_loop().run_in_executor(_password_threads, function, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(_password_threads, function, *arguments)

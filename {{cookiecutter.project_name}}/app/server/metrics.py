@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -27,6 +27,8 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.auth.audit import Event
+from app.auth.audit import logger as audit_logger
 from app.core.config import settings
 from app.core.database import database
 
@@ -44,6 +46,18 @@ SAMPLE_INTERVAL: Final = 0.05  # seconds
 SCRAPE_TIMEOUT: Final = 5  # seconds
 MAX_CONNECTIONS: Final = 20  # one more, and that which has been open longest is closed: it dawdles
 _connections: Final[list[asyncio.StreamWriter]] = []
+
+AUDIT_EVENTS = Counter("audit_events", "Lines of the audit log", ["event"])
+for event in get_args(Event):  # from the start, or an alert on the rate would miss the first one
+    AUDIT_EVENTS.labels(event)
+
+
+class _AuditCounter(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        AUDIT_EVENTS.labels(record.__dict__["event"]).inc()
+
+
+audit_logger.addHandler(_AuditCounter())
 
 
 class Metrics:

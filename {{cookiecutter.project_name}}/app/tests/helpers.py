@@ -20,6 +20,7 @@ from app.main import app
 from app.models import User
 
 PASSWORD = "correct horse battery staple"
+CLIENT_IP = "198.51.100.1"
 Json = dict[str, Any]
 
 
@@ -38,7 +39,9 @@ def hash_of_password(scheme: str = "bcrypt_sha256", rounds: int = 4) -> str:
 
 async def begin(user: User) -> Json:
     """What a login gives, without the work of one."""
-    tokens = await begin_session(database, Account(user.id, user.hashed_password, user.password_changed_at), "a test")
+    tokens = await begin_session(
+        database, Account(user.id, user.hashed_password, user.password_changed_at), "a test", CLIENT_IP
+    )
     assert tokens is not None
     return tokens._asdict()
 

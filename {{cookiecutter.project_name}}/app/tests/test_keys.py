@@ -25,5 +25,20 @@ async def test_keys_rotate_with_nobody_logged_out(client: AsyncClient, default_u
     await refresh(client, renewed)
 
 
+async def test_a_spent_token_gets_its_successor_again_while_keys_rotate(
+    client: AsyncClient, default_user: User
+) -> None:
+    former = settings.secret_key_fallbacks[-1].get_secret_value()
+    before = {"SECRET_KEY": former, "SECRET_KEY_FALLBACKS": settings.secret_key.get_secret_value()}
+    with other_settings(**before):
+        tokens = await login(client, default_user)
+    first = await refresh(client, tokens)
+    with other_settings(**before):
+        again = await refresh(client, tokens)
+    assert again["refresh_token"] != first["refresh_token"]  # signed with another key, but one and the same:
+    successors = [await refresh(client, first), await refresh(client, again)]
+    assert successors[0]["refresh_token"] == successors[1]["refresh_token"]
+
+
 def key_id(tokens: Json) -> object:
     return jwt.get_unverified_header(tokens["access_token"])["kid"]

@@ -1,6 +1,7 @@
 """Metrics for Prometheus."""
 
 import asyncio
+import re
 import select
 import socket
 import threading
@@ -13,7 +14,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from app.server import metrics
-from app.tests.helpers import client_at
+from app.tests.helpers import client_at, try_login
 from app.tests.other_settings import other_application
 
 
@@ -40,17 +41,29 @@ def scrape(port: int) -> str:
         return str(response.read().decode())
 
 
-async def test_requests_are_counted_by_route_and_status() -> None:
+def counted(scraped: str) -> dict[str, float]:
+    return {name: float(value) for name, value in re.findall(r"^([^# ]\S*) (\S+)$", scraped, re.MULTILINE)}
+
+
+async def test_requests_and_audit_events_are_counted(empty_tables: None) -> None:
     port = free_port()
     async with other_application(METRICS_PORT=str(port)) as app, running(app):
+        before = counted(await asyncio.to_thread(scrape, port))
         client = client_at("198.51.100.1", app)
         for path in ("/health/live", "/users/me", "/nowhere/swordfish"):
             await client.get(path)
-        scraped = (await asyncio.to_thread(scrape, port)).splitlines()
-    assert 'http_requests_total{route="live",status="200"} 1.0' in scraped
-    assert 'http_requests_total{route="read_current_user",status="401"} 1.0' in scraped
-    assert 'http_request_duration_seconds_count{route="live"} 1.0' in scraped
-    assert "swordfish" not in str(scraped)  # what clients make up is no label
+        await try_login(client, "swordfish@example.com")
+        scraped = await asyncio.to_thread(scrape, port)
+    after = counted(scraped)
+    for name in (
+        'http_requests_total{route="live",status="200"}',
+        'http_requests_total{route="read_current_user",status="401"}',
+        'http_request_duration_seconds_count{route="live"}',
+        'audit_events_total{event="login_failed"}',
+    ):
+        assert after[name] == before.get(name, 0) + 1
+    assert 'audit_events_total{event="account_deleted"}' in before  # from the start
+    assert "swordfish" not in scraped  # what clients make up is no label
 
 
 async def test_idle_clients_take_neither_threads_nor_the_port(caplog: pytest.LogCaptureFixture) -> None:
