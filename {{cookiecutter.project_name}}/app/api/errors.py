@@ -74,7 +74,7 @@ async def _validation_error(_: Request, error: Exception) -> Response:
         if size > MAX_PROBLEMS_SIZE:
             problems.pop()
             break
-    return Response(f'{{"detail": [{", ".join(problems)}]}}', 422, media_type="application/json")
+    return Response('{"detail": [' + ", ".join(problems) + "]}", 422, media_type="application/json")
 
 
 async def _throttled(_: Request, error: Exception) -> Response:

@@ -23,9 +23,6 @@ from app.core.database import Database
 from app.core.security import derive_key
 from app.models import Throttle
 
-# A new SECRET_KEY refills all budgets.
-_KEY: Final = derive_key(settings.secret_key.get_secret_value(), "throttles")
-
 
 class Budget(NamedTuple):
     """The tries that a subject (an account, an address, or one from the other) has for one purpose."""
@@ -37,8 +34,9 @@ class Budget(NamedTuple):
 
     @property
     def key(self) -> bytes:
+        key = derive_key(settings.secret_keys[0], "throttles")  # a new SECRET_KEY refills all budgets
         # Sealed, so that the table tells nobody who tried what: people type passwords into the e-mail field.
-        return hmac.digest(_KEY, f"{self.purpose}\0{self.subject}".encode(), sha256)
+        return hmac.digest(key, f"{self.purpose}\0{self.subject}".encode(), sha256)
 
     @property
     def all_but_one(self) -> timedelta:

@@ -43,6 +43,7 @@ POOL_SIZE = Gauge("database_pool_size", "The most that can be taken", multiproce
 SAMPLE_INTERVAL: Final = 0.05  # seconds
 SCRAPE_TIMEOUT: Final = 5  # seconds
 MAX_CONNECTIONS: Final = 20  # one more, and that which has been open longest is closed: it dawdles
+_connections: Final[list[asyncio.StreamWriter]] = []
 
 
 class Metrics:
@@ -96,12 +97,11 @@ async def _listen(port: int) -> asyncio.Server:
         _forget_killed_processes(Path(folder))
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    connections: list[asyncio.StreamWriter] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.append(writer)
-        if len(connections) > MAX_CONNECTIONS:
-            connections[0].transport.abort()
+        _connections.append(writer)
+        if len(_connections) > MAX_CONNECTIONS:
+            _connections[0].transport.abort()
         writer.transport.set_write_buffer_limits(0)  # so that `drain` waits for all of it
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             async with asyncio.timeout(SCRAPE_TIMEOUT):
@@ -110,7 +110,7 @@ async def _listen(port: int) -> asyncio.Server:
                 head = f"Content-Type: {CONTENT_TYPE_PLAIN_0_0_4}\r\nContent-Length: {len(body)}\r\nConnection: close"
                 writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + body)
                 await writer.drain()
-        connections.remove(writer)
+        _connections.remove(writer)
         writer.transport.abort()
 
     # Every process listens.
@@ -131,6 +131,8 @@ async def _recorded(sample: Callable[[], None]) -> AsyncIterator[None]:
         yield
     finally:
         sampling.cancel()
+        for connection in _connections:
+            connection.transport.abort()
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 

@@ -3,30 +3,31 @@
 import asyncio
 import re
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from passlib.context import CryptContext
 from sqlalchemy import URL, NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app import main
 from app.auth.login import Account
 from app.auth.sessions import begin_session
+from app.core.config import settings
 from app.core.database import database
+from app.main import app
 from app.models import User
 
 PASSWORD = "correct horse battery staple"
 Json = dict[str, Any]
 
 
-def client_at(address: str, main: ModuleType = main) -> AsyncClient:
-    """A client with this network address, of this application."""
+def client_at(ip: str, app: FastAPI = app) -> AsyncClient:
+    """A client of this application with this IP address."""
     return AsyncClient(
-        transport=ASGITransport(main.app, client=(address, 50_000)),
-        base_url=f"https://{main.settings.allowed_hosts[0]}{main.settings.api_prefix}",
+        transport=ASGITransport(app, client=(ip, 50_000)),
+        base_url=f"https://{settings.allowed_hosts[0]}{settings.api_prefix}",
     )
 
 
@@ -99,7 +100,7 @@ async def assert_documented(response: Response) -> None:
 
 @cache
 def _documented_statuses() -> list[tuple[re.Pattern[str], dict[str, set[str]]]]:
-    paths = main.app.openapi()["paths"]
+    paths = app.openapi()["paths"]
     return [
         (
             re.compile(re.sub(r"\{\w+\}", "[^/]+", path)),

@@ -20,9 +20,8 @@ from app.tests.other_settings import application_with
 
 
 @pytest.fixture(autouse=True)
-def asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees what another was told less than a second ago."""
-    monkeypatch.setattr(endpoint, "readiness", health.Readiness())
+def without_earlier_results() -> None:
+    health.readiness_of.cache_clear()
 
 
 async def lock_migrations(session: AsyncSession) -> None:

@@ -1,6 +1,5 @@
 """What every answer has, whatever the route: headers, methods, hosts, origins, errors."""
 
-import importlib
 import json
 import logging
 import os
@@ -8,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from tempfile import TemporaryFile
+from unittest.mock import patch
 
 import pytest
 from httpx import AsyncClient
@@ -15,11 +15,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import ASGIApp, Message, Scope
 
-from app import main
 from app.core.config import settings
+from app.main import app
 from app.models import User
+from app.server.logging import RequestRecord
 from app.tests.helpers import PASSWORD, bearer, client_at, login, refresh, try_login, try_refresh
-from app.tests.other_settings import application_with
+from app.tests.other_settings import application_with, other_application
 
 ORIGIN = "https://app.example.com"  # BACKEND_CORS_ORIGINS
 
@@ -117,8 +118,7 @@ async def answer_of(
 @pytest.mark.parametrize("allowed", ["api.example.com", "*"])
 async def test_http_1_1_has_one_host(allowed: str) -> None:
     host = (b"host", b"api.example.com")
-    async with application_with(ALLOWED_HOSTS=allowed):
-        app = importlib.import_module("app.main").app
+    async with other_application(ALLOWED_HOSTS=allowed) as app:
         for path in ("/docs", "/health/live"):
             assert (await answer_of(app, "GET", path, host))[0] == 200
             assert (await answer_of(app, "GET", path))[0] == 400
@@ -134,9 +134,9 @@ async def test_an_answer_to_head_has_no_body(application: None) -> None:
         *(("/docs", 200), ("/docs-assets/favicon.png", 200), ("/health/live", 405), ("/users/me", 405)),
         *(("/nowhere", 404), ("/docs-assets/nowhere", 404), ("/users/register", 405)),
     ):
-        assert await answer_of(main.app, "HEAD", path, host) == (status, b"")
-    assert await answer_of(main.app, "HEAD", "/docs") == (400, b"")
-    assert await answer_of(main.app, "HEAD", "/docs", host, (b"content-length", b"9999999")) == (413, b"")
+        assert await answer_of(app, "HEAD", path, host) == (status, b"")
+    assert await answer_of(app, "HEAD", "/docs") == (400, b"")
+    assert await answer_of(app, "HEAD", "/docs", host, (b"content-length", b"9999999")) == (413, b"")
 
 
 async def test_a_second_host_is_refused(client: AsyncClient) -> None:
@@ -232,6 +232,20 @@ async def test_a_crash_is_a_500_to_the_client_and_a_trace_to_the_log_only(
     assert (await client.get("/users/me", headers=default_user_headers)).status_code == 200
 
 
+async def test_the_line_of_a_request_goes_through_logging(
+    client: AsyncClient, default_user: User, default_user_headers: dict[str, str], log: pytest.LogCaptureFixture
+) -> None:
+    await client.get("/users/me", headers=default_user_headers)
+    (record,) = [record for record in log.records if isinstance(record, RequestRecord)]
+    assert record.getMessage().startswith("GET read_current_user 200 ")
+    assert record.fields["user_id"] == default_user.id
+
+    log.clear()
+    with patch.object(log.handler, "filters", [lambda record: record.name != "app.requests"]):
+        await client.get("/users/me", headers=default_user_headers)
+    assert not [record for record in log.records if isinstance(record, RequestRecord)]
+
+
 async def test_no_log_line_holds_a_password_or_token(
     client: AsyncClient, default_user: User, log: pytest.LogCaptureFixture
 ) -> None:
@@ -275,9 +289,8 @@ async def test_documentation_can_be_taken_away() -> None:
 
 @pytest.mark.parametrize("trusted", ["", "192.0.2.1"])
 async def test_a_proxy_that_is_not_trusted_is_named_once(trusted: str, capfd: pytest.CaptureFixture[str]) -> None:
-    async with application_with(TRUSTED_PROXIES=trusted) as client:
-        app = importlib.import_module("app.main").app
-        proxy = client_at("192.0.2.1", importlib.import_module("app.main"))
+    async with other_application(TRUSTED_PROXIES=trusted) as app:
+        client, proxy = client_at("198.51.100.1", app), client_at("192.0.2.1", app)
         await client.get("/health/live")
         if trusted:
             await proxy.get("/health/live", headers={"X-Forwarded-For": "203.0.113.9"})

@@ -97,13 +97,14 @@ async def test_an_unknown_field_is_refused_without_an_echo(superuser_client: Asy
 
 
 async def test_a_422_lists_twenty_problems_and_ends(superuser_client: AsyncClient) -> None:
-    for count, name in ((20, "x"), (100, "x"), (100, "😀" * 10_000), (101, "x"), (10_000, "x")):
+    for name, count, least in (("x", 19, 20), ("x", 100, 20), ("😀" * 10_000, 25, 10), ("x", 101, 1), ("x", 50_000, 1)):
         body = {f"{name}{number}": SECRET for number in range(count)}
-        content = json.dumps(body, ensure_ascii=False).encode()[: MEBIBYTE - 2]
-        content = content if content.endswith(b"}") else b'{"' + content[2 : content.rindex(b", ")] + b"}"
+        content = json.dumps(body, ensure_ascii=False).encode()[:MEBIBYTE]
+        if not content.endswith(b"}"):
+            content = content[: content.rindex(b", ")] + b"}"
         response = await superuser_client.post("/auth/logout", content=content, headers=JSON)
         assert response.status_code == 422
-        assert 1 <= len(response.json()["detail"]) <= 20
+        assert least <= len(response.json()["detail"]) <= 20
         assert len(response.content) <= 16 * 1024
         assert SECRET not in response.text
 

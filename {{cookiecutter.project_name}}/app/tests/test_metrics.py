@@ -1,7 +1,7 @@
 """Metrics for Prometheus."""
 
 import asyncio
-import importlib
+import select
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from app.server import metrics
-from app.tests.other_settings import application_with
+from app.tests.helpers import client_at
+from app.tests.other_settings import other_application
 
 
 @asynccontextmanager
@@ -41,7 +42,8 @@ def scrape(port: int) -> str:
 
 async def test_requests_are_counted_by_route_and_status() -> None:
     port = free_port()
-    async with application_with(METRICS_PORT=str(port)) as client, running(importlib.import_module("app.main").app):
+    async with other_application(METRICS_PORT=str(port)) as app, running(app):
+        client = client_at("198.51.100.1", app)
         for path in ("/health/live", "/users/me", "/nowhere/swordfish"):
             await client.get(path)
         scraped = (await asyncio.to_thread(scrape, port)).splitlines()
@@ -51,22 +53,30 @@ async def test_requests_are_counted_by_route_and_status() -> None:
     assert "swordfish" not in str(scraped)  # what clients make up is no label
 
 
-async def test_idle_clients_take_neither_threads_nor_the_port() -> None:
+async def test_idle_clients_take_neither_threads_nor_the_port(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
-    async with application_with(METRICS_PORT=str(port)), running(importlib.import_module("app.main").app):
-        await asyncio.to_thread(scrape, port)
-        threads = threading.active_count()
-        with ExitStack() as idle:
-            for _ in range(200):
+    with ExitStack() as idle:
+        async with other_application(METRICS_PORT=str(port)) as app, running(app):
+            await asyncio.to_thread(scrape, port)
+            threads = threading.active_count()
+            clients = [
                 idle.enter_context(await asyncio.to_thread(socket.create_connection, ("127.0.0.1", port)))
+                for _ in range(200)
+            ]
             assert "http_requests_total" in await asyncio.to_thread(scrape, port)
             assert threading.active_count() <= threads + 2
+            closed, _, _ = select.select(clients, [], [], 0)
+            assert 200 - metrics.MAX_CONNECTIONS <= len(closed) < 200
+        closed, _, _ = select.select(clients, [], [], 0)
+        assert len(closed) == 200
+    await asyncio.sleep(0)
+    assert not caplog.records
 
 
 async def test_a_client_that_dawdles_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "SCRAPE_TIMEOUT", 0.05)
     port = free_port()
-    async with application_with(METRICS_PORT=str(port)), running(importlib.import_module("app.main").app):
+    async with other_application(METRICS_PORT=str(port)) as app, running(app):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /metrics HTTP/1.1\r\n")
         async with asyncio.timeout(5):
@@ -77,8 +87,7 @@ async def test_a_client_that_dawdles_is_hung_up_on(monkeypatch: pytest.MonkeyPat
 async def test_a_port_that_is_taken_fails_the_start(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
-        async with application_with(METRICS_PORT=str(port)):
-            app = importlib.import_module("app.main").app
+        async with other_application(METRICS_PORT=str(port)) as app:
             events, answers = asyncio.Queue[Message](), asyncio.Queue[Message]()
             await events.put({"type": "lifespan.startup"})
             await app({"type": "lifespan"}, events.get, answers.put)

@@ -46,17 +46,18 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def serving(arguments: list[str]) -> AsyncIterator[int]:
-    """The port at which it serves; ended by its process id."""
+async def serving(arguments: list[str]) -> AsyncIterator[tuple[int, Process]]:
+    """The port at which it serves, and the process, which is ended."""
     port = free_port()
     command = (sys.executable, "-m", "uvicorn", *arguments, "--port", str(port))
     server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, stdout=DEVNULL, stderr=PIPE)
     try:
         await _said(server, b"Uvicorn running on")
-        yield port
+        yield port, server
     finally:
-        server.terminate()
-        await server.communicate()
+        if server.returncode is None:
+            server.terminate()
+            await server.wait()
 
 
 async def _said(server: Process, words: bytes) -> None:
@@ -86,7 +87,7 @@ async def test_a_header_ends_at_64_kib(command: Callable[[], list[str]]) -> None
     line = b"X: " + b"x" * (8 * 1024 - 5) + b"\r\n"
     long = b"x" * MAX_HEADER_SIZE
     chunked = LOGOUT + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
-    async with serving(command()) as port:
+    async with serving(command()) as (port, _):
         for lines in (0, 5):
             assert (await answer(port, LIVE + line * lines + END)).startswith(b"HTTP/1.1 200 ")
         for header in (
@@ -110,6 +111,14 @@ async def test_a_header_ends_at_64_kib(command: Callable[[], list[str]]) -> None
         # Nor do requests that follow each other on a connection count together.
         answers = await answer(port, (LIVE + line * 3 + b"\r\n") * 9 + LIVE + END)
         assert answers.count(b"HTTP/1.1 200 ") == 10
+
+
+async def test_what_is_no_http_is_one_line_in_the_log() -> None:
+    async with serving(command_of_make_dev()) as (port, server):
+        assert (await answer(port, b"\0" * 200_000)).count(b"HTTP/1.1 400 ") <= 1
+        server.terminate()
+        _, log = await server.communicate()
+    assert log.count(b"Invalid HTTP request") == 1
 
 
 async def test_a_port_for_metrics_that_is_taken_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
