@@ -7,8 +7,7 @@ from typing import Final
 
 MAX_BODY_SIZE: Final = 1024 * 1024  # bytes; no route takes files, and a body is held in memory
 
-# The bytes of a request's line and headers, which a server keeps until they are complete. nginx-unit-config.json has
-# the same limit in Unit's words.
+# Bytes of a request's line and headers, which a web server keeps until they are complete.
 MAX_HEADER_SIZE: Final = 64 * 1024
 
 # Python before 3.11.10 and 3.12.6 takes seconds to unescape a long cookie (CVE-2024-7592). RFC 6265 has no backslash.

@@ -73,7 +73,7 @@ class Metrics:
             try:
                 server = await _listen(self.port)
             except OSError as error:
-                # Under Nginx Unit an exception would be no more than a line in the log, and the process serve on.
+                # Not an exception: a web server may write that into its log and serve on.
                 await receive()
                 logger.critical("METRICS_PORT %s can't be used: %s", self.port, error)
                 await send({"type": "lifespan.startup.failed", "message": "METRICS_PORT can't be used"})

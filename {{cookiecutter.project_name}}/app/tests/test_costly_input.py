@@ -174,7 +174,10 @@ async def test_no_header_holds_the_loop(send: Send, header: tuple[bytes, bytes])
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 async def test_no_query_holds_the_loop(send: Send, query: bytes) -> None:
-    for path in ("/users", "/pets/me"):
+    for path in (
+        "/users",
+        "/pets/me",
+    ):
         await send("GET", f"{path}?{query.decode()}", {})
 
 

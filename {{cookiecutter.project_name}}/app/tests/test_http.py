@@ -128,7 +128,7 @@ async def test_http_1_1_has_one_host(allowed: str) -> None:
 
 
 async def test_an_answer_to_head_has_no_body(application: None) -> None:
-    # Nginx Unit would send it, and the connection's next answer would begin with it.
+    # Not every web server leaves it out, and then the connection's next answer begins with it.
     host = (b"host", settings.allowed_hosts[0].encode())
     for path, status in (
         *(("/docs", 200), ("/docs-assets/favicon.png", 200), ("/health/live", 405), ("/users/me", 405)),
