@@ -8,6 +8,7 @@ import json
 import re
 import tomllib
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -160,7 +161,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    @property
+    @cached_property
     def secret_keys(self) -> tuple[str, ...]:
         """The key that signs, then those that still verify."""
         return tuple(key.get_secret_value() for key in (self.secret_key, *self.secret_key_fallbacks))

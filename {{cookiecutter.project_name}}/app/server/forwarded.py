@@ -24,12 +24,13 @@ class ForwardedFor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self.warned and scope["type"] == "http" and scope["client"]:
-            self._warn_of_stranger(scope)
+            for name, _ in scope["headers"]:
+                if name.startswith(b"x-forwarded-"):
+                    self._warn_of_stranger(scope["client"][0])
         await self.app(scope, receive, send)
 
-    def _warn_of_stranger(self, scope: Scope) -> None:
-        peer = scope["client"][0]
-        if any(name.startswith(b"x-forwarded-") for name, _ in scope["headers"]) and not _is_trusted(peer):
+    def _warn_of_stranger(self, peer: str) -> None:
+        if not (self.warned or _is_trusted(peer)):
             self.warned = True
             logger.warning(
                 "X-Forwarded headers of %s don't count: if that is your proxy, TRUSTED_PROXIES has to name it,"

@@ -18,15 +18,15 @@ from app.core.config import settings
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 request_logger: Final = logging.getLogger("app.requests")
 
-_SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")  # nothing that could forge or flood a log
+_SANE_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # nothing that could forge or flood a log
 _SENTENCE: Final = "%(method)s %(route)s %(status)s %(duration_ms)s ms"
 _REQUEST: Final = vars(logging.LogRecord(request_logger.name, logging.INFO, __file__, 0, _SENTENCE, None, None))
 _ORDINARY: Final = {*_REQUEST, "message", "asctime", "taskName"}
 
 
-def choose_request_id(proposed: str | None) -> str:
+def choose_request_id(proposed: bytes | None) -> str:
     """The id that a proxy or client proposed if it is sane, else a new one."""
-    return proposed if proposed and _SANE_REQUEST_ID.fullmatch(proposed) else secrets.token_hex(16)
+    return proposed.decode() if proposed and _SANE_REQUEST_ID.fullmatch(proposed) else secrets.token_hex(16)
 
 
 class RequestRecord(logging.LogRecord):

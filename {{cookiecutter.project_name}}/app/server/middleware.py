@@ -4,11 +4,11 @@ import asyncio
 import logging
 import re
 import time
+from functools import lru_cache
 from typing import Final
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.server.limits import (
@@ -50,7 +50,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         begun, state = time.perf_counter(), scope.setdefault("state", {})
-        chosen_id = choose_request_id(Headers(scope=scope).get("x-request-id"))
+        chosen_id = choose_request_id(dict(scope["headers"]).get(b"x-request-id"))
         token = request_id.set(chosen_id)
 
         async def send_with_id(message: Message) -> None:
@@ -64,7 +64,7 @@ class RequestLog:
         except Exception:
             logger.exception("Unhandled error")
             if "status" in state:
-                raise  # the answer has begun: all that is left is to break it off
+                raise  # the response has begun: all that is left is to break it off
             await JSONResponse({"detail": "Internal Server Error"}, 500)(scope, receive, send_with_id)
         finally:
             if logger.isEnabledFor(logging.INFO):
@@ -73,7 +73,7 @@ class RequestLog:
 
 
 class SecurityHeaders:
-    """Adds the headers that an answer doesn't bring itself; and to HEAD sends no body, which not every server drops."""
+    """Adds the headers that a response doesn't bring itself. For HEAD it drops the body, as not every server does."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -81,7 +81,7 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
+                present = dict(message["headers"])
                 missing = [header for header in SECURITY_HEADERS if header[0] not in present]
                 message["headers"] = [*message["headers"], *missing]
             elif is_head and message["type"] == "http.response.body":
@@ -93,11 +93,12 @@ class SecurityHeaders:
 
 
 class AllowedHosts:
-    """Answers to the allowed host names only, to probes under any; malformed URLs are a 400 (RFC 9112 section 3.2)."""
+    """Responds to the allowed host names only, to probes under any; malformed URLs are a 400 (RFC 9112 section 3.2)."""
 
     def __init__(self, app: ASGIApp, patterns: list[str]) -> None:
         self.app = app
         self.patterns = [pattern.lower() for pattern in patterns]
+        self.is_allowed = lru_cache(256)(self._is_allowed)  # a client sends the same name each time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._allows(scope):
@@ -106,16 +107,19 @@ class AllowedHosts:
             await JSONResponse({"detail": "Invalid host or query"}, 400)(scope, receive, send)
 
     def _allows(self, scope: Scope) -> bool:
-        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
         if not hosts and scope["http_version"] == "1.0":
-            hosts = ["localhost"]  # only since HTTP/1.1 must there be one
-        host = WELL_FORMED_HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        if host is None or int(host[2] or 0) > MAX_PORT or not scope["query_string"].isascii():
+            hosts = [b"localhost"]  # only since HTTP/1.1 must there be one
+        if len(hosts) != 1 or not scope["query_string"].isascii():
             return False
-        if scope["path"].endswith(("/health/live", "/health/ready")):
-            return True
+        return self.is_allowed(hosts[0], scope["path"].endswith(("/health/live", "/health/ready")))
+
+    def _is_allowed(self, header: bytes, is_probe: bool) -> bool:
+        host = WELL_FORMED_HOST.fullmatch(header.decode("latin-1"))
+        if host is None or int(host[2] or 0) > MAX_PORT:
+            return False
         name = host[1].lower()
-        return any(
+        return is_probe or any(
             pattern in {"*", name} or (pattern[:1] == "*" and name.endswith(pattern[1:])) for pattern in self.patterns
         )
 

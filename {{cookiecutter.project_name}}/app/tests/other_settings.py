@@ -19,7 +19,7 @@ from app.tests.helpers import client_at
 def other_settings(**variables: str) -> Iterator[None]:
     """Meanwhile these variables have these values, the others those of the tests."""
     values = settings.model_dump() | {name.lower(): value for name, value in variables.items()}
-    with patch.dict(vars(settings), vars(Settings(**values))):
+    with patch.dict(vars(settings), vars(Settings(**values)), clear=True):
         yield
 
 
