@@ -22,12 +22,13 @@ _passwords = CryptContext(
 # Well-formed, but no password has it: checking against it takes as long as against a real one.
 _NOBODYS_HASH: Final = f"$bcrypt-sha256$v=2,t=2b,r={settings.security_bcrypt_rounds}${'.' * 22}${'.' * 31}"
 # bcrypt releases the GIL: in threads of its own it uses every core and, stepping back, never holds up the event loop.
-PASSWORD_THREADS: Final = os.cpu_count() or 1
+# Two at least: see auth/password_queue.py.
+PASSWORD_THREADS: Final = max(2, os.cpu_count() or 1)
 
 
 def _step_back() -> None:
     if sys.platform == "linux":  # where a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, 0, 10)
+        os.setpriority(os.PRIO_PROCESS, 0, 5)
 
 
 _password_threads = ThreadPoolExecutor(PASSWORD_THREADS, "password", _step_back)
