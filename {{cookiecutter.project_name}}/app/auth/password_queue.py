@@ -11,8 +11,8 @@ from app.core.passwords import PASSWORD_THREADS
 
 PLACES: Final = 256  # with the default rounds and two cores, a full queue is half a minute's work
 PLACES_OF_ONE: Final = 32
-# More of one network or account wait for each other first: in the common queue there are never more of one than these.
-AT_ONCE_OF_ONE: Final = 2
+# One network or account never has more in the common queue: its others wait for each other first.
+AT_ONCE_OF_ONE: Final = PASSWORD_THREADS // 2
 
 
 class PasswordQueueFullError(Exception):

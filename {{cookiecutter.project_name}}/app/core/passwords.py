@@ -29,12 +29,13 @@ def _nobodys_hash() -> str:
 
 
 # bcrypt releases the GIL: in threads of its own it uses every core and, stepping back, never holds up the event loop.
-PASSWORD_THREADS: Final = os.cpu_count() or 1
+# Two at least: see auth/password_queue.py.
+PASSWORD_THREADS: Final = max(2, os.cpu_count() or 1)
 
 
 def _step_back() -> None:
     if sys.platform == "linux":  # where a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, 0, 10)
+        os.setpriority(os.PRIO_PROCESS, 0, 5)
 
 
 _password_threads = ThreadPoolExecutor(PASSWORD_THREADS, "password", _step_back)

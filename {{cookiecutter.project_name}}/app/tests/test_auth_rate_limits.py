@@ -8,7 +8,7 @@ from httpx import AsyncClient, Response
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.networks import network_of
+from app.auth.networks import network_of, site_of
 from app.models import KnownClient, RateLimit, User
 from app.tests.helpers import PASSWORD, bearer, begin, client_at, login, try_login
 from app.tests.other_settings import application_with
@@ -21,13 +21,13 @@ async def fail(client: AsyncClient, email: str, times: int = 1) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
-async def wait(session: AsyncSession, seconds: int) -> None:
+async def wait(session: AsyncSession, seconds: float) -> None:
     """Let time pass for all rate limits."""
     await session.execute(update(RateLimit).values(resets_at=RateLimit.resets_at - timedelta(seconds=seconds)))
     await session.commit()
 
 
-async def hit_more(session: AsyncSession, attempts: int, seconds_each: int) -> None:
+async def hit_more(session: AsyncSession, attempts: int, seconds_each: float) -> None:
     """As if so many more attempts had been made, each of which comes back after so many seconds."""
     await wait(session, -attempts * seconds_each)
 
@@ -132,6 +132,39 @@ async def test_trying_many_accounts_from_one_client_is_rate_limited(
     assert (await try_login(client_at("203.0.113.1"), default_user.email)).status_code == 200
 
 
+async def test_right_logins_count_as_wrong_ones_do(
+    client: AsyncClient, session: AsyncSession, default_user: User, other_user: User
+) -> None:
+    await login(client, default_user)
+    await hit_more(session, 598, seconds_each=2)
+    await login(client, default_user)  # the 600th
+    assert_rate_limited(await try_login(client, other_user.email), at_most=2)
+    await login(client_at("203.0.113.1"), other_user)
+
+
+async def test_a_login_elsewhere_cannot_be_seen_from_the_rate_limits(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    """Else guessers would learn that the account exists and that its owner has just logged in."""
+    outsider = client_at("203.0.113.1")
+    await login(client, default_user)  # the first of 30
+    assert await fail(outsider, default_user.email) == [400]
+    await hit_more(session, 27, seconds_each=30)
+    await login(client, default_user)  # from a client that is known by now
+    assert await fail(client_at("203.0.113.2"), default_user.email) == [400]  # the 30th
+    assert_rate_limited(await try_login(client_at("203.0.113.3"), default_user.email), at_most=30)
+
+
+async def test_all_networks_of_an_ipv6_site_share_a_wider_limit(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    assert await fail(client_at("2001:db8:1:1::1"), "first@example.com") == [400]
+    await hit_more(session, 2398, seconds_each=0.5)
+    assert await fail(client_at("2001:db8:1:2::1"), "second@example.com") == [400]
+    assert_rate_limited(await try_login(client_at("2001:db8:1:3::1"), default_user.email), at_most=1)
+    await login(client_at("2001:db8:2:1::1"), default_user)
+
+
 async def test_registration_is_rate_limited_per_client(client: AsyncClient, session: AsyncSession) -> None:
     async def register(client: AsyncClient, name: str) -> Response:
         return await client.post("/users/register", json={"email": f"{name}@example.com", "password": PASSWORD})
@@ -151,6 +184,13 @@ async def test_a_wrong_current_password_counts_too(
     await guess(client, session, default_user.email, GUESSES - 1)
     assert (await client.post("/users/reset-password", json=body, headers=headers)).status_code == 400
     assert_rate_limited(await client.post("/users/reset-password", json=body, headers=headers), at_most=60)
+
+
+def test_an_ipv6_site_is_a_48() -> None:
+    assert site_of("2001:db8:1:1::1") == site_of("2001:db8:1:ffff::1")
+    assert site_of("2001:db8:1:1::1") != site_of("2001:db8:2:1::1")
+    assert site_of("198.51.100.1") == network_of("198.51.100.1")
+    assert site_of("unknown") == "unknown"
 
 
 def test_a_subscriber_with_many_ipv6_addresses_counts_as_one() -> None:
