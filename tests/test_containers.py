@@ -181,6 +181,21 @@ def test_unit_says_when_it_may_not_log(template: Path, tmp_path: Path) -> None:
         assert b"may not open /dev/stderr" in reader.recv(1000)
 
 
+def test_uvicorn_does_not_start_without_its_port_for_metrics(template: Path, tmp_path: Path) -> None:
+    project = scaffold(template, tmp_path / "out", {"web_server": "uvicorn"})
+    (project / "init.sh").write_text("echo init.sh says\n")
+    entrypoint = project / "docker-entrypoint.sh"
+    entrypoint.write_text(entrypoint.read_text().replace("=/tmp/metrics", f"={tmp_path / 'metrics'}"))
+    with socket.create_server(("", 0)) as server:
+        port = str(server.getsockname()[1])
+        command = ("env", f"METRICS_PORT={port}", f"PATH={TOOLS}", "bash", entrypoint, "echo", "serving")
+        taken = run(*command)
+    free = run(*command)
+    assert taken.returncode == 1
+    assert f"METRICS_PORT {port} can't be used" in taken.stderr
+    assert (free.returncode, free.stdout) == (0, "serving\n"), free.stderr
+
+
 @pytest.mark.parametrize("web_server", ["nginx-unit", "uvicorn"])
 def test_image_can_be_built_and_holds_nothing_that_its_user_could_change(
     web_server: str, template: Path, tmp_path: Path

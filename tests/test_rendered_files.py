@@ -25,7 +25,7 @@ SIGNS = {
     "postgres_version": r"(?<!/)\bpostgres:(\d\d)\b",
 }
 # Development runs on uvicorn whatever the container does, so only these belong to one choice alone.
-SIGNS_OF_NGINX_UNIT = re.compile(r"nginx|unitd|freeunit", re.IGNORECASE)
+SIGNS_OF_NGINX_UNIT = re.compile(r"nginx[ -]unit|unitd|freeunit", re.IGNORECASE)  # nginx alone is a proxy
 
 
 def chosen(combination: dict[str, str], question: str) -> str:

@@ -127,7 +127,11 @@ async def test_a_port_for_metrics_that_is_taken_ends_the_process(monkeypatch: py
         monkeypatch.setenv("METRICS_PORT", str(port))
         command = (sys.executable, "-m", "uvicorn", *command_of_make_dev(), "--port", "0")
         server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, stdout=PIPE, stderr=PIPE)
-        async with asyncio.timeout(20):
-            output, _ = await server.communicate()
+        try:
+            async with asyncio.timeout(20):
+                output, _ = await server.communicate()
+        finally:
+            if server.returncode is None:
+                server.kill()
     assert server.returncode
     assert f"METRICS_PORT {port} can't be used" in output.decode()

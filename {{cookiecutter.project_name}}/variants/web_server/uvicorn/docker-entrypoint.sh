@@ -12,4 +12,9 @@ wait $! # unlike a command in the foreground this ends at a signal
 
 rm -rf "$PROMETHEUS_MULTIPROC_DIR"
 mkdir -p "$PROMETHEUS_MULTIPROC_DIR"
+# With several processes Uvicorn would end with status 0 because of it.
+if [[ -n ${METRICS_PORT:-} ]]; then
+  python -c "import socket; socket.create_server(('', $METRICS_PORT)).close()" ||
+    { echo "METRICS_PORT $METRICS_PORT can't be used; the reason stands above." >&2; exit 1; }
+fi
 exec "$@"
