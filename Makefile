@@ -39,9 +39,10 @@ lock: .venv/.installed ## Renew requirements-dev.txt from pyproject.toml
 .venv/.installed: requirements-dev.txt
 	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	  if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	    echo "Installing the template's tools into .venv ..."; \
+	    echo "Installing the template's tools into .venv, which takes a minute the first time."; \
 	    rm -rf .venv && $$python -m venv .venv && \
-	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt && \
+	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt \
+	      || { echo "The tools could not be installed; the reason stands above. Once it is fixed, try again." >&2; exit 1; }; \
 	    touch $@; exit; \
 	  fi; \
 	done; \

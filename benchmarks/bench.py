@@ -39,7 +39,7 @@ def install(project: Path) -> Path:
         kept.unlink(missing_ok=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", WORK / "venv"], check=True)
         pip = [str(WORK / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--no-deps --require-hashes", "--requirement", str(wanted)], check=True)
+        subprocess.run([*pip, "--no-deps", "--require-hashes", "--requirement", str(wanted)], check=True)
         shutil.copy(wanted, kept)
     return WORK / "venv/bin/python"
 

@@ -26,7 +26,7 @@ from servers import HERE, Postgres, Project, Server
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 TOLERANCE = 0.15
 PAGES = 10_000
-TABLES = ("users", "login_sessions", "pets", "throttles")
+TABLES = ("users", "login_sessions", "pets", "rate_limits")
 ROUTES: dict[str, dict[str, Any]] = {
     "GET /users/me": {},
     "GET /users": {},
@@ -42,7 +42,7 @@ INSERT INTO login_sessions (user_id, expires_at)
     SELECT id, now() + random() * interval '28 days' FROM users WHERE hashed_password = '-';
 INSERT INTO pets (user_id, pet_name)
     SELECT id, 'pet ' || n FROM users, generate_series(1, {size}) n WHERE email = 'benchmark0@example.com';
-INSERT INTO throttles (key, spent_until)
+INSERT INTO rate_limits (key, resets_at)
     SELECT sha256(n::text::bytea), now() + interval '1 day' FROM generate_series(1, {size}) n;
 UPDATE users SET is_superuser = true WHERE email = 'benchmark0@example.com';
 """

@@ -1,9 +1,12 @@
 """The container files of a rendered project, read by linters; and where there is a Unit or a builder, by these."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -71,6 +74,128 @@ def test_unit_takes_its_configuration(template: Path, tmp_path: Path, unit: Path
     assert "success" in json.loads(answer.stdout), answer.stdout
 
 
+def test_unit_ends_a_header_where_the_application_says(template: Path, tmp_path: Path) -> None:
+    project = scaffold(template, tmp_path / "out", {"web_server": "nginx-unit"})
+    limits = (project / "app/server/limits.py").read_text()
+    http = json.loads((project / "nginx-unit-config.json").read_text())["settings"]["http"]
+    first_buffer = 2048  # Unit's own
+    assert "MAX_HEADER_SIZE: Final = 64 * 1024\n" in limits
+    assert first_buffer + http["large_header_buffers"] * http["large_header_buffer_size"] == 64 * 1024
+
+
+UNITD = """
+import os, signal, stat, sys, time
+options = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+with open(options["--log"], "a") as log:
+    log.write("Unit logs\\n")
+print('{"the application": "logs"}', flush=True)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+os.mknod(options["--control"].removeprefix("unix:"), stat.S_IFSOCK | 0o600)
+time.sleep(30)
+"""
+CURL = """
+import pathlib, sys
+here = pathlib.Path(__file__).parent
+with (here / "calls").open("a") as calls:
+    calls.write(sys.argv[sys.argv.index("--request") + 1] + " " + sys.argv[-1] + "\\n")
+if "@-" in sys.argv:
+    (here / "configuration").write_text(sys.stdin.read())
+print("0" if sys.argv[-1].endswith("active") else "success")
+"""
+
+
+@pytest.fixture
+def entrypoint(template: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Unit's entrypoint with scripts in place of Unit, curl and init.sh, once it has handed over the configuration."""
+    project = scaffold(template, tmp_path / "out", {"web_server": "nginx-unit"})
+    script = (project / "docker-entrypoint.sh").read_text()
+    for folder in ("unit", "metrics"):
+        script = script.replace(f"=/tmp/{folder}", f"={tmp_path / folder}")
+    (project / "docker-entrypoint.sh").write_text(script)
+    (project / "init.sh").write_text("echo init.sh says\n")
+    (tmp_path / "bin").mkdir()
+    for name, program in (("unitd", UNITD), ("curl", CURL)):
+        stand_in = tmp_path / "bin" / name
+        stand_in.write_text(f"#!{sys.executable}\n{program}")
+        stand_in.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}", "SHUTDOWN_DELAY": "1"}
+    process = subprocess.Popen(
+        ["bash", project / "docker-entrypoint.sh"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + TIMEOUT
+    while not (tmp_path / "bin/configuration").exists() or not waits_for_one_child(process.pid):
+        assert time.monotonic() < deadline, process.poll()
+        time.sleep(0.02)
+    yield process
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def waits_for_one_child(pid: int) -> bool:
+    proc = Path(f"/proc/{pid}")
+    children = (proc / f"task/{pid}/children").read_text().split()
+    return len(children) == 1 and (proc / "stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+def test_unit_is_stopped_once_and_only_the_application_writes_to_stdout(
+    entrypoint: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    calls = tmp_path / "bin/calls"
+    entrypoint.terminate()
+    deadline = time.monotonic() + TIMEOUT
+    while "config/routes" not in calls.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    entrypoint.terminate()  # while it waits for the load balancers
+    entrypoint.send_signal(signal.SIGINT)
+    output, log = entrypoint.communicate(timeout=TIMEOUT)
+    assert calls.read_text().splitlines() == [
+        "PUT http://unit/config",
+        "PUT http://unit/config/routes",
+        "DELETE http://unit/config/listeners",
+        "GET http://unit/status/applications/app/requests/active",
+    ]
+    assert entrypoint.returncode == 0, log
+    assert output == '{"the application": "logs"}\n'
+
+
+def test_unit_listens_to_both_families(entrypoint: subprocess.Popen[str], tmp_path: Path) -> None:
+    entrypoint.terminate()
+    entrypoint.communicate(timeout=TIMEOUT)
+    configuration = json.loads((tmp_path / "bin/configuration").read_text())
+    with_ipv6 = Path("/proc/net/if_inet6").exists()  # without it Unit would refuse the listener
+    assert set(configuration["listeners"]) == {"*:8000"} | ({"[::]:8000"} if with_ipv6 else set())
+
+
+def test_unit_says_when_it_may_not_log(template: Path, tmp_path: Path) -> None:
+    project = scaffold(template, tmp_path / "out", {"web_server": "nginx-unit"})
+    reader, writer = socket.socketpair()  # which nobody can open by name
+    with reader, writer:
+        process = subprocess.run(["bash", str(project / "docker-entrypoint.sh")], check=False, stderr=writer.fileno())
+        assert process.returncode == 1
+        assert b"may not open /dev/stderr" in reader.recv(1000)
+
+
+def test_uvicorn_does_not_start_without_its_port_for_metrics(template: Path, tmp_path: Path) -> None:
+    project = scaffold(template, tmp_path / "out", {"web_server": "uvicorn"})
+    (project / "init.sh").write_text("echo init.sh says\n")
+    entrypoint = project / "docker-entrypoint.sh"
+    entrypoint.write_text(entrypoint.read_text().replace("=/tmp/metrics", f"={tmp_path / 'metrics'}"))
+    with socket.create_server(("", 0)) as server:
+        port = str(server.getsockname()[1])
+        command = ("env", f"METRICS_PORT={port}", f"PATH={TOOLS}", "bash", entrypoint, "echo", "serving")
+        taken = run(*command)
+    free = run(*command)
+    assert taken.returncode == 1
+    assert f"METRICS_PORT {port} can't be used" in taken.stderr
+    assert (free.returncode, free.stdout) == (0, "serving\n"), free.stderr
+
+
 @pytest.mark.parametrize("web_server", ["nginx-unit", "uvicorn"])
 def test_image_can_be_built_and_holds_nothing_that_its_user_could_change(
     web_server: str, template: Path, tmp_path: Path
@@ -79,7 +204,7 @@ def test_image_can_be_built_and_holds_nothing_that_its_user_could_change(
     if run(docker, "info").returncode != 0:
         pytest.skip("no Docker engine answers")
     project = scaffold(template, tmp_path / "out", {"web_server": web_server})
-    base = re.findall(r"^(?:ARG UNIT_IMAGE=|FROM )([^$\s]+)", (project / "Dockerfile").read_text(), re.MULTILINE)[0]
+    base = re.findall(r"^FROM (\S+)", (project / "Dockerfile").read_text(), re.MULTILINE)[0]
     if run(docker, "image", "inspect", base).returncode != 0 and run(docker, "pull", base).returncode != 0:
         pytest.skip(f"{base} is not here and can't be pulled")
     image = f"template-test-{web_server}"

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -235,6 +236,21 @@ def test_number_that_a_crash_left_behind_is_no_leave_to_stop_a_stranger(installe
 
     assert stopped.returncode == 0
     assert is_running
+
+
+@pytest.mark.usefixtures("databases")
+def test_database_starts_although_a_stranger_has_the_process_id_that_a_crash_left_behind(installed: Path) -> None:
+    noted = installed / ".postgres/database/postmaster.pid"
+    server = int(noted.read_text().splitlines()[0])
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        os.kill(server, signal.SIGKILL)
+        while Path(f"/proc/{server}").exists():
+            time.sleep(0.01)
+        noted.write_text(noted.read_text().replace(str(server), str(stranger.pid), 1))
+        started = run("make", "databases", cwd=installed)
+        stranger.kill()
+
+    assert started.returncode == 0, started.stdout + started.stderr
 
 
 # Docker

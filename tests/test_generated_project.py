@@ -1,13 +1,15 @@
 """A rendered project passes its own tests, linter and type checker, whatever was chosen."""
 
 import shutil
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from scaffolding import installed_project, make, run
 
-FAULTS = Path(__file__).parent / "inside" / "test_faults.py"
+# Slow, as they wait for limits of time to pass or set up roles, and so not among the project's own tests.
+INSIDE = sorted((Path(__file__).parent / "inside").glob("test_*.py"))
 
 
 @pytest.fixture
@@ -20,13 +22,27 @@ def test_its_own_tests_pass(installed: Path) -> None:
     make(installed, "test")
 
 
-def test_it_bears_the_faults_of_its_database(template: Path, environment: Path, tmp_path: Path) -> None:
-    """Slow, as it waits for limits of time to pass, and so not among the project's own tests."""
+@pytest.mark.parametrize("tests", INSIDE, ids=lambda path: path.stem)
+def test_it_bears_what_happens_in_the_wild(template: Path, environment: Path, tmp_path: Path, tests: Path) -> None:
     with installed_project(template, environment, tmp_path) as project:
-        shutil.copy(FAULTS, project / "app/tests")
+        shutil.copy(tests, project / "app/tests")
         make(project, "lint")
-        result = run("make", "test", "ARGS=app/tests/test_faults.py", cwd=project)
+        result = run("make", "test", f"ARGS=app/tests/{tests.name}", cwd=project)
         assert result.returncode == 0, result.stdout
+
+
+def test_a_test_of_it_that_hangs_fails_and_holds_up_no_other(template: Path, environment: Path, tmp_path: Path) -> None:
+    hanging = """import asyncio
+
+async def test_hangs(client): await asyncio.Event().wait()
+async def test_goes_on(client): assert (await client.get("/health/live")).status_code == 200
+"""
+    with installed_project(template, environment, tmp_path) as project:
+        assert tomllib.loads((project / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["timeout"] <= 60
+        (project / "app/tests/test_hanging.py").write_text(hanging)
+        result = run("make", "test", "ARGS=app/tests/test_hanging.py -o timeout=5", cwd=project)
+        assert "1 failed, 1 passed" in result.stdout
+        assert "Timeout (>5.0s) from pytest-timeout" in result.stdout
 
 
 def test_its_own_format_style_and_types_are_clean(installed: Path) -> None:

@@ -56,6 +56,14 @@ def test_pods_have_time_to_finish_what_they_began(folder: Path, settings: dict[s
     assert container["readinessProbe"]["periodSeconds"] < delay
 
 
+def test_only_the_job_may_migrate_as_another_role(folder: Path) -> None:
+    secrets = [
+        [source["secretRef"] for source in pod["containers"][0]["envFrom"] if "secretRef" in source]
+        for pod in pods(folder)
+    ]
+    assert secrets == [[{"name": "app"}], [{"name": "app"}, {"name": "app-migration", "optional": True}]]
+
+
 def test_pods_have_no_more_rights_than_they_need(folder: Path) -> None:
     for pod in pods(folder):
         assert pod["automountServiceAccountToken"] is False

@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+import yaml
 from scaffolding import COMBINATIONS, ROOT, assert_parses, files, run, scaffold
 
 CHOICES: dict[str, list[str]] = {
@@ -24,7 +25,7 @@ SIGNS = {
     "postgres_version": r"(?<!/)\bpostgres:(\d\d)\b",
 }
 # Development runs on uvicorn whatever the container does, so only these belong to one choice alone.
-SIGNS_OF_NGINX_UNIT = re.compile(r"nginx|unitd|freeunit", re.IGNORECASE)
+SIGNS_OF_NGINX_UNIT = re.compile(r"nginx[ -]unit|unitd|freeunit", re.IGNORECASE)  # nginx alone is a proxy
 
 
 def chosen(combination: dict[str, str], question: str) -> str:
@@ -100,11 +101,42 @@ def test_init_script_is_executable_even_from_an_archive_without_modes(template: 
     assert os.access(project / "init.sh", os.X_OK)
 
 
-@pytest.mark.parametrize(
-    ("schema", "name"),
-    [("vendor.compose-spec", "docker-compose.yml"), ("vendor.github-workflows", ".github/workflows/ci.yml")],
-)
-def test_file_follows_its_specification(schema: str, name: str, project: Path) -> None:
-    result = run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, project / name)
+SPECIFIED = {
+    "vendor.compose-spec": "docker-compose.yml",
+    "vendor.dependabot": ".github/dependabot.yml",
+    "vendor.github-workflows": ".github/workflows/*.yml",
+}
 
+
+def follows(schema: str, *paths: Path) -> None:
+    assert paths
+    result = run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *paths)
     assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("schema", SPECIFIED)
+def test_file_follows_its_specification(schema: str, project: Path) -> None:
+    follows(schema, *project.glob(SPECIFIED[schema]))
+
+
+@pytest.mark.parametrize("schema", [schema for schema, name in SPECIFIED.items() if name.startswith(".github")])
+def test_file_of_the_template_follows_its_specification(schema: str) -> None:
+    follows(schema, *ROOT.glob(SPECIFIED[schema]))
+
+
+def test_actions_are_pinned_by_commit_and_the_same_in_both_products(project: Path) -> None:
+    workflows = [*ROOT.glob(SPECIFIED["vendor.github-workflows"]), *project.glob(SPECIFIED["vendor.github-workflows"])]
+    uses = {line for path in workflows for line in re.findall(r"\buses: *(.*)", path.read_text())}
+
+    assert not [line for line in uses if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)]
+    assert len(uses) == len({line.partition("@")[0] for line in uses}), uses
+
+
+def test_a_bot_looks_after_everything_that_is_pinned(project: Path) -> None:
+    settings = yaml.safe_load((project / ".github/dependabot.yml").read_text())
+    ecosystems = {update["package-ecosystem"] for update in settings["updates"]}
+
+    assert ecosystems == {"pip", "github-actions", "docker"}
+    # Dependabot reads no variable after FROM
+    bases = re.findall(r"^FROM (\S+)", (project / "Dockerfile").read_text(), re.MULTILINE)
+    assert [base for base in bases if ":" in base and "$" not in base] == bases[:1]

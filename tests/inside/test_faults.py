@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.errors import NOT_NOW
 from app.core.config import PROJECT_DIR, settings
-from app.core.database import autocommit, connections_in_use
+from app.core.database import database
 from app.models import User
 from app.tests.helpers import PASSWORD, begin, connect, is_logged_in, make_empty, refresh, try_login, waiting_for_locks
 from app.tests.other_settings import application_with
@@ -42,7 +42,7 @@ async def terminate_connections(session: AsyncSession) -> None:
     """All but the session's own. Ends when the driver knows."""
     await session.execute(text("SELECT pg_stat_clear_snapshot()"))  # else a transaction sees those of its first look
     closed = asyncio.Event()
-    async with autocommit.connect() as idle:
+    async with database.engine.connect() as idle:
         driver: Any = (await idle.get_raw_connection()).driver_connection
         driver.add_termination_listener(lambda _: closed.set())
     await session.execute(
@@ -81,11 +81,11 @@ async def test_reads_and_writes_outlive_their_connections(
 async def failing_pets(request: pytest.FixtureRequest, empty_tables: None) -> AsyncIterator[None]:
     """Each INSERT of a pet fails with this SQLSTATE."""
     raising = f"BEGIN RAISE EXCEPTION 'as if' USING ERRCODE = '{request.param}'; END"
-    async with autocommit.connect() as connection:
+    async with database.engine.begin() as connection:
         await connection.execute(text(f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ {raising} $$"))
         await connection.execute(text("CREATE TRIGGER fail BEFORE INSERT ON pets FOR EACH ROW EXECUTE FUNCTION fail()"))
     yield
-    async with autocommit.connect() as connection:
+    async with database.engine.begin() as connection:
         await connection.execute(text("DROP FUNCTION fail CASCADE"))
 
 
@@ -151,7 +151,7 @@ async def test_half_a_body_holds_no_connection(client: AsyncClient, default_user
     headers = default_user_headers | {"Content-Type": "application/json"}
     request = asyncio.create_task(client.post("/pets/create", content=dawdle(), headers=headers))
     await asyncio.sleep(0.2)
-    assert connections_in_use() == 0
+    assert database.connections_in_use == 0
     rest_comes.set()
     assert (await request).status_code == 201
 

@@ -1,18 +1,20 @@
-"""How Alembic reaches the database, what it compares, and how replicas that start together take turns."""
+"""How Alembic reaches the database, what it compares, and how migrations leave replicas and requests alone."""
 
 import asyncio
 import logging
 import sys
 import time
+from itertools import chain, repeat
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, NullPool, text
+from sqlalchemy import Connection, NullPool, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from alembic import context
 from app.core.config import settings
+from app.core.database_url import address
 from app.core.outages import is_outage, is_refusal, reason
 from app.models import Base
 
@@ -22,47 +24,110 @@ logger = logging.getLogger("alembic.runtime.migration")
 
 IGNORED_TABLES = {name.strip() for name in (context.config.get_main_option("ignored_tables") or "").split(",")}
 LOCK = 2_026_112_100  # any number, as long as nothing else in this database uses it
-LOCK_TIMEOUT = 120  # seconds: how long another replica's migrations may take
+PATIENCE = 120  # seconds: how long to wait for other replicas' migrations, and for tables that others use
+# Seconds that a statement waits for a table. Whoever comes to the table later queues behind it, reads too, so this is
+# less than DATABASE_LOCK_TIMEOUT, and a pause follows.
+LOCK_TIMEOUT = 2
+PAUSES = (1, 2, 4, 8)  # seconds; the last one again and again
 CONNECT_TIMEOUT = 30  # seconds: how long the database may take to start
+
+NO_LOCK = {"55P03", "40P01"}  # SQLSTATEs: not granted in time, or only by deadlock
+NO_RIGHT = "42501"
+WHERE = f"The database at {address(settings.migration_url)}"
 
 
 def include_name(name: str | None, type_: str, _: Any) -> bool:
     return type_ != "table" or name not in IGNORED_TABLES
 
 
-def migrate(connection: Connection) -> None:
+def configure(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
         include_name=include_name,
         compare_server_default=True,
+        # In one transaction for all, the tables of the first would stay locked until the last is through.
+        transaction_per_migration=True,
     )
-    is_current = set(context.get_context().get_current_heads()) == set(context.script.get_heads())
+
+
+def heads(connection: Connection) -> set[str]:
+    """The migrations that the database is at."""
+    found = context.get_context().get_current_heads()
     connection.rollback()
-    with context.begin_transaction():
-        if not is_current:
-            # Replicas that start together queue here; all but the first then find nothing left to do.
-            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        try:
+    return set(found)
+
+
+def attempt(connection: Connection) -> None:
+    try:
+        with context.begin_transaction():
             context.run_migrations()
-        except CommandError as error:
-            sys.exit(f"{error}. Is the database newer than this code?")
+    except CommandError as error:
+        sys.exit(f"{error}. Is the database newer than this code?")
+    connection.commit()
 
 
-async def connect(engine: AsyncEngine) -> AsyncConnection:
+async def migrate(connection: AsyncConnection, deadline: float) -> None:
+    """Run the migrations, again where one doesn't get its locks: each is applied whole or not at all."""
+    found = await connection.run_sync(heads)
+    for pause in chain(PAUSES, repeat(PAUSES[-1])):
+        try:
+            return await connection.run_sync(attempt)
+        except DBAPIError as error:
+            sqlstate = getattr(error.orig, "sqlstate", None)
+            if sqlstate == NO_RIGHT:
+                sys.exit(f"{WHERE}: {reason(error)}. MIGRATION_DATABASE_URL may name another role.")
+            if sqlstate not in NO_LOCK:
+                raise
+            await connection.rollback()
+            statement = " ".join(str(error.statement).split())
+        # "-2" counts from where the database is, and that has changed.
+        is_relative = str(context.get_revision_argument()).startswith(("+", "-"))
+        if time.monotonic() + pause > deadline or (is_relative and await connection.run_sync(heads) != found):
+            sys.exit(f"Gave up, as others use the table, whom pg_stat_activity shows: {statement}")
+        logger.warning("No lock within %s s, trying again in %s s: %s", LOCK_TIMEOUT, pause, statement)
+        await asyncio.sleep(pause)
+    return None
+
+
+async def wait_for_turn(turn: AsyncConnection, deadline: float) -> None:
+    """Hold the lock until `turn` is closed. Of replicas that start together, all but the first find nothing to do then.
+
+    The lock has a transaction of its own, since a migration's ends with each attempt, and in an `autocommit_block`.
+    CREATE INDEX CONCURRENTLY there waits for every transaction that has a snapshot: no replica may keep one here.
+    """
+    is_waiting = False
+    while not await turn.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": LOCK}):
+        await turn.rollback()
+        if time.monotonic() > deadline:
+            sys.exit(f"The migrations of another replica have taken more than {PATIENCE} s.")
+        if not is_waiting:
+            logger.info("Another replica runs migrations, waiting up to %s s", PATIENCE)
+            is_waiting = True
+        await asyncio.sleep(0.5)
+    # Besides what it says, it ends the SELECT, whose snapshot the driver would keep until its next statement.
+    await turn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+
+
+def limit_lock_waits(connection: Connection) -> None:
+    # For this transaction only: there may be a PgBouncer between. Outside of one it does nothing, which is right for
+    # CREATE INDEX CONCURRENTLY: that waits for others, but blocks nobody.
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'")
+
+
+async def wait_for_database(engine: AsyncEngine) -> None:
     """Wait for a database that is still starting; a sentence and an exit when it doesn't answer or refuses."""
-    where = f"The database at {settings.database_address}"
     deadline = time.monotonic() + CONNECT_TIMEOUT
     is_waiting = False
     while True:
         try:
-            return await engine.connect()
+            async with engine.connect():
+                return
         except (DBAPIError, OSError, TimeoutError) as error:
             if is_refusal(error) or not is_outage(error) or time.monotonic() > deadline:
-                sys.exit(f"{where} can't serve: {reason(error)}.")
+                sys.exit(f"{WHERE} can't serve: {reason(error)}.")
         if not is_waiting:
-            logger.info("%s doesn't answer yet, waiting up to %s s", where, CONNECT_TIMEOUT)
+            logger.info("%s doesn't answer yet, waiting up to %s s", WHERE, CONNECT_TIMEOUT)
             is_waiting = True
         await asyncio.sleep(0.5)
 
@@ -70,16 +135,24 @@ async def connect(engine: AsyncEngine) -> AsyncConnection:
 async def migrate_online() -> None:
     # Nothing prepared for later: there may be a PgBouncer between.
     connect_args = {"timeout": settings.database_connect_timeout, "statement_cache_size": 0}
-    engine = create_async_engine(settings.sqlalchemy_url, connect_args=connect_args, poolclass=NullPool)
-    connection = await connect(engine)
-    await connection.run_sync(migrate)
-    await connection.commit()
-    await connection.close()
-    await engine.dispose()
+    engine = create_async_engine(settings.migration_url, connect_args=connect_args, poolclass=NullPool)
+    event.listen(engine.sync_engine, "begin", limit_lock_waits)
+    await wait_for_database(engine)
+    deadline = time.monotonic() + PATIENCE
+    async with engine.connect() as turn, engine.connect() as connection:
+        await connection.run_sync(configure)
+        if await connection.run_sync(heads) != set(context.script.get_heads()):
+            await wait_for_turn(turn, deadline)
+        await migrate(connection, deadline)
 
 
 if context.is_offline_mode():  # `alembic upgrade head --sql` prints the statements for somebody else to run
-    context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True)
+    context.configure(
+        dialect_name="postgresql",
+        target_metadata=Base.metadata,
+        literal_binds=True,
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
         context.run_migrations()
 else:

@@ -1,8 +1,4 @@
-"""Puts the application together; read it first."""
-
-import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+"""The application, put together. Read this file first."""
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -11,70 +7,63 @@ from fastapi.routing import APIRoute
 from app.api.api import add_routers
 from app.api.errors import add_error_handlers
 from app.core.config import PROJECT, settings
-from app.core.database import database
-from app.server.connections import warn_of_too_few_connections
+from app.server.forwarded import ForwardedFor
+from app.server.lifespan import lifespan
 from app.server.logging import set_up_logging
-from app.server.middleware import AllowedHosts, BodyLimit, RequestLog, SecurityHeaders
-from app.server.shutdown import delay_shutdown
-
-set_up_logging()
+from app.server.middleware import AllowedHosts, InputLimits, RequestLog, SecurityHeaders
 
 
-@asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    delay_shutdown()
-    await warn_of_too_few_connections()
-    # What is imported by now stays: the collector need not walk it again and again, 30 ms each time.
-    gc.collect()
-    gc.freeze()
-    yield
-    await database.dispose()
+def create_app() -> FastAPI:
+    """The application with the current settings."""
+    set_up_logging()
+    app = FastAPI(
+        title=PROJECT["name"],
+        version=PROJECT["version"],
+        description=PROJECT["description"],
+        openapi_url=f"{settings.api_prefix}/openapi.json" if settings.docs else None,
+        docs_url=None,  # endpoints/docs.py serves the page, without another host
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=operation_id,
+        redirect_slashes=False,  # behind TLS, a redirect would send a password to plain HTTP
+        # Unless switched off, FastAPI looks for an OpenTelemetry setup on every request.
+        telemetry={
+            "tracing": settings.tracing,
+            "auto_configure": settings.tracing,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+        },
+    )
+    add_routers(app, settings.api_prefix)
+    add_error_handlers(app)
+    add_middleware(app)
+    return app
 
 
 def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-app = FastAPI(
-    title=PROJECT["name"],
-    version=PROJECT["version"],
-    description=PROJECT["description"],
-    openapi_url=f"{settings.api_prefix}/openapi.json",
-    docs_url=None,
-    redoc_url=None,
-    lifespan=lifespan,
-    generate_unique_id_function=operation_id,
-    # What is not asked for would be looked for at each request.
-    telemetry={
-        "tracing": settings.tracing,
-        "auto_configure": settings.tracing,
-        "metrics": False,
-        "logs": False,
-        "operation_spans": False,
-    },
-)
-add_routers(app, settings.api_prefix)
-add_error_handlers(app)
+def add_middleware(app: FastAPI) -> None:
+    """The last one added sees a request first."""
+    app.add_middleware(InputLimits)
+    if settings.backend_cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.backend_cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["Link", "Retry-After", "WWW-Authenticate"],
+        )
+    app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
+    app.add_middleware(RequestLog)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(ForwardedFor)
+    if settings.metrics_port:
+        from app.server.metrics import Metrics  # noqa: PLC0415 — prometheus_client is only loaded where it is used
 
-# The last one added sees a request first.
-app.add_middleware(BodyLimit)
-if settings.backend_cors_origins:
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=settings.backend_cors_origins,
-        allow_credentials=True,
-        allow_methods=["*"],
-        allow_headers=["*"],
-        expose_headers=["Link", "Retry-After", "WWW-Authenticate"],
-    )
-app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
-app.add_middleware(RequestLog)
-app.add_middleware(SecurityHeaders)
-if settings.trusted_proxies:
-    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+        app.add_middleware(Metrics, port=settings.metrics_port)
 
-    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies])
-if settings.metrics_port:
-    from app.server.metrics import Metrics
 
-    app.add_middleware(Metrics, port=settings.metrics_port)
+app = create_app()

@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated
 
-from sqlalchemy import DateTime, ForeignKey, Index, LargeBinary, MetaData, String, false, func, true
+from sqlalchemy import DateTime, ForeignKey, Index, MetaData, String, false, func, true
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 EMAIL_MAX_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
@@ -66,19 +66,30 @@ class LoginSession(Base):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
     user_agent: Mapped[str | None] = mapped_column(String(USER_AGENT_MAX_LENGTH), default=None)
+    client: Mapped[bytes | None] = mapped_column(default=None)  # a keyed hash of its network
     # Which refresh token is the unspent one: they are numbered from 0.
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
     last_used_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
 
 
-class Throttle(Base):
-    """How far ahead of time a caller's budget is spent; see auth/rate_limits.py."""
+class KnownClient(Base):
+    """A network from which somebody has lately logged in to an account; see auth/known_clients.py."""
 
-    __tablename__ = "throttles"
+    __tablename__ = "known_clients"
 
-    key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
-    spent_until: Mapped[datetime] = mapped_column(index=True)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    client: Mapped[bytes] = mapped_column(primary_key=True)  # a keyed hash of it
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class RateLimit(Base):
+    """When a rate limit that was used will be as if it never was; see auth/rate_limits.py."""
+
+    __tablename__ = "rate_limits"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    resets_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Pet(Base):

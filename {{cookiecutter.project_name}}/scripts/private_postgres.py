@@ -68,15 +68,16 @@ def start(folder: Path, address: Address, settings: tuple[str, ...] = ()) -> Non
         create(folder, address)
     listening = (f"port={address.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=")
     options = ["-D", str(folder), *(f"--{setting}" for setting in listening + settings)]
-    # A crash leaves a process id behind, which may be another program's by now, and PostgreSQL won't start beside that.
-    # Nobody listens, so the id is stale; what this variable names PostgreSQL takes for its starter and not for a rival.
-    environment = ENVIRONMENT | {"PG_GRANDPARENT_PID": str(abs(noted_pid_and_port(folder)[0]))}
-    run(as_postgres("postgres", "--single", *options, "template1"), statements(address), environment)
+    if str(folder) not in command_line(noted_pid_and_port(folder)[0]):
+        # After a crash the process id in this file may belong to another program, and PostgreSQL won't start beside it.
+        # https://www.postgresql.org/docs/current/server-start.html#SERVER-START-FAILURES
+        (folder / "postmaster.pid").unlink(missing_ok=True)
+    run(as_postgres("postgres", "--single", *options, "template1"), statements(address))
     log = folder.with_suffix(".log")
     with log.open("wb") as output:
         server = subprocess.Popen(
             as_postgres("postgres", *options),
-            env=environment,
+            env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -112,7 +113,7 @@ def create(folder: Path, address: Address) -> None:
     who = [f"--username={address.user}", "--auth=scram-sha-256", "--pwfile=/dev/stdin"]
     # letters sort and fold alike on every machine and in docker-compose.yml
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    run(as_postgres("initdb", f"--pgdata={unfinished}", *who, *locale), address.password, ENVIRONMENT)
+    run(as_postgres("initdb", f"--pgdata={unfinished}", *who, *locale), address.password)
     unfinished.rename(folder)
 
 
@@ -135,7 +136,8 @@ def as_postgres(program: str, *arguments: str) -> list[str]:
         return command
     nobody = pwd.getpwnam("nobody")
     ids = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-    # lets nobody pass through closed parent folders, such as root's home, and access(2) say so
+    # Lets nobody pass through closed parent folders, such as root's home.
+    # https://man7.org/linux/man-pages/man7/capabilities.7.html
     capability = passing_capability()
     capabilities = [f"--inh-caps=-all,+{capability}", f"--ambient-caps=-all,+{capability}"]
     return ["setpriv", *ids, *capabilities, "--securebits=+no_setuid_fixup", *command]
@@ -147,8 +149,8 @@ def passing_capability() -> str:
     return "dac_read_search" if int(line.split()[1], 16) & 1 << 2 else "dac_override"
 
 
-def run(command: list[str], text: str, environment: dict[str, str]) -> None:
-    result = subprocess.run(command, input=text, env=environment, capture_output=True, text=True, check=False)
+def run(command: list[str], text: str) -> None:
+    result = subprocess.run(command, input=text, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     if result.returncode:
         sys.exit(f"PostgreSQL could not be set up.\n{result.stderr}")
 

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from app.api.endpoints import auth, docs, health, pets, users
 from app.api.errors import UNAVAILABLE
+from app.core.config import settings
 
 
 def add_routers(app: FastAPI, prefix: str) -> None:
@@ -12,7 +13,8 @@ def add_routers(app: FastAPI, prefix: str) -> None:
     app.include_router(pets.router, prefix=f"{prefix}/pets", tags=["pets"], responses=UNAVAILABLE)
     app.include_router(auth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     app.include_router(health.router, prefix=prefix, tags=["health"])
-    app.include_router(docs.router, prefix=prefix)
-    app.mount(f"{prefix}/docs-assets", docs.assets)
+    if settings.docs:
+        app.include_router(docs.router, prefix=prefix)
+        app.mount(f"{prefix}/docs-assets", docs.assets)
     if prefix:  # probes look where they always look
         app.include_router(health.router, include_in_schema=False)

@@ -10,10 +10,12 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import Match
 
-from app.auth.login import ThrottledError
+from app.auth.password_queue import PasswordQueueFullError
+from app.auth.rate_limits import RateLimitedError
 from app.core.outages import is_outage, reason
 from app.schemas.responses import ErrorResponse
-from app.server.middleware import CONTENT_TOO_LARGE
+from app.server.limits import MAX_PROBLEMS, MAX_PROBLEMS_SIZE
+from app.server.middleware import CONTENT_TOO_LARGE, UNREADABLE_BODY
 
 INCORRECT_EMAIL_OR_PASSWORD = "Incorrect email or password"
 INCORRECT_PASSWORD = "Incorrect password"
@@ -27,6 +29,7 @@ SESSION_NOT_FOUND = "Session not found"
 PET_NOT_FOUND = "Pet not found"
 LAST_SUPERUSER = "The last active superuser has to stay"
 TOO_MANY_TRIES = "Too many tries, come back later"
+TOO_MANY_AT_ONCE = "Too many logins and registrations at once, try again"
 NOT_NOW = "The service is not available now, try again"
 
 logger = logging.getLogger("app.errors")
@@ -43,10 +46,6 @@ def documented(status_code: int, *sentences: str, header: str | None = None) -> 
     return {status_code: entry}
 
 
-# FastAPI's own sentence, for JSON that is nested too deep and the like.
-UNREADABLE_BODY = "There was an error parsing the body"
-
-
 def body_refused(*sentences: str) -> Documented:
     """What a route with a body documents: that it can't be read or is too large, and what else it is a 400 for."""
     return documented(400, *sentences, UNREADABLE_BODY) | documented(413, CONTENT_TOO_LARGE)
@@ -54,8 +53,11 @@ def body_refused(*sentences: str) -> Documented:
 
 BODY = body_refused()
 UNAUTHORIZED = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, header="WWW-Authenticate")
-THROTTLED = documented(429, TOO_MANY_TRIES, header="Retry-After")
 UNAVAILABLE = documented(503, NOT_NOW, header="Retry-After")
+# Of routes that check or hash a password.
+RATE_LIMITED = documented(429, TOO_MANY_TRIES, header="Retry-After") | documented(
+    503, NOT_NOW, TOO_MANY_AT_ONCE, header="Retry-After"
+)
 FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER)
 
 
@@ -68,14 +70,26 @@ def unauthorized(token_was_sent: bool) -> HTTPException:
 
 async def _validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    # Not `input`, which may be a password. Keys may be any text: escaped, even a lone surrogate can be sent.
-    problems = [{name: problem[name] for name in ("type", "loc", "msg")} for problem in error.errors()]
-    return Response(json.dumps({"detail": problems}), 422, media_type="application/json")
+    problems, size = [], 0
+    for problem in error.errors()[:MAX_PROBLEMS]:
+        # Not `input`, which may be a password. Keys may be any text: escaped, even a lone surrogate can be sent.
+        loc = [part[:100] if isinstance(part, str) else part for part in problem["loc"]]
+        problems.append(json.dumps({"type": problem["type"], "loc": loc, "msg": problem["msg"][:200]}))
+        size += len(problems[-1])
+        if size > MAX_PROBLEMS_SIZE:
+            problems.pop()
+            break
+    return Response('{"detail": [' + ", ".join(problems) + "]}", 422, media_type="application/json")
 
 
-async def _throttled(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ThrottledError)  # noqa: S101
+async def _rate_limited(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RateLimitedError)  # noqa: S101
     return JSONResponse({"detail": TOO_MANY_TRIES}, 429, {"Retry-After": str(error.retry_after)})
+
+
+async def _password_queue_full(_: Request, __: Exception) -> Response:
+    logger.warning("The password queue is full: more logins and registrations at once than the processors can check")
+    return JSONResponse({"detail": TOO_MANY_AT_ONCE}, 503, {"Retry-After": "1"})
 
 
 async def _database_error(_: Request, error: Exception) -> Response:
@@ -100,7 +114,8 @@ async def _method_not_allowed(request: Request, _: Exception) -> Response:
 
 def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(ThrottledError, _throttled)
+    app.add_exception_handler(RateLimitedError, _rate_limited)
+    app.add_exception_handler(PasswordQueueFullError, _password_queue_full)
     for error in (SQLAlchemyError, OSError, TimeoutError):
         app.add_exception_handler(error, _database_error)
     app.add_exception_handler(status.HTTP_405_METHOD_NOT_ALLOWED, _method_not_allowed)

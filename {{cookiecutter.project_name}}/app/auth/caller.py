@@ -37,5 +37,5 @@ async def find_caller(database: Database, token: str) -> Caller | None:
     claims = read_access_token(token)
     if claims is None:
         return None
-    row = await database.fetch_one(_CALLER, claims._asdict())
+    row = await database.fetch_one(_CALLER, {"user_id": claims.user_id, "session_id": claims.session_id})
     return Caller(row.id, row.email, row.is_superuser, claims.session_id) if row else None

@@ -1,16 +1,18 @@
 """Housekeeping of tables whose rows expire."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Delete, delete, func, select
+from sqlalchemy import CTE, delete, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 
-def delete_expired(key: InstrumentedAttribute[Any], expires_at: InstrumentedAttribute[datetime]) -> Delete:
-    """Delete a few rows that have expired and that nobody else is deleting.
+def expired_rows(expires_at: InstrumentedAttribute[datetime]) -> CTE:
+    """Delete a few rows that have expired: `insert(…).add_cte(expired_rows(Model.expires_at))`.
 
-    Run with every INSERT, it is all the housekeeping that a table of passing things needs.
+    Part of every INSERT into a table of passing things, it is all the housekeeping that such a table needs.
     """
-    few = select(key).where(expires_at < func.now()).order_by(expires_at).limit(10).with_for_update(skip_locked=True)
-    return delete(key.class_).where(key.in_(few))
+    model = expires_at.class_
+    key = model.__mapper__.primary_key
+    # It skips what others hold: as it never waits, it can't be part of a deadlock.
+    few = select(*key).where(expires_at < func.now()).order_by(expires_at).limit(10).with_for_update(skip_locked=True)
+    return delete(model).where(tuple_(*key).in_(few)).cte(f"expired_{model.__tablename__}")

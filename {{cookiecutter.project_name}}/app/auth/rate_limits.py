@@ -1,98 +1,119 @@
-"""Throttles: how often something may be tried, counted in PostgreSQL and so for all processes and hosts together.
+"""Rate limits: how often something may be attempted, counted in PostgreSQL and so for all processes and hosts together.
 
-A budget holds `burst` tries, which come back one by one (the generic cell rate algorithm, ITU-T I.371). All there is
-to store is when it will be full again: one row, one atomic statement, an exact Retry-After; and an old row means the
-same as none.
+A limit allows `attempts` at once, which come back one by one (the generic cell rate algorithm, ITU-T I.371). All there
+is to store is when it will be as if never used: one row, an exact Retry-After; and an old row means the same as none.
 
 It uses the database that is there anyway: the well-kept libraries for this want a Redis or a memcached beside it.
 """
 
 import hmac
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final, NamedTuple
 
-from sqlalchemy import Interval, bindparam, delete, extract, func, select
+from sqlalchemy import (
+    ARRAY,
+    Interval,
+    LargeBinary,
+    bindparam,
+    column,
+    delete,
+    exists,
+    extract,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 
-from app.auth.expired import delete_expired
+from app.auth.expired import expired_rows
+from app.auth.networks import network_of, site_of
 from app.core.config import settings
 from app.core.database import Database
 from app.core.security import derive_key
-from app.models import Throttle
-
-# A new SECRET_KEY refills all budgets.
-_KEY: Final = derive_key(settings.secret_key.get_secret_value(), "throttles")
+from app.models import RateLimit
 
 
-class Budget(NamedTuple):
-    """The tries that a subject (an account, an address, or one from the other) has for one purpose."""
+class RateLimitedError(Exception):
+    """Too many attempts; `retry_after` is in whole seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+
+
+class Limit(NamedTuple):
+    """The attempts that a subject (an account, a network, or one from the other) has for one purpose."""
 
     purpose: str
     subject: str
-    burst: int
-    refill: timedelta  # how long it takes for one try to come back
+    attempts: int
+    interval: timedelta  # how long it takes for one attempt to come back
 
     @property
     def key(self) -> bytes:
-        # Sealed, so that the table tells nobody who tried what: people type passwords into the e-mail field.
-        return hmac.digest(_KEY, f"{self.purpose}\0{self.subject}".encode(), sha256)
-
-    @property
-    def all_but_one(self) -> timedelta:
-        return self.refill * (self.burst - 1)
-
-    def retry_after(self, seconds_spent: float) -> int:
-        """How many whole seconds until a try is left; 0 when there is one now."""
-        return max(0, math.ceil(seconds_spent - self.all_but_one.total_seconds()))
+        key = derive_key(settings.secret_keys[0], "rate limits")  # a new SECRET_KEY resets all limits
+        # A keyed hash, so that the table tells nobody who attempted what: people type passwords into the e-mail field.
+        return hmac.digest(key, f"{self.purpose}\0{self.subject}".encode(), sha256)
 
 
-_SECONDS_SPENT: Final = select(Throttle.key, extract("epoch", Throttle.spent_until - func.now())).where(
-    Throttle.key.in_(bindparam("keys", expanding=True))
-)
-_REFILL: Final = bindparam("refill", type_=Interval())
-_ALL_BUT_ONE: Final = bindparam("all_but_one", type_=Interval())
-_SPEND: Final = (
-    insert(Throttle)
-    .values(key=bindparam("key"), spent_until=func.now() + _REFILL)
-    .on_conflict_do_update(
-        index_elements=[Throttle.key],
-        set_={"spent_until": func.greatest(Throttle.spent_until, func.now()) + _REFILL},
-        where=Throttle.spent_until <= func.now() + _ALL_BUT_ONE,
+def limits_of_client(purpose: str, client_ip: str, attempts: int, interval: timedelta) -> list[Limit]:
+    """The limit of a client's network and, for IPv6, one four times as wide of all the networks of its /48."""
+    network, site = network_of(client_ip), site_of(client_ip)
+    limits = [Limit(purpose, network, attempts, interval)]
+    return limits if site == network else [*limits, Limit(purpose, site, 4 * attempts, interval / 4)]
+
+
+_LIMITS: Final = (
+    func.unnest(
+        bindparam("keys", type_=ARRAY(LargeBinary)),
+        bindparam("intervals", type_=ARRAY(Interval)),
+        bindparam("most", type_=ARRAY(Interval)),
     )
+    .table_valued(column("key", LargeBinary), column("interval", Interval), column("most", Interval), name="limits")
+    .render_derived()
 )
-_RESTORE: Final = delete(Throttle).where(Throttle.key.in_(bindparam("keys", expanding=True)))
-_DELETE_EXPIRED: Final = delete_expired(Throttle.key, Throttle.spent_until)
+_ASKED: Final = (
+    select(_LIMITS.c.key, _LIMITS.c.interval, _LIMITS.c.most, RateLimit.resets_at)
+    .outerjoin_from(_LIMITS, RateLimit, RateLimit.key == _LIMITS.c.key)
+    .cte("asked")
+)
+_RESETS_IN: Final = _ASKED.c.resets_at - func.now()
+_RETRY_AFTER: Final = select(func.max(extract("epoch", _RESETS_IN - _ASKED.c.most)))
+
+# All or none: an attempt that one limit refuses takes nothing from the others.
+_NEW: Final = insert(RateLimit).from_select(
+    [RateLimit.key, RateLimit.resets_at],
+    select(_ASKED.c.key, func.now() + _ASKED.c.interval)
+    .where(~exists().where(_ASKED.c.most < _RESETS_IN))
+    .order_by(_ASKED.c.key),  # everybody locks rows in this order, so nobody waits in a circle
+)
+_MOST: Final = select(_ASKED.c.most).where(_ASKED.c.key == literal_column("excluded.key")).scalar_subquery()
+_HIT: Final = (
+    _NEW.on_conflict_do_update(
+        index_elements=[RateLimit.key],
+        set_={"resets_at": func.greatest(RateLimit.resets_at, func.now()) + (_NEW.excluded.resets_at - func.now())},
+        where=RateLimit.resets_at <= func.now() + _MOST,  # asked again of the row as parallel attempts have left it
+    )
+    .returning(RateLimit.key)
+    .add_cte(expired_rows(RateLimit.resets_at))
+)
+RESET: Final = delete(RateLimit).where(RateLimit.key.in_(bindparam("reset_keys", expanding=True)))
 
 
-async def seconds_spent(database: Database, *budgets: Budget) -> dict[Budget, float]:
-    """How many seconds each budget needs until it is full again; 0 for one that is."""
-    by_key = {budget.key: budget for budget in budgets}
-    rows = await database.fetch_all(_SECONDS_SPENT, {"keys": list(by_key)})
-    return dict.fromkeys(budgets, 0.0) | {by_key[key]: max(0.0, float(seconds)) for key, seconds in rows}
+async def hit(database: Database, limits: Sequence[Limit]) -> None:
+    """Take one attempt from each of these limits, in one atomic statement.
 
-
-async def spend(database: Database, budget: Budget) -> bool:
-    """Take one try in one atomic statement; False, and nothing taken, when there is none left."""
-    attempt = {"key": budget.key, "refill": budget.refill, "all_but_one": budget.all_but_one}
-    taken = await database.execute(_SPEND, attempt)
-    await database.execute(_DELETE_EXPIRED)
-    return bool(taken)
-
-
-async def restore(database: Database, *budgets: Budget) -> None:
-    """Give all tries back."""
-    await database.execute(_RESTORE, {"keys": [budget.key for budget in budgets]})
-
-
-def network_of(address: str) -> str:
-    """The part of a client's address that its owner can't change at will: an IPv6 subscriber has 2^64 of them."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))
-    return address
+    Raises RateLimitedError if one has none left: then nothing is taken from the others, unless parallel attempts have
+    taken the last ones at this very moment.
+    """
+    asked = {
+        "keys": [limit.key for limit in limits],
+        "intervals": [limit.interval for limit in limits],
+        "most": [limit.interval * (limit.attempts - 1) for limit in limits],
+    }
+    taken = await database.fetch_all(_HIT, asked)
+    if len(taken) < len(limits):
+        ((seconds,),) = await database.fetch_all(_RETRY_AFTER, asked)
+        raise RateLimitedError(max(1, math.ceil(seconds or 0)))

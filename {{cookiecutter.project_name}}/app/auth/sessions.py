@@ -2,55 +2,93 @@
 
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import DateTime, String, Uuid, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    DateTime,
+    Interval,
+    LargeBinary,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
-from app.auth.expired import delete_expired
+from app.auth.audit import audit
+from app.auth.expired import expired_rows
+from app.auth.known_clients import client_hash
 from app.auth.login import Account
 from app.core.config import settings
 from app.core.database import Database
 from app.core.security import create_access_token, create_refresh_token, read_refresh_token
 from app.models import LoginSession, User
 
+_LAST_END = LoginSession.created_at + bindparam("max_age", type_=Interval())
+_IS_REFRESHABLE = (
+    LoginSession.id == bindparam("session_id"),
+    LoginSession.expires_at > func.now(),
+    func.now() < _LAST_END,  # SESSION_MAX_DAYS may have been longer when expires_at was set
+    LoginSession.user_id == User.id,
+    User.is_active,
+)
+_COLUMNS = (LoginSession.user_id, LoginSession.last_used_at, LoginSession.expires_at)
 _SPEND = (
     update(LoginSession)
-    .where(
-        LoginSession.id == bindparam("session_id"),
-        LoginSession.generation == bindparam("spent"),
-        LoginSession.expires_at > func.now(),
-        LoginSession.user_id == User.id,
-        User.is_active,
+    .where(*_IS_REFRESHABLE, LoginSession.generation == bindparam("spent"))
+    .values(
+        generation=LoginSession.generation + 1,
+        last_used_at=func.now(),
+        expires_at=func.least(bindparam("session_end"), _LAST_END),
     )
-    .values(generation=LoginSession.generation + 1, last_used_at=func.now(), expires_at=bindparam("session_end"))
-    .returning(LoginSession.user_id)
+    .returning(*_COLUMNS)
+)
+# A refresh sets last_used_at: it is the moment at which the last spent token was spent.
+_UNSPENT_SUCCESSOR = select(*_COLUMNS).where(
+    *_IS_REFRESHABLE,
+    LoginSession.generation == bindparam("spent") + 1,
+    LoginSession.last_used_at > func.now() - bindparam("leeway", type_=Interval()),
 )
 _NEW_SESSION = {
     LoginSession.id: bindparam("session_id", type_=Uuid()),
     LoginSession.user_id: User.id,
     LoginSession.expires_at: bindparam("session_end", type_=DateTime(timezone=True)),
-    LoginSession.user_agent: bindparam("device", type_=String()),
+    LoginSession.user_agent: bindparam("user_agent", type_=String()),
+    LoginSession.client: bindparam("client", type_=LargeBinary()),
 }
-_BEGIN = insert(LoginSession).from_select(
-    list(_NEW_SESSION),
-    select(*_NEW_SESSION.values())
-    .where(User.id == bindparam("account"), User.is_active, User.password_changed_at == bindparam("changed_at"))
-    .with_for_update(read=True),  # after a change that is under way, not beside it
-    include_defaults=False,  # the database's
-)
-_DELETE_EXPIRED = delete_expired(LoginSession.id, LoginSession.expires_at)
 # The newest stay: a script that logs in again and again doesn't pile up rows, nor lists of them, without end.
 MAX_SESSIONS = 100
-_DELETE_SURPLUS = delete(LoginSession).where(
-    LoginSession.id.in_(
-        select(LoginSession.id)
-        .where(LoginSession.user_id == bindparam("user_id"))
-        .order_by(LoginSession.last_used_at.desc())
-        .offset(MAX_SESSIONS)
-    )
+_IS_OF_THE_SAME_KIND = and_(
+    LoginSession.generation == 0,
+    LoginSession.client == _NEW_SESSION[LoginSession.client],
+    LoginSession.user_agent.is_not_distinct_from(_NEW_SESSION[LoginSession.user_agent]),
 )
-_END = delete(LoginSession).where(LoginSession.id == bindparam("session_id"))
+_SURPLUS = (
+    select(LoginSession.id)
+    .where(LoginSession.user_id == bindparam("account"))
+    # The newcomer pushes out its own kind first, rather than a session that somebody uses.
+    .order_by(func.coalesce(_IS_OF_THE_SAME_KIND, False), LoginSession.last_used_at.desc())
+    .offset(MAX_SESSIONS - 1)
+)
+_UNLOCKED_SURPLUS = select(LoginSession.id).where(LoginSession.id.in_(_SURPLUS)).with_for_update(skip_locked=True)
+_BEGIN = (
+    insert(LoginSession)
+    .from_select(
+        list(_NEW_SESSION),
+        select(*_NEW_SESSION.values())
+        .where(User.id == bindparam("account"), User.is_active, User.password_changed_at == bindparam("changed_at"))
+        .with_for_update(read=True),  # after a change that is under way, not beside it
+        include_defaults=False,  # the database's
+    )
+    .add_cte(delete(LoginSession).where(LoginSession.id.in_(_UNLOCKED_SURPLUS)).cte("surplus"))
+    .add_cte(expired_rows(LoginSession.expires_at))
+)
+_END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.user_id)
 _END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
 
 
@@ -65,63 +103,81 @@ class Tokens(NamedTuple):
     refresh_token_expires_at: int
 
 
-async def begin_session(database: Database, account: Account, user_agent: str | None) -> Tokens | None:
+class _Session(NamedTuple):
+    user_id: uuid.UUID
+    last_used_at: datetime
+    expires_at: datetime
+
+
+async def begin_session(database: Database, account: Account, user_agent: str | None, client_ip: str) -> Tokens | None:
     """Begin a session for a user whose password was right.
 
     None when the account was closed or its password changed while the old one was being checked.
     """
     now, session_id = int(time.time()), uuid.uuid4()
+    begun_at = datetime.fromtimestamp(now, UTC)
+    session_end = min(_session_end(now), begun_at + _max_age())
     new_session = {
         "session_id": session_id,
-        "session_end": _session_end(now),
-        "device": user_agent,
+        "session_end": session_end,
+        "user_agent": user_agent,
+        "client": client_hash(client_ip),
         "account": account.id,
         "changed_at": account.password_changed_at,
     }
     if not await database.execute(_BEGIN, new_session):
         return None
-    await database.execute(_DELETE_SURPLUS, {"user_id": account.id})
-    await database.execute(_DELETE_EXPIRED)
-    return _issue_tokens(account.id, session_id, 0, now)
+    return _issue_tokens(session_id, 0, now, _Session(account.id, begun_at, session_end))
 
 
-async def spend_refresh_token(database: Database, token: str) -> Tokens | None:
-    """Change an unspent refresh token for new tokens.
+async def spend_refresh_token(database: Database, token: str, client_ip: str) -> Tokens | None:
+    """Change an unspent refresh token for new tokens; None unless the token was good.
 
-    Of any number of parallel uses one wins. A token that comes back after it was spent may have been stolen, so it
-    ends its session (RFC 9700 section 4.14.2), at once and whatever becomes of the request. None unless the token was
-    good.
+    Of any number of parallel uses one spends the token. Within REFRESH_TOKEN_LEEWAY seconds the others get the same
+    successor, which is a function of the session and its generation: a lost response or a second tab logs nobody out.
+    Any other spent token may have been stolen, so it ends its session (RFC 9700 section 4.14.2), at once and whatever
+    becomes of the request.
     """
     claims = read_refresh_token(token)
     if claims is None:
         return None
     now = int(time.time())
     spent = {"session_id": claims.session_id, "spent": claims.generation}
-    session = await database.fetch_one(_SPEND, spent | {"session_end": _session_end(now)})
+    limited = spent | {"max_age": _max_age()}
+    session = await database.fetch_one(_SPEND, limited | {"session_end": _session_end(now)})
     if session is None:
-        await database.execute(_END_IF_SPENT, spent)
+        leeway = timedelta(seconds=settings.refresh_token_leeway)
+        session = await database.fetch_one(_UNSPENT_SUCCESSOR, limited | {"leeway": leeway})
+    if session is None:
+        if ended := await database.fetch_one(_END_IF_SPENT, spent):
+            audit("refresh_token_replayed", client_ip, ended.user_id, session_id=claims.session_id)
         return None
-    return _issue_tokens(session.user_id, claims.session_id, claims.generation + 1, now)
+    return _issue_tokens(claims.session_id, claims.generation + 1, now, _Session(*session))
 
 
-async def end_session_of(database: Database, token: str) -> None:
+async def end_session_of(database: Database, token: str, client_ip: str) -> None:
     """End the session of a genuine refresh token, spent or not; nothing happens for any other."""
     claims = read_refresh_token(token)
-    if claims is not None:
-        await database.execute(_END, {"session_id": claims.session_id})
+    if claims and (ended := await database.fetch_one(_END, {"session_id": claims.session_id})):
+        audit("session_revoked", client_ip, ended.user_id, session_id=claims.session_id)
+
+
+def _max_age() -> timedelta:
+    return timedelta(days=settings.session_max_days)
 
 
 def _session_end(now: int) -> datetime:
     return datetime.fromtimestamp(now + settings.refresh_token_expire_minutes * 60, UTC)
 
 
-def _issue_tokens(user_id: uuid.UUID, session_id: uuid.UUID, generation: int, now: int) -> Tokens:
-    expires_at = now + settings.access_token_expire_minutes * 60
+def _issue_tokens(session_id: uuid.UUID, generation: int, now: int, session: _Session) -> Tokens:
+    ends_at = int(session.expires_at.timestamp())
+    expires_at = min(now + settings.access_token_expire_minutes * 60, ends_at)
     return Tokens(
-        access_token=create_access_token(user_id, session_id, now, expires_at),
+        access_token=create_access_token(session.user_id, session_id, now, expires_at),
         issued_at=now,
         expires_at=expires_at,
         refresh_token=create_refresh_token(session_id, generation),
-        refresh_token_issued_at=now,
-        refresh_token_expires_at=int(_session_end(now).timestamp()),
+        refresh_token_issued_at=int(session.last_used_at.timestamp()),
+        refresh_token_expires_at=ends_at,
     )

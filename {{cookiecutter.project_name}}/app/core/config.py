@@ -1,16 +1,16 @@
 """Every setting, its type, its default and its reason.
 
-A setting is read once, from the environment, else from `.env`, else from its default. `.env.example` lists the same
-names for operators. A value that can't work stops the program with a sentence that names the variable.
+Settings are read once, from the environment, else from `.env`, else from these defaults. README.md and `.env.example`
+list them in the same sections. A value that can't work stops the program with a message that names the variable.
 """
 
 import json
 import re
 import tomllib
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlencode
 
 from pydantic import (
     BeforeValidator,
@@ -24,20 +24,17 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL
+
+from app.core.common_passwords import is_common, is_own_address
+from app.core.database_url import address, to_asyncpg_url
+from app.core.weak_keys import MIN_SECRET_KEY_LENGTH, is_weak_key
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 with (PROJECT_DIR / "pyproject.toml").open("rb") as _file:
     PROJECT: dict[str, Any] = tomllib.load(_file)["project"]
 
 ENV_FILE = PROJECT_DIR / ".env"
-
-MIN_SECRET_KEY_LENGTH = 32  # RFC 7518 section 3.2: an HS256 key has at least 256 bits
-PLACEHOLDERS = (
-    *("change", "secret", "example", "placeholder", "replace", "your-", "your_", "insert", "password", "default"),
-    *("todo", "fixme", "dummy", "test-", "abcdef", "qwerty", "012345", "123456"),
-)
 
 
 def split_commas(value: object) -> object:
@@ -56,21 +53,29 @@ class Settings(BaseSettings):
         env_file=ENV_FILE, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
+    # Application
     environment: Literal["dev", "test", "production"] = "dev"
+    api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$", examples=["/api/v1"])
+    docs: bool = True  # /docs and /openapi.json
 
-    # Signs every token. To rotate: move the old key to the fallbacks, which still verify, and set a new one.
+    # Tokens and passwords
+    # Signs every token. To rotate it, move the old key to the fallbacks, which still verify, and set a new one.
     secret_key: SecretStr
     secret_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
     access_token_expire_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_expire_minutes: int = Field(default=28 * 24 * 60, ge=1, le=10 * 365 * 24 * 60)
+    # A spent refresh token may come back within so many seconds: after a lost response, or from a second tab.
+    refresh_token_leeway: int = Field(default=10, ge=0, le=300)
+    session_max_days: int = Field(default=180, ge=1, le=10 * 365)  # from the login, however often it is refreshed
     security_bcrypt_rounds: int = Field(default=12, ge=4, le=20)  # one more doubles the time; 12 is about 250 ms
 
-    # Tests speak to TEST_DATABASE_URL and to nothing else.
+    # Database
     database_url: SecretStr | None = None
-    test_database_url: SecretStr | None = None
-    # Whether DATABASE_URL leads to a PgBouncer in transaction mode; see docs/scaling.md.
-    database_pooler: Literal["none", "transaction"] = "none"
-    # All processes of all replicas share what PostgreSQL grants; app/server/health.py warns at start if that's too few.
+    test_database_url: SecretStr | None = None  # the tests use this one only
+    # Alembic alone uses it, as a role that may alter what the application's role may only use; see docs/scaling.md.
+    migration_database_url: SecretStr | None = None
+    database_pooler: Literal["none", "transaction"] = "none"  # PgBouncer in transaction mode; see docs/scaling.md
+    # All processes of all replicas share what PostgreSQL grants; server/connections.py warns at start if it's too few.
     database_pool_size: int = Field(default=10, ge=1)
     web_concurrency: int = Field(default=1, ge=1)  # processes of each replica; the web server reads it, too
     max_replicas: int = Field(default=1, ge=1)
@@ -80,33 +85,33 @@ class Settings(BaseSettings):
     database_statement_timeout: int = Field(default=10, ge=1)
     database_lock_timeout: int = Field(default=5, ge=1)
     database_idle_in_transaction_timeout: int = Field(default=30, ge=1)
-    # Not used here: docker-compose.yml takes them from the same .env.
-    postgres_password: SecretStr | None = None
-    postgres_port: int | None = None
-    test_postgres_port: int | None = None
 
-    api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$", examples=["/api/v1"])
+    # Network
     allowed_hosts: Annotated[list[str], *CommaSeparated] = ["*"]
     backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = Field([], examples=["https://app.example.com"])
-    # Only these may say in X-Forwarded-For whom they speak for; anybody else would only be lying about it.
+    # X-Forwarded-For counts only when one of these sends it: anybody else could make it up.
     trusted_proxies: Annotated[list[IPvAnyNetwork], *CommaSeparated] = []
 
-    # In seconds. After SIGTERM the server goes on for the delay, with readiness at 503, until no load balancer sends
-    # anything more. Then the timeout is for the requests in flight; the web server's command line takes it from here.
+    # Shutdown, in seconds
+    # After SIGTERM the server goes on for the delay, with readiness at 503, until load balancers send nothing more.
+    # Then the timeout is for the requests in flight; the web server's command line takes it from here.
     shutdown_delay: int = Field(default=0, ge=0)
     shutdown_timeout: int = Field(default=20, ge=1)
 
-    # Where Prometheus finds /metrics; none without it. Keep it from the public.
-    metrics_port: int | None = Field(default=None, ge=1, le=65535)
-
+    # Logs, metrics, traces
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO has one line per request
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)  # for Prometheus; keep it from the public
     # OpenTelemetry spans of each request, for the collector of OTEL_EXPORTER_OTLP_ENDPOINT; see docs/scaling.md.
     tracing: bool = False
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO has one line per request
-
-    # Created by `python -m app.initial_data` when both are set.
+    # First superuser, whom `python -m app.initial_data` creates when both are set
     first_superuser_email: EmailStr | None = None
     first_superuser_password: SecretStr | None = Field(default=None, min_length=8, max_length=128)
+
+    # Docker Compose, which reads them from the same .env; the application doesn't
+    postgres_password: SecretStr | None = None
+    postgres_port: int | None = None
+    test_postgres_port: int | None = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -118,7 +123,7 @@ class Settings(BaseSettings):
             raise ValueError("stands in quotes, which are part of the value here: leave them out")
         return value
 
-    @field_validator("database_url", "test_database_url")
+    @field_validator("database_url", "test_database_url", "migration_database_url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
@@ -148,9 +153,15 @@ class Settings(BaseSettings):
                 )
         if "*" in self.backend_cors_origins:
             raise ValueError("BACKEND_CORS_ORIGINS must name the origins: with `*` any site may act as your users")
+        password = self.first_superuser_password.get_secret_value() if self.first_superuser_password else ""
+        if is_common(password) or is_own_address(password, self.first_superuser_email or ""):
+            raise ValueError(
+                "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the address: set another, and change it, too, "
+                "where it was used"
+            )
         return self
 
-    @property
+    @cached_property
     def secret_keys(self) -> tuple[str, ...]:
         """The key that signs, then those that still verify."""
         return tuple(key.get_secret_value() for key in (self.secret_key, *self.secret_key_fallbacks))
@@ -163,40 +174,15 @@ class Settings(BaseSettings):
         return to_asyncpg_url(url.get_secret_value())
 
     @property
+    def migration_url(self) -> URL:
+        """The same database for Alembic; in tests always theirs, whatever .env says."""
+        if self.environment == "test" or self.migration_database_url is None:
+            return self.sqlalchemy_url
+        return to_asyncpg_url(self.migration_database_url.get_secret_value())
+
+    @property
     def database_address(self) -> str:
-        """Where that is, for messages: `host:port`."""
-        return f"{self.sqlalchemy_url.host or 'localhost'}:{self.sqlalchemy_url.port or 5432}"
-
-
-def is_weak_key(key: str) -> bool:
-    """Whether a key is too short, repeats a few characters or looks like one from a documentation page."""
-    repeats = len(set(key)) < 10 or key in (key + key)[1:-1]
-    return len(key) < MIN_SECRET_KEY_LENGTH or repeats or any(word in key.lower() for word in PLACEHOLDERS)
-
-
-def to_asyncpg_url(url: str) -> URL:
-    """Turn `postgres://`, `postgresql://` or `postgresql+asyncpg://` into SQLAlchemy's URL for asyncpg.
-
-    libpq's `sslmode=…`, as hosting platforms write it, becomes asyncpg's `ssl=…`, which takes the same words; and
-    `sslrootcert=…` and the like go into `dsn=…`, where alone asyncpg looks for them.
-    Raises ValueError for anything else.
-    """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):  # the latter would show what stands where the port should
-        raise ValueError("must look like postgresql://user:password@host:5432/name") from None
-    if parsed.drivername not in {"postgres", "postgresql", "postgresql+asyncpg"} or not parsed.database:
-        raise ValueError("must look like postgresql://user:password@host:5432/name")
-    if "@" in (parsed.host or ""):
-        raise ValueError("has a second @, which must be written %40 in a password")
-    query = {"ssl" if name == "sslmode" else name: value for name, value in parsed.query.items()}
-    query.pop("channel_binding", None)  # which asyncpg can't do
-    certificates = {name: query.pop(name) for name in tuple(query) if re.match("ssl.", name)}
-    if unknown := query.keys() - {"ssl", "host", "port"}:
-        raise ValueError(f"has parameters that can't be used: {', '.join(sorted(unknown))}")
-    if certificates:
-        query["dsn"] = f"postgresql://?{urlencode(certificates)}"
-    return parsed.set(drivername="postgresql+asyncpg", query=query)
+        return address(self.sqlalchemy_url)
 
 
 def in_words(problem: ErrorDetails) -> str:

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, TypeVarTuple
 
-from sqlalchemy import URL, CursorResult, Executable, QueuePool, Row, event
+from sqlalchemy import URL, CursorResult, Executable, NullPool, QueuePool, Row, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import TypedReturnsRows
@@ -65,6 +65,9 @@ class Database:
         # Committed objects stay readable: to load them again would need an await.
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._autocommit.sync_engine, "checkout", _replace_closed_connection)
+        self._unpooled = create_async_engine(
+            url, connect_args=connect_args(), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        )
         # This queue is fair and cheap; in the pool's own, newcomers overtake and each wait costs a task.
         self._free_connections = asyncio.Semaphore(pool_size)
         self._greenlet = AsyncSession()
@@ -94,6 +97,10 @@ class Database:
     async def insert(self, instance: Base) -> None:
         """INSERT one new object; afterwards it has the values that the database filled in."""
         await self._run(self._insert, instance)
+
+    def probe(self) -> AsyncConnection:
+        """A connection past the pool, to be used with `async with`: a busy pool is no sign of a dead database."""
+        return self._unpooled.connect()
 
     async def dispose(self) -> None:
         """Close all connections."""

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Final, NamedTuple, TypeVar
 
 from passlib.context import CryptContext
@@ -14,23 +15,29 @@ from app.core.config import settings
 
 T = TypeVar("T")
 
+
 # bcrypt alone stops at 72 bytes and at NUL; bcrypt_sha256 hands it a digest, so every character counts. Hashes with
 # other rounds, or of plain bcrypt from an older system, still verify and are renewed at the next login.
-_passwords = CryptContext(
-    ["bcrypt_sha256", "bcrypt"], deprecated="auto", bcrypt_sha256__rounds=settings.security_bcrypt_rounds
-)
-# Well-formed, but no password has it: checking against it takes as long as against a real one.
-_NOBODYS_HASH: Final = f"$bcrypt-sha256$v=2,t=2b,r={settings.security_bcrypt_rounds}${'.' * 22}${'.' * 31}"
+@cache
+def _context(rounds: int) -> CryptContext:
+    return CryptContext(["bcrypt_sha256", "bcrypt"], deprecated="auto", bcrypt_sha256__rounds=rounds)
+
+
+def _nobodys_hash() -> str:
+    """Well-formed, but no password has it: checking against it takes as long as against a real one."""
+    return f"$bcrypt-sha256$v=2,t=2b,r={settings.security_bcrypt_rounds}${'.' * 22}${'.' * 31}"
+
+
 # bcrypt releases the GIL: in threads of its own it uses every core and, stepping back, never holds up the event loop.
-PASSWORD_THREADS: Final = os.cpu_count() or 1
+# Two at least: see auth/password_queue.py.
+PASSWORD_THREADS: Final = max(2, os.cpu_count() or 1)
 
 
 def _step_back() -> None:
     if sys.platform == "linux":  # where a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, 0, 10)
+        os.setpriority(os.PRIO_PROCESS, 0, 5)
 
 
-PASSWORD_TIMEOUT: Final = 30  # seconds
 _password_threads = ThreadPoolExecutor(PASSWORD_THREADS, "password", _step_back)
 
 
@@ -41,7 +48,7 @@ class PasswordCheck(NamedTuple):
 
 async def hash_password(password: str) -> str:
     """Hash a password of at most 4096 characters; ValueError for a longer one or a lone surrogate."""
-    return await _in_password_thread(_passwords.hash, password)
+    return await _in_password_thread(_context(settings.security_bcrypt_rounds).hash, password)
 
 
 async def check_password(password: str, hashed_password: str | None) -> PasswordCheck:
@@ -49,17 +56,16 @@ async def check_password(password: str, hashed_password: str | None) -> Password
 
     Raises ValueError for a password that `hash_password` refuses and for a hash of an unknown scheme.
     """
-    return await _in_password_thread(_check_password, password, hashed_password or _NOBODYS_HASH)
+    return await _in_password_thread(_check_password, password, hashed_password or _nobodys_hash())
 
 
 def _check_password(password: str, hashed_password: str) -> PasswordCheck:
+    context = _context(settings.security_bcrypt_rounds)
     try:
-        return PasswordCheck(*_passwords.verify_and_update(password, hashed_password))
+        return PasswordCheck(*context.verify_and_update(password, hashed_password))
     except PasswordValueError:  # plain bcrypt takes no NUL, so nobody can have set this one; say so after the same time
-        return PasswordCheck(_passwords.verify(password, _NOBODYS_HASH), None)
+        return PasswordCheck(context.verify(password, _nobodys_hash()), None)
 
 
 async def _in_password_thread(function: Callable[..., T], *arguments: str) -> T:
-    """Raises TimeoutError when its turn doesn't come within PASSWORD_TIMEOUT."""
-    async with asyncio.timeout(PASSWORD_TIMEOUT):
-        return await asyncio.get_running_loop().run_in_executor(_password_threads, function, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(_password_threads, function, *arguments)

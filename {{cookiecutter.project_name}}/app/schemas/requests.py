@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from fastapi.exceptions import RequestValidationError
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -10,14 +11,20 @@ from pydantic import (
     EmailStr,
     Field,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
     validate_email,
 )
 from pydantic_core import PydanticCustomError
 
+from app.core.common_passwords import is_common, is_own_address
 from app.models import EMAIL_MAX_LENGTH, PET_NAME_MAX_LENGTH
+from app.server.limits import MAX_JSON_FIELDS
 
 PASSWORD_MIN_LENGTH = 8
 PASSWORD_MAX_LENGTH = 128
+REFRESH_TOKEN_MAX_LENGTH = 512  # ours have less than half of that
 
 WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL's text holds any character but this one
 
@@ -39,11 +46,27 @@ def canonical_email(email: str) -> str:
         return email
 
 
+def _uncommon(password: str) -> str:
+    if is_common(password):
+        raise PydanticCustomError("common_password", "Value is one of the commonest passwords")
+    return password
+
+
+OWN_ADDRESS = PydanticCustomError("own_address", "Value is the account's own e-mail address")
+
+
+def refuse_own_address(new_password: str, email: str) -> None:
+    """For a route whose caller's address isn't in the body. Raises the 422 of a field `new_password`."""
+    if is_own_address(new_password, email):
+        problem = {"type": OWN_ADDRESS.type, "loc": ("body", "new_password"), "msg": OWN_ADDRESS.message()}
+        raise RequestValidationError([problem])
+
+
 Email = Annotated[EmailStr, BeforeValidator(_bare_and_lower), Field(examples=["ana@example.com"])]
 AnyPassword = Annotated[
     str, Field(max_length=PASSWORD_MAX_LENGTH, repr=False, examples=["correct horse battery staple"])
 ]
-NewPassword = Annotated[AnyPassword, Field(min_length=PASSWORD_MIN_LENGTH)]
+NewPassword = Annotated[AnyPassword, Field(min_length=PASSWORD_MIN_LENGTH), AfterValidator(_uncommon)]
 PetName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=PET_NAME_MAX_LENGTH, pattern=WITHOUT_NUL),
@@ -53,6 +76,14 @@ PetName = Annotated[
 
 class JsonRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_fields(cls, data: object) -> object:
+        # Before each unknown field becomes an error. A list that you add needs a `max_length` for the same reason.
+        if isinstance(data, dict) and len(data) > MAX_JSON_FIELDS:
+            raise PydanticCustomError("too_many_fields", "Too many fields")
+        return data
 
 
 class LoginForm(BaseModel):
@@ -69,12 +100,25 @@ class LoginForm(BaseModel):
 
 
 class RefreshTokenRequest(JsonRequest):
+    refresh_token: Annotated[str, Field(max_length=REFRESH_TOKEN_MAX_LENGTH, repr=False, examples=["QbX8yq3u…"])]
+
+
+class LogoutRequest(JsonRequest):
+    """A token of any length: one that is too long is one that nobody issued."""
+
     refresh_token: Annotated[str, Field(repr=False, examples=["QbX8yq3u…"])]
 
 
 class UserCreateRequest(JsonRequest):
     email: Email
     password: NewPassword
+
+    @field_validator("password")
+    @classmethod
+    def _is_not_the_address(cls, password: str, info: ValidationInfo) -> str:
+        if is_own_address(password, info.data.get("email", "")):  # which is missing where it was refused itself
+            raise OWN_ADDRESS
+        return password
 
 
 class UserUpdatePasswordRequest(JsonRequest):

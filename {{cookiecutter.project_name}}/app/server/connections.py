@@ -8,7 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.config import settings
-from app.server.health import PROBE_TIMEOUT, probe
+from app.core.database import database
+from app.server.health import PROBE_TIMEOUT
 
 logger = logging.getLogger("app.connections")
 
@@ -29,7 +30,7 @@ async def warn_of_too_few_connections() -> None:
     pool_size, processes, replicas = settings.database_pool_size, settings.web_concurrency, settings.max_replicas
     needed = (pool_size + 1) * processes * replicas
     try:
-        async with asyncio.timeout(PROBE_TIMEOUT), probe.connect() as connection:
+        async with asyncio.timeout(PROBE_TIMEOUT), database.probe() as connection:
             granted = await connection.scalar(_GRANTED)
     except (DBAPIError, OSError, TimeoutError):
         return  # readiness tells of a database that is away

@@ -2,14 +2,13 @@
 
 import json
 import logging
-import os
 import re
 import secrets
 import sys
-from contextlib import suppress
+import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from pydantic_core import to_json
 from starlette.types import Scope
@@ -17,26 +16,67 @@ from starlette.types import Scope
 from app.core.config import settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+request_logger: Final = logging.getLogger("app.requests")
 
-_SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")  # nothing that could forge or flood a log
+_SANE_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # nothing that could forge or flood a log
+_SENTENCE: Final = "%(method)s %(route)s %(status)s %(duration_ms)s ms"
+_REQUEST: Final = vars(logging.LogRecord(request_logger.name, logging.INFO, __file__, 0, _SENTENCE, None, None))
+_ORDINARY: Final = {*_REQUEST, "message", "asctime", "taskName"}
 
 
-def choose_request_id(proposed: str | None) -> str:
+def choose_request_id(proposed: bytes | None) -> str:
     """The id that a proxy or client proposed if it is sane, else a new one."""
-    return proposed if proposed and _SANE_REQUEST_ID.fullmatch(proposed) else secrets.token_hex(16)
+    return proposed.decode() if proposed and _SANE_REQUEST_ID.fullmatch(proposed) else secrets.token_hex(16)
+
+
+class RequestRecord(logging.LogRecord):
+    """The record of one request, which goes through filters and handlers like any other.
+
+    It copies what all of them have in common: with `logger.info`, the log would cost a small request twice as much.
+    """
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        vars(self).update(_REQUEST)
+        self.created = time.time()
+        self.fields = self.args = fields
+
+
+def log_request(scope: Scope, seconds: float) -> None:
+    state, client = scope["state"], scope.get("client")
+    fields = {
+        "method": scope["method"],
+        # The function's name instead of the URL: what a client writes into that may be personal, or a secret.
+        "route": getattr(scope.get("endpoint"), "__name__", None),
+        "status": state.get("status"),
+        "duration_ms": round(seconds * 1000, 1),
+        "user_id": state.get("user_id"),
+        "client": client[0] if client else None,
+    }
+    request_logger.handle(RequestRecord(fields))
 
 
 class JsonFormatter(logging.Formatter):
+    """A line is an object with what every record has, and with what the caller of `logging` gave as `extra`."""
+
     def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
             "request_id": request_id.get(),
-            "exception": self.formatException(record.exc_info) if record.exc_info else None,
         }
-        return json.dumps({name: value for name, value in line.items() if value is not None})
+        if isinstance(record, RequestRecord):
+            line |= record.fields
+        else:
+            line["message"] = record.getMessage()
+            line |= {name: value for name, value in vars(record).items() if name not in _ORDINARY}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        line = {name: value for name, value in line.items() if value is not None}
+        try:
+            return to_json(line, fallback=str).decode()
+        except ValueError:  # a lone surrogate, which UTF-8 can't hold
+            return json.dumps(line, default=str)
 
 
 class TextFormatter(logging.Formatter):
@@ -48,41 +88,11 @@ class TextFormatter(logging.Formatter):
         return f"{text} [{request_id.get()}]" if request_id.get() else text
 
 
-_IN_PRODUCTION: Final = settings.environment == "production"
-_output: Final = logging.StreamHandler(sys.stdout)
-
-
 def set_up_logging() -> None:
     """Send the application's log lines, and nobody else's, to standard output."""
-    _output.setFormatter(JsonFormatter() if _IN_PRODUCTION else TextFormatter())
+    output = logging.StreamHandler(sys.stdout)
+    output.setFormatter(JsonFormatter() if settings.environment == "production" else TextFormatter())
     logger = logging.getLogger("app")
-    logger.handlers = [_output]
+    logger.handlers = [output]
     logger.propagate = False
     logger.setLevel(settings.log_level)
-
-
-def log_request(scope: Scope, seconds: float) -> None:
-    """Write the line of one request.
-
-    Straight to the output: by way of `logging` it would cost a small request three times as much, a sixth of its time.
-    """
-    state = scope["state"]
-    line = {
-        "time": datetime.now(UTC),
-        "level": "INFO",
-        "logger": "app.requests",
-        "request_id": request_id.get(),
-        "method": scope["method"],
-        # The function's name instead of the URL: what a client writes into that may be personal, or a secret.
-        "route": getattr(scope.get("endpoint"), "__name__", None),
-        "status": state.get("status"),
-        "duration_ms": round(seconds * 1000, 1),
-        "user_id": state.get("user_id"),
-        "client": scope["client"][0] if scope.get("client") else None,
-    }
-    if _IN_PRODUCTION:
-        text = to_json(line, exclude_none=True)
-    else:
-        text = "INFO     {method} {route} {status} {duration_ms} ms [{request_id}]".format_map(line).encode()
-    with suppress(OSError, ValueError):  # a full disk or a closed output, of which `logging` makes no error either
-        os.write(_output.stream.fileno(), text + b"\n")

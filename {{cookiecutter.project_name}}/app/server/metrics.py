@@ -4,23 +4,35 @@ Processes that share PROMETHEUS_MULTIPROC_DIR share the port, too, and each answ
 Logins by outcome: `http_requests_total{route="login_access_token"}`, whose status is 200, 400 (refused) or 429.
 """
 
+import asyncio
+import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from threading import Thread
 from time import perf_counter
-from typing import Any, Final
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import Final, get_args
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.auth.audit import Event
+from app.auth.audit import logger as audit_logger
 from app.core.config import settings
 from app.core.database import database
+
+logger = logging.getLogger("app.metrics")
 
 # A route is its function's name, as in the log. What a client makes up, a path or a method, is no label.
 REQUESTS = Counter("http_requests", "Requests answered", ["route", "status"])
@@ -30,7 +42,22 @@ POOL_IN_USE = Gauge("database_connections_in_use", "Connections taken from the p
 POOL_SIZE = Gauge("database_pool_size", "The most that can be taken", multiprocess_mode="livesum")
 
 
-POLL_INTERVAL: Final = 0.05  # seconds; the end may take as long
+SAMPLE_INTERVAL: Final = 0.05  # seconds
+SCRAPE_TIMEOUT: Final = 5  # seconds
+MAX_CONNECTIONS: Final = 20  # one more, and that which has been open longest is closed: it dawdles
+_connections: Final[list[asyncio.StreamWriter]] = []
+
+AUDIT_EVENTS = Counter("audit_events", "Lines of the audit log", ["event"])
+for event in get_args(Event):  # from the start, or an alert on the rate would miss the first one
+    AUDIT_EVENTS.labels(event)
+
+
+class _AuditCounter(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        AUDIT_EVENTS.labels(record.__dict__["event"]).inc()
+
+
+audit_logger.addHandler(_AuditCounter())
 
 
 class Metrics:
@@ -43,7 +70,15 @@ class Metrics:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            with _served(self.port, self._sample):
+            try:
+                server = await _listen(self.port)
+            except OSError as error:
+                # Not an exception: a web server may write that into its log and serve on.
+                await receive()
+                logger.critical("METRICS_PORT %s can't be used: %s", self.port, error)
+                await send({"type": "lifespan.startup.failed", "message": "METRICS_PORT can't be used"})
+                return
+            async with server, _recorded(self._sample):
                 await self.app(scope, receive, send)
             return
         begun = perf_counter()
@@ -68,35 +103,51 @@ def _of_route(route: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(route, status), DURATION.labels(route)
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-    allow_reuse_port = True  # every process listens
-    service_actions: Callable[[], None]  # called every POLL_INTERVAL
-
-
-class _SilentHandler(WSGIRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def _served(port: int, sample: Callable[[], None]) -> Iterator[None]:
-    POOL_SIZE.set(settings.database_pool_size)
+async def _listen(port: int) -> asyncio.Server:
+    """Answer scrapes in the event loop, where a client that only stays connected costs next to nothing."""
     registry = REGISTRY
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder:
         _forget_killed_processes(Path(folder))
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    server = make_server("", port, make_wsgi_app(registry), _Server, _SilentHandler)
-    server.service_actions = sample
-    Thread(target=server.serve_forever, args=[POLL_INTERVAL], daemon=True).start()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _connections.append(writer)
+        if len(_connections) > MAX_CONNECTIONS:
+            _connections[0].transport.abort()
+        writer.transport.set_write_buffer_limits(0)  # so that `drain` waits for all of it
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            async with asyncio.timeout(SCRAPE_TIMEOUT):
+                await reader.readuntil(b"\r\n\r\n")
+                body = await asyncio.to_thread(generate_latest, registry)
+                head = f"Content-Type: {CONTENT_TYPE_PLAIN_0_0_4}\r\nContent-Length: {len(body)}\r\nConnection: close"
+                writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + body)
+                await writer.drain()
+        _connections.remove(writer)
+        writer.transport.abort()
+
+    # Every process listens.
+    reuse_port = hasattr(socket, "SO_REUSEPORT")
+    return await asyncio.start_server(answer, port=port, family=socket.AF_INET, reuse_port=reuse_port)
+
+
+@asynccontextmanager
+async def _recorded(sample: Callable[[], None]) -> AsyncIterator[None]:
+    async def keep_sampling() -> None:
+        while True:
+            sample()
+            await asyncio.sleep(SAMPLE_INTERVAL)
+
+    POOL_SIZE.set(settings.database_pool_size)
+    sampling = asyncio.create_task(keep_sampling())
     try:
         yield
     finally:
-        server.shutdown()
-        server.server_close()
-        if folder:
+        sampling.cancel()
+        for connection in _connections:
+            connection.transport.abort()
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
 

@@ -1,22 +1,30 @@
 """What every request and every answer has, whatever the route. Pure ASGI; see main.py for the order."""
 
+import asyncio
 import logging
 import re
 import time
+from functools import lru_cache
 from typing import Final
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.server.limits import (
+    MAX_BODY_SIZE,
+    MAX_CONTENT_TYPE_LENGTH,
+    MAX_COOKIE_BACKSLASHES,
+    MAX_COSTLY_SIGNS,
+    PIECE_SIZE,
+)
 from app.server.logging import choose_request_id, log_request, request_id
 
 logger = logging.getLogger("app.requests")
 
-MAX_BODY_SIZE: Final = 1024 * 1024  # bytes
 MAX_DIGITS: Final = 20  # of a Content-Length; Python refuses to read a number of thousands
 CONTENT_TOO_LARGE: Final = "Content Too Large"
+UNREADABLE_BODY: Final = "There was an error parsing the body"  # FastAPI's own sentence, for JSON nested too deep, say
 WELL_FORMED_HOST: Final = re.compile(r"(\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 MAX_PORT: Final = 65_535
 
@@ -42,7 +50,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         begun, state = time.perf_counter(), scope.setdefault("state", {})
-        chosen_id = choose_request_id(Headers(scope=scope).get("x-request-id"))
+        chosen_id = choose_request_id(dict(scope["headers"]).get(b"x-request-id"))
         token = request_id.set(chosen_id)
 
         async def send_with_id(message: Message) -> None:
@@ -56,7 +64,7 @@ class RequestLog:
         except Exception:
             logger.exception("Unhandled error")
             if "status" in state:
-                raise  # the answer has begun: all that is left is to break it off
+                raise  # the response has begun: all that is left is to break it off
             await JSONResponse({"detail": "Internal Server Error"}, 500)(scope, receive, send_with_id)
         finally:
             if logger.isEnabledFor(logging.INFO):
@@ -65,7 +73,7 @@ class RequestLog:
 
 
 class SecurityHeaders:
-    """Adds the headers that an answer doesn't bring itself."""
+    """Adds the headers that a response doesn't bring itself. For HEAD it drops the body, as not every server does."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -73,20 +81,24 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
+                present = dict(message["headers"])
                 missing = [header for header in SECURITY_HEADERS if header[0] not in present]
                 message["headers"] = [*message["headers"], *missing]
+            elif is_head and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
+        is_head = scope.get("method") == "HEAD"
         await self.app(scope, receive, send_with_headers)
 
 
 class AllowedHosts:
-    """Answers to the allowed host names only, to probes under any; malformed URLs are a 400 (RFC 9112 section 3.2)."""
+    """Responds to the allowed host names only, to probes under any; malformed URLs are a 400 (RFC 9112 section 3.2)."""
 
     def __init__(self, app: ASGIApp, patterns: list[str]) -> None:
         self.app = app
         self.patterns = [pattern.lower() for pattern in patterns]
+        self.is_allowed = lru_cache(256)(self._is_allowed)  # a client sends the same name each time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._allows(scope):
@@ -95,40 +107,77 @@ class AllowedHosts:
             await JSONResponse({"detail": "Invalid host or query"}, 400)(scope, receive, send)
 
     def _allows(self, scope: Scope) -> bool:
-        hosts = Headers(scope=scope).getlist("host") or ["localhost"]
-        host = WELL_FORMED_HOST.fullmatch(hosts[0])
-        if host is None or int(host[2] or 0) > MAX_PORT or len(hosts) > 1 or not scope["query_string"].isascii():
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if not hosts and scope["http_version"] == "1.0":
+            hosts = [b"localhost"]  # only since HTTP/1.1 must there be one
+        if len(hosts) != 1 or not scope["query_string"].isascii():
             return False
-        if scope["path"].endswith(("/health/live", "/health/ready")):
-            return True
+        return self.is_allowed(hosts[0], scope["path"].endswith(("/health/live", "/health/ready")))
+
+    def _is_allowed(self, header: bytes, is_probe: bool) -> bool:
+        host = WELL_FORMED_HOST.fullmatch(header.decode("latin-1"))
+        if host is None or int(host[2] or 0) > MAX_PORT:
+            return False
         name = host[1].lower()
-        return any(
+        return is_probe or any(
             pattern in {"*", name} or (pattern[:1] == "*" and name.endswith(pattern[1:])) for pattern in self.patterns
         )
 
 
-class BodyLimit:
-    """Refuses a body over MAX_BODY_SIZE: at once where its length is declared, else as soon as it is too long.
+class InputLimits:
+    """Refuses what would cost more than its bytes; see limits.py.
 
-    FastAPI's `max_body_size` would answer in plain text where the length is declared.
+    A body that is too long is refused at once where its length is declared, else as soon as it is too long. FastAPI's
+    `max_body_size` would answer in plain text where the length is declared.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        length = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
-        if length.isdecimal() and (len(length) > MAX_DIGITS or int(length) > MAX_BODY_SIZE):
-            await JSONResponse({"detail": CONTENT_TOO_LARGE}, 413)(scope, receive, send)
-            return
-        received = 0
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif refusal := _refusal(scope):
+            status_code, sentence = refusal
+            await JSONResponse({"detail": sentence}, status_code)(scope, receive, send)
+        else:
+            await self.app(scope, _in_pieces(receive), send)
 
-        async def receive_within_limit() -> Message:
-            nonlocal received
+
+def _refusal(scope: Scope) -> tuple[int, str] | None:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if value.isdigit() and (len(value) > MAX_DIGITS or int(value) > MAX_BODY_SIZE):
+                return 413, CONTENT_TOO_LARGE
+        elif (name == b"cookie" and value.count(b"\\") > MAX_COOKIE_BACKSLASHES) or (
+            name == b"content-type" and len(value) > MAX_CONTENT_TYPE_LENGTH
+        ):
+            return 400, "Invalid header"
+    return None
+
+
+def _in_pieces(receive: Receive) -> Receive:
+    """The body as it comes, at most PIECE_SIZE at a time. What it raises is answered by FastAPI, which is reading."""
+    received = costly_signs = 0
+    rest, more = b"", True
+
+    async def receive_piece() -> Message:
+        nonlocal received, costly_signs, rest, more
+        if rest:
+            await asyncio.sleep(0)
+        else:
             message = await receive()
-            received += len(message.get("body", b""))
+            rest, more = message.get("body", b""), message.get("more_body", False)
+            received += len(rest)
+            costly_signs += rest.count(b"[") + rest.count(b"{") + rest.count(b"%")
             if received > MAX_BODY_SIZE:
-                raise HTTPException(413, CONTENT_TOO_LARGE)  # answered by FastAPI, which is reading the body
-            return message
+                raise HTTPException(413, CONTENT_TOO_LARGE)
+            if costly_signs > MAX_COSTLY_SIGNS:
+                raise HTTPException(400, UNREADABLE_BODY)
+            if len(rest) <= PIECE_SIZE:
+                rest = b""
+                return message
+        piece, rest = rest[:PIECE_SIZE], rest[PIECE_SIZE:]
+        return {"type": "http.request", "body": piece, "more_body": more or bool(rest)}
 
-        await self.app(scope, receive_within_limit, send)
+    return receive_piece

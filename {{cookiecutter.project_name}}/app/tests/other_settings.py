@@ -1,49 +1,47 @@
-"""The application with other settings: it reads them once, when it is imported, and so is imported once more."""
+"""The application with other settings: it reads them when it uses them."""
 
-import importlib
-import logging
-import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from unittest.mock import patch
 
+from fastapi import FastAPI
 from httpx import AsyncClient
 
+from app.api.deps import get_database
+from app.core.config import Settings, settings
+from app.core.database import Database
+from app.main import create_app
+from app.server.logging import set_up_logging
 from app.tests.helpers import client_at
-
-# What depends on no setting, and what Prometheus takes once only.
-SHARED = ("app.tests", "app.models", "app.schemas", "app.server.metrics")
-
-
-def _modules() -> list[str]:
-    return [name for name in sys.modules if name.partition(".")[0] == "app" and not name.startswith(SHARED)]
 
 
 @contextmanager
 def other_settings(**variables: str) -> Iterator[None]:
-    """What is imported of the application meanwhile is imported anew, with these variables besides ours."""
-    logger = logging.getLogger("app")
-    handlers, level, environment = logger.handlers, logger.level, dict(os.environ)
-    modules = {name: sys.modules.pop(name) for name in _modules()}
-    os.environ.update(variables)
-    try:
+    """Meanwhile these variables have these values, the others those of the tests."""
+    values = settings.model_dump() | {name.lower(): value for name, value in variables.items()}
+    with patch.dict(vars(settings), vars(Settings(**values)), clear=True):
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(environment)
-        for name in _modules():
-            del sys.modules[name]
-        sys.modules.update(modules)
-        logger.handlers = handlers
-        logger.setLevel(level)
+
+
+@asynccontextmanager
+async def other_application(**variables: str) -> AsyncIterator[FastAPI]:
+    """An application with these variables, and a pool of its own."""
+    with other_settings(**variables):
+        app, database = create_app(), Database(settings.sqlalchemy_url)
+
+        async def get_other_database() -> Database:
+            return database
+
+        app.dependency_overrides[get_database] = get_other_database
+        try:
+            yield app
+        finally:
+            await database.dispose()
+    set_up_logging()
 
 
 @asynccontextmanager
 async def application_with(**variables: str) -> AsyncIterator[AsyncClient]:
-    """Talks to the application with these variables besides ours."""
-    with other_settings(**variables):
-        main = importlib.import_module("app.main")
-        try:
-            yield client_at("198.51.100.1", main)
-        finally:
-            await main.database.dispose()
+    """A client of an application with these variables."""
+    async with other_application(**variables) as app:
+        yield client_at("198.51.100.1", app)

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from httpx import AsyncClient
@@ -11,8 +11,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Base, LoginSession, User
-from app.tests.helpers import PASSWORD, bearer, begin, is_logged_in, login, refresh, try_refresh
+from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, login, refresh, try_refresh
+from app.tests.other_settings import application_with
 
+SECOND = timedelta(seconds=1)
 INVALID = {"detail": "Invalid refresh token"}
 
 
@@ -42,11 +44,76 @@ async def test_refresh_prolongs_the_session(client: AsyncClient, session: AsyncS
     assert login_session.expires_at.timestamp() == refreshed["refresh_token_expires_at"]
 
 
-async def test_of_50_parallel_refreshes_one_wins_and_the_replay_ends_the_session(
+async def let_pass(session: AsyncSession, seconds: int = 10) -> None:
+    """As if the last refresh of every session were so many seconds older; REFRESH_TOKEN_LEEWAY is 10."""
+    await session.execute(update(LoginSession).values(last_used_at=LoginSession.last_used_at - seconds * SECOND))
+    await session.commit()
+
+
+async def test_of_50_parallel_refreshes_all_get_the_one_successor(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    tokens = await begin(default_user)
+    answers = await asyncio.gather(*(refresh(client, tokens) for _ in range(50)))
+    assert await session.scalar(select(LoginSession.generation)) == 1
+    assert len({answer["refresh_token"] for answer in answers}) == 1
+    for answer in answers:
+        assert await is_logged_in(client, answer)
+    await let_pass(session)
+    await refresh(client, answers[0])
+    await let_pass(session)
+    assert (await try_refresh(client, answers[1]["refresh_token"])).status_code == 400
+
+
+async def test_after_a_lost_response_the_same_successor_comes_again(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    tokens = await login(client, default_user)
+    lost = await refresh(client, tokens)
+    async with application_with() as another_process:
+        again = await refresh(another_process, tokens)
+    for name in ("refresh_token", "refresh_token_issued_at", "refresh_token_expires_at"):
+        assert again[name] == lost[name]
+    assert again["expires_at"] == again["issued_at"] + 15 * 60
+    assert await is_logged_in(client, again)
+    assert await is_logged_in(client, await refresh(client, again))
+
+
+async def test_two_tabs_stay_logged_in_whichever_refreshes_next(client: AsyncClient, default_user: User) -> None:
+    tabs = [await begin(default_user)] * 2
+    for _ in range(3):
+        tabs = list(await asyncio.gather(*(refresh(client, tokens) for tokens in tabs)))
+        assert [await is_logged_in(client, tokens) for tokens in tabs] == [True, True]
+
+
+async def test_a_spent_token_that_comes_back_does_not_prolong_the_leeway(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    tokens = await begin(default_user)
+    successor = await refresh(client, tokens)
+    await let_pass(session, 6)
+    assert (await refresh(client, tokens))["refresh_token"] == successor["refresh_token"]
+    await let_pass(session, 6)
+    assert (await try_refresh(client, tokens["refresh_token"])).status_code == 400
+    assert not await is_logged_in(client, successor)
+
+
+async def test_once_the_successor_is_spent_the_token_before_it_ends_the_session(
+    client: AsyncClient, default_user: User
+) -> None:
+    first = await begin(default_user)
+    third = await refresh(client, await refresh(client, first))
+    replay = await try_refresh(client, first["refresh_token"])
+    assert (replay.status_code, replay.json()) == (400, INVALID)
+    assert not await is_logged_in(client, third)
+
+
+async def test_without_a_leeway_one_of_50_wins_and_the_replay_ends_the_session(
     client: AsyncClient, default_user: User
 ) -> None:
     tokens = await begin(default_user)
-    answers = await asyncio.gather(*(try_refresh(client, tokens["refresh_token"]) for _ in range(50)))
+    async with application_with(REFRESH_TOKEN_LEEWAY="0") as strict:
+        answers = await asyncio.gather(*(try_refresh(strict, tokens["refresh_token"]) for _ in range(50)))
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 49
     (winner,) = (answer.json() for answer in answers if answer.status_code == 200)
     assert not await is_logged_in(client, winner)
@@ -54,10 +121,13 @@ async def test_of_50_parallel_refreshes_one_wins_and_the_replay_ends_the_session
 
 
 @pytest.mark.parametrize("generations", [1, 20])
-async def test_spent_refresh_token_ends_the_session(client: AsyncClient, default_user: User, generations: int) -> None:
+async def test_spent_refresh_token_ends_the_session(
+    client: AsyncClient, session: AsyncSession, default_user: User, generations: int
+) -> None:
     spent = tokens = await begin(default_user)
     for _ in range(generations):
         tokens = await refresh(client, tokens)
+    await let_pass(session)
     assert await is_logged_in(client, spent)
     replay = await try_refresh(client, spent["refresh_token"])
     assert (replay.status_code, replay.json()) == (400, INVALID)
@@ -70,13 +140,17 @@ async def test_the_end_after_a_replay_is_committed_although_the_answer_is_an_err
 ) -> None:
     tokens = await begin(default_user)
     await refresh(client, tokens)
+    await let_pass(session)
     assert (await try_refresh(client, tokens["refresh_token"])).status_code == 400
     assert await session.scalar(select(func.count()).select_from(LoginSession)) == 0
 
 
-async def test_a_replay_leaves_other_sessions_alone(client: AsyncClient, default_user: User, other_user: User) -> None:
+async def test_a_replay_leaves_other_sessions_alone(
+    client: AsyncClient, session: AsyncSession, default_user: User, other_user: User
+) -> None:
     replayed, mine, theirs = [await begin(user) for user in (default_user, default_user, other_user)]
     await refresh(client, replayed)
+    await let_pass(session)
     assert (await try_refresh(client, replayed["refresh_token"])).status_code == 400
     assert await is_logged_in(client, mine)
     assert await is_logged_in(client, theirs)
@@ -135,13 +209,62 @@ async def test_an_expired_session_is_over(client: AsyncClient, session: AsyncSes
     assert (await try_refresh(client, tokens["refresh_token"])).status_code == 400
 
 
+@pytest.mark.parametrize("is_spent", [False, True])
 async def test_an_inactive_user_gets_no_new_tokens(
-    client: AsyncClient, session: AsyncSession, default_user: User
+    client: AsyncClient, session: AsyncSession, default_user: User, *, is_spent: bool
 ) -> None:
     tokens = await begin(default_user)
+    if is_spent:
+        await refresh(client, tokens)
     default_user.is_active = False
     await session.commit()
     assert (await try_refresh(client, tokens["refresh_token"])).status_code == 400
+
+
+async def begin_days_ago(session: AsyncSession, user: User, days: float) -> Json:
+    tokens = await begin(user)
+    await session.execute(update(LoginSession).values(created_at=func.now() - timedelta(days=days)))
+    await session.commit()
+    return tokens
+
+
+async def test_no_refresh_prolongs_a_session_beyond_session_max_days(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    tokens = await begin_days_ago(session, default_user, 180 - 1 / 24 / 60)
+    begun = (await session.scalars(select(LoginSession.created_at))).one()
+    for _ in range(2):  # the second one gets the same successor again
+        refreshed = await refresh(client, tokens)
+        assert refreshed["refresh_token_expires_at"] == int(begun.timestamp()) + 180 * 24 * 60 * 60
+        assert refreshed["expires_at"] == refreshed["refresh_token_expires_at"]
+    (listed,) = (await client.get("/auth/sessions", headers=bearer(refreshed))).json()
+    assert datetime.fromisoformat(listed["expires_at"]) == begun + timedelta(days=180)
+
+
+@pytest.mark.parametrize("is_spent", [False, True])
+async def test_a_shorter_session_max_days_holds_for_sessions_that_began_before(
+    client: AsyncClient, session: AsyncSession, default_user: User, *, is_spent: bool
+) -> None:
+    tokens = await begin_days_ago(session, default_user, 31)
+    if is_spent:
+        await refresh(client, tokens)
+    async with application_with(SESSION_MAX_DAYS="30") as stricter:
+        assert (await try_refresh(stricter, tokens["refresh_token"])).status_code == 400
+
+
+async def test_a_login_promises_no_more_than_session_max_days(default_user: User, session: AsyncSession) -> None:
+    async with application_with(SESSION_MAX_DAYS="1") as client:
+        tokens = await login(client, default_user)
+    assert tokens["refresh_token_expires_at"] == tokens["issued_at"] + 24 * 60 * 60
+    assert (await session.scalars(select(LoginSession.expires_at))).one().timestamp() == tokens[
+        "refresh_token_expires_at"
+    ]
+
+
+async def test_an_access_token_promises_no_more_than_its_session(default_user: User) -> None:
+    async with application_with(REFRESH_TOKEN_EXPIRE_MINUTES="5") as client:
+        tokens = await login(client, default_user)
+    assert tokens["expires_at"] == tokens["issued_at"] + 5 * 60
 
 
 async def test_a_stolen_dump_of_the_database_holds_no_token_and_no_password(

@@ -8,9 +8,10 @@ from httpx import AsyncClient
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.known_clients import client_hash
 from app.auth.sessions import MAX_SESSIONS
 from app.models import LoginSession, User
-from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, login, refresh, try_refresh
+from app.tests.helpers import PASSWORD, Json, bearer, begin, client_at, is_logged_in, login, refresh, try_refresh
 
 
 async def sessions_of(client: AsyncClient, tokens: Json) -> list[Json]:
@@ -107,3 +108,23 @@ async def test_an_account_has_100_sessions_at_most_and_the_latest_stay(
     listed = await sessions_of(client, tokens)
     assert len(listed) == MAX_SESSIONS
     assert listed[0]["current"] is True
+
+
+@pytest.mark.parametrize("kind", ["its own", "refreshed", "of another program", "from elsewhere"])
+async def test_a_script_that_logs_in_again_and_again_pushes_out_its_own_unused_sessions_first(
+    client: AsyncClient, session: AsyncSession, default_user: User, kind: str
+) -> None:
+    owner = await login(client, default_user)  # used, but not refreshed yet
+    expires_at = datetime.now().astimezone() + timedelta(days=1)
+    program = "another" if kind == "of another program" else "a script"
+    script_ip = "203.0.113.2" if kind == "from elsewhere" else "203.0.113.1"
+    session.add_all(
+        LoginSession(default_user.id, expires_at, program, client_hash(script_ip), int(kind == "refreshed"))
+        for _ in range(MAX_SESSIONS - 1)
+    )
+    await session.commit()
+    script = client_at("203.0.113.1")
+    script.headers["User-Agent"] = "a script"
+    assert await is_logged_in(client, await login(script, default_user))
+    assert await session.scalar(select(func.count()).select_from(LoginSession)) == MAX_SESSIONS
+    assert await is_logged_in(client, owner) == (kind == "its own")

@@ -1,11 +1,14 @@
 """Settings: what is refused, in which words, and how values may be written."""
 
+import secrets
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from app.core.config import Settings, is_weak_key, load_settings, settings, to_asyncpg_url
+from app.core.config import Settings, load_settings, settings
+from app.core.database_url import to_asyncpg_url
+from app.core.weak_keys import is_weak_key
 
 GOOD_KEY = "Zk3vT9qLw7RbYx1NcHs5Jd8FgMp2Ua6E"
 
@@ -30,6 +33,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
         ("TEST_DATABASE_URL", "mysql://user:xyzzy@host/name"),
         ("TEST_DATABASE_URL", "xyzzy"),
         ("TEST_DATABASE_URL", "postgresql://user:xyzzy@host"),
+        ("MIGRATION_DATABASE_URL", "postgresql://user:xyzzy@host"),
         ("API_PREFIX", "api/v1"),
         ("API_PREFIX", "/api/"),
         ("API_PREFIX", "/{xyzzy}"),
@@ -93,8 +97,16 @@ def test_what_is_wrong_with_the_file_is_said(
         GOOD_KEY[:-1],
         "x" * 64,
         "0123456" * 6,
+        "CHANGE_ME_" + GOOD_KEY,
         "please-change-me-" + GOOD_KEY,
-        "your-" + GOOD_KEY,
+        "your-secret-key-here-" + GOOD_KEY,
+        "changethis-changethis-please-changethis-1",
+        "<your-secret-key-of-at-least-32-characters>",
+        "a-string-secret-at-least-256-bits-long",  # jwt.io
+        "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
+        "supersecretkeythatshouldbechangedinproduction",
+        "todo: replace with a random key before it runs",
+        "abcdefghijklmnopqrstuvwxyz0123456789",
     ],
 )
 @pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
@@ -102,6 +114,46 @@ def test_production_refuses_a_placeholder_or_short_key(monkeypatch: pytest.Monke
     message = refusal(monkeypatch, ENVIRONMENT="production", DATABASE_URL="postgresql://host/name", **{name: key})
     assert f"{name} " in message
     assert key not in message
+
+
+@pytest.mark.parametrize("word", ["todo", "TODO", "your-key", "change", "secret_", "-123456-", "example", "qwerty"])
+def test_no_random_key_is_refused_for_a_word_that_it_happens_to_contain(word: str) -> None:
+    for place in range(1, 64 - len(word)):
+        key = secrets.token_urlsafe(48)
+        assert not is_weak_key(key[:place] + word + key[place + len(word) :])
+
+
+def test_no_random_key_is_refused() -> None:
+    for size in (24, 32, 48):
+        assert not any(is_weak_key(secrets.token_urlsafe(size)) for _ in range(3000))
+        assert not any(is_weak_key(secrets.token_hex(size)) for _ in range(3000))
+
+
+@pytest.mark.parametrize("password", ["password1", "Password1", "ROOT@example.com"])
+def test_production_refuses_a_first_superuser_whose_password_is_guessed_first(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    production = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://host/name", "SECRET_KEY": GOOD_KEY}
+    message = refusal(monkeypatch, **production, FIRST_SUPERUSER_PASSWORD=password)
+    assert "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the address" in message
+    assert password not in message
+    monkeypatch.setenv("FIRST_SUPERUSER_PASSWORD", "another one, of its own")
+    load_settings()
+
+
+def test_migrations_may_have_a_role_of_their_own_but_in_tests_never_leave_their_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert settings.migration_url == settings.sqlalchemy_url
+    monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgres://owner@host/name")
+    assert load_settings().migration_url == settings.sqlalchemy_url
+    monkeypatch.setenv("ENVIRONMENT", "dev")
+    monkeypatch.setenv("DATABASE_URL", "postgres://app@host/name")
+    assert load_settings().migration_url == to_asyncpg_url("postgres://owner@host/name")
+    assert load_settings().sqlalchemy_url == to_asyncpg_url("postgres://app@host/name")
+    monkeypatch.delenv("MIGRATION_DATABASE_URL")
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    assert load_settings().migration_url == to_asyncpg_url("postgres://app@host/name")
 
 
 def test_production_refuses_a_wildcard_origin(monkeypatch: pytest.MonkeyPatch) -> None:

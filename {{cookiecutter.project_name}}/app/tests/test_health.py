@@ -1,16 +1,32 @@
 """`GET /` and the probes."""
 
+import asyncio
+import logging
+import time
 import tomllib
 
+import pytest
 from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api.endpoints import health as endpoint
 from app.core.config import PROJECT_DIR
 from app.core.database import database
 from app.models import User
-from app.tests.helpers import bearer, begin, try_login
+from app.server import health
+from app.tests.helpers import bearer, begin, try_login, waiting_for_locks
 from app.tests.other_settings import application_with
+
+
+@pytest.fixture(autouse=True)
+def without_earlier_results() -> None:
+    health.readiness_of.cache_clear()
+
+
+async def lock_migrations(session: AsyncSession) -> None:
+    """Until `session` ends its transaction no probe gets an answer."""
+    await session.execute(text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
 
 
 async def test_root_says_what_runs_here(client: AsyncClient) -> None:
@@ -52,6 +68,66 @@ async def test_not_ready_without_migrations(client: AsyncClient, session: AsyncS
         await session.commit()
     assert response.status_code == 503
     assert response.json() == {"status": "failed", "checks": {"database": "no migrations"}}
+
+
+async def test_many_probes_at_once_are_one_connection(client: AsyncClient, session: AsyncSession) -> None:
+    connections = text("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
+    await client.get("/health/live")
+    await session.execute(text("SET stats_fetch_consistency = none"))
+    await lock_migrations(session)
+    before = await session.scalar(connections)
+    probes = [asyncio.create_task(client.get("/health/ready")) for _ in range(300)]
+    await waiting_for_locks(1)
+    assert not any(probe.done() for probe in probes)
+    await session.rollback()
+    assert {response.status_code for response in await asyncio.gather(*probes)} == {200}
+    after = await session.scalar(connections)
+    # One is that of `waiting_for_locks`, if the pool had none to spare.
+    assert after - before <= 2
+
+
+async def test_an_answer_of_the_database_counts_for_a_second(
+    client: AsyncClient, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(health, "monotonic", lambda: now)
+    statuses = [(await client.get("/health/ready")).status_code]
+    for change in (
+        "ALTER TABLE alembic_version RENAME TO elsewhere",
+        "ALTER TABLE elsewhere RENAME TO alembic_version",
+    ):
+        await session.execute(text(change))
+        await session.commit()
+        for seconds in (0.9, 0.1):
+            now += seconds
+            statuses.append((await client.get("/health/ready")).status_code)
+    assert statuses == [200, 200, 503, 503, 200]
+
+
+async def test_those_who_wait_for_a_silent_database_wait_together(
+    client: AsyncClient, session: AsyncSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.1)
+    monkeypatch.setattr(logging.getLogger("app"), "handlers", [caplog.handler])
+    await lock_migrations(session)
+    responses = await asyncio.gather(*(client.get("/health/ready") for _ in range(50)))
+    await session.rollback()
+    assert {response.status_code for response in responses} == {503}
+    assert caplog.text.count("Not ready") == 1
+
+
+async def test_a_stopping_server_is_not_ready_at_once(
+    client: AsyncClient, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lock_migrations(session)
+    waiting = asyncio.create_task(client.get("/health/ready"))
+    await waiting_for_locks(1)
+    monkeypatch.setattr(endpoint, "is_stopping", lambda: True)
+    response = await client.get("/health/ready")
+    assert not waiting.done()
+    assert (response.status_code, response.json()["checks"]) == (503, {"server": "stopping"})
+    await session.rollback()
+    assert (await waiting).status_code == 200
 
 
 async def test_alive_but_not_ready_while_the_database_is_away() -> None:

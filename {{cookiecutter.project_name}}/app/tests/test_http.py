@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from tempfile import TemporaryFile
+from unittest.mock import patch
 
 import pytest
 from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.types import ASGIApp, Message, Scope
 
 from app.core.config import settings
+from app.main import app
 from app.models import User
-from app.tests.helpers import PASSWORD, bearer, login, refresh, try_login, try_refresh
-from app.tests.other_settings import application_with
+from app.server.logging import RequestRecord
+from app.tests.helpers import PASSWORD, bearer, client_at, login, refresh, try_login, try_refresh
+from app.tests.other_settings import application_with, other_application
 
 ORIGIN = "https://app.example.com"  # BACKEND_CORS_ORIGINS
 
@@ -62,8 +66,13 @@ async def test_405_names_every_method_of_the_resource(client: AsyncClient, path:
         assert response.headers["Allow"] == allowed
 
 
+async def test_405_is_what_a_test_may_get(client: AsyncClient) -> None:
+    # /users/{user_id} has a GET, but it isn't that path's answer.
+    assert (await client.get("/users/register")).status_code == 405
+
+
 async def test_what_does_not_exist_is_a_404(client: AsyncClient) -> None:
-    for path in ("/nowhere", "/health", "/auth", "/users/me/more"):
+    for path in ("/nowhere", "/health", "/auth", "/users/me/more", "/users/", "/users/me/", "/docs/"):
         response = await client.get(path)
         assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
 
@@ -86,6 +95,48 @@ async def test_what_does_not_exist_is_a_404(client: AsyncClient) -> None:
 )
 async def test_only_allowed_hosts_are_answered(client: AsyncClient, host: str, status: int) -> None:
     assert (await client.get("/docs", headers={"Host": host})).status_code == status
+
+
+async def answer_of(
+    app: ASGIApp, method: str, path: str, *headers: tuple[bytes, bytes], version: str = "1.1"
+) -> tuple[int, bytes]:
+    """Status and body as a server gets them that leaves out and adds nothing."""
+    scope: Scope = {"type": "http", "http_version": version, "method": method, "scheme": "http", "headers": headers}
+    scope.update(path=path, raw_path=path.encode(), root_path="", query_string=b"", client=("198.51.100.1", 0))
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        messages.append(dict(message))
+
+    await app(scope, receive, send)
+    return messages[0]["status"], b"".join(message.get("body", b"") for message in messages)
+
+
+@pytest.mark.parametrize("allowed", ["api.example.com", "*"])
+async def test_http_1_1_has_one_host(allowed: str) -> None:
+    host = (b"host", b"api.example.com")
+    async with other_application(ALLOWED_HOSTS=allowed) as app:
+        for path in ("/docs", "/health/live"):
+            assert (await answer_of(app, "GET", path, host))[0] == 200
+            assert (await answer_of(app, "GET", path))[0] == 400
+            assert (await answer_of(app, "GET", path, host, host))[0] == 400
+        assert (await answer_of(app, "GET", "/health/live", version="1.0"))[0] == 200
+        assert (await answer_of(app, "GET", "/health/live", host, host, version="1.0"))[0] == 400
+
+
+async def test_an_answer_to_head_has_no_body(application: None) -> None:
+    # Not every web server leaves it out, and then the connection's next answer begins with it.
+    host = (b"host", settings.allowed_hosts[0].encode())
+    for path, status in (
+        *(("/docs", 200), ("/docs-assets/favicon.png", 200), ("/health/live", 405), ("/users/me", 405)),
+        *(("/nowhere", 404), ("/docs-assets/nowhere", 404), ("/users/register", 405)),
+    ):
+        assert await answer_of(app, "HEAD", path, host) == (status, b"")
+    assert await answer_of(app, "HEAD", "/docs") == (400, b"")
+    assert await answer_of(app, "HEAD", "/docs", host, (b"content-length", b"9999999")) == (413, b"")
 
 
 async def test_a_second_host_is_refused(client: AsyncClient) -> None:
@@ -181,6 +232,20 @@ async def test_a_crash_is_a_500_to_the_client_and_a_trace_to_the_log_only(
     assert (await client.get("/users/me", headers=default_user_headers)).status_code == 200
 
 
+async def test_the_line_of_a_request_goes_through_logging(
+    client: AsyncClient, default_user: User, default_user_headers: dict[str, str], log: pytest.LogCaptureFixture
+) -> None:
+    await client.get("/users/me", headers=default_user_headers)
+    (record,) = [record for record in log.records if isinstance(record, RequestRecord)]
+    assert record.getMessage().startswith("GET read_current_user 200 ")
+    assert record.fields["user_id"] == default_user.id
+
+    log.clear()
+    with patch.object(log.handler, "filters", [lambda record: record.name != "app.requests"]):
+        await client.get("/users/me", headers=default_user_headers)
+    assert not [record for record in log.records if isinstance(record, RequestRecord)]
+
+
 async def test_no_log_line_holds_a_password_or_token(
     client: AsyncClient, default_user: User, log: pytest.LogCaptureFixture
 ) -> None:
@@ -215,6 +280,28 @@ async def test_everything_hangs_under_api_prefix(default_user_headers: dict[str,
         assert (await client.get(client.base_url.copy_with(path="/users/me"))).status_code == 404
 
 
+async def test_documentation_can_be_taken_away() -> None:
+    async with application_with(DOCS="false") as client:
+        for path in ("/docs", "/openapi.json", "/docs-assets/swagger-ui.css"):
+            assert (await client.get(path)).status_code == 404
+        assert (await client.get("/users/me")).status_code == 401
+
+
+@pytest.mark.parametrize("trusted", ["", "192.0.2.1"])
+async def test_a_proxy_that_is_not_trusted_is_named_once(trusted: str, capfd: pytest.CaptureFixture[str]) -> None:
+    async with other_application(TRUSTED_PROXIES=trusted) as app:
+        client, proxy = client_at("198.51.100.1", app), client_at("192.0.2.1", app)
+        await client.get("/health/live")
+        if trusted:
+            await proxy.get("/health/live", headers={"X-Forwarded-For": "203.0.113.9"})
+        assert "TRUSTED_PROXIES" not in capfd.readouterr().out
+        for header in ("X-Forwarded-For", "X-Forwarded-Proto"):
+            await client.get("/health/live", headers={header: "203.0.113.9"})
+        await answer_of(app, "GET", "/health/live", (b"x-forwarded-for", b"1.1.1.1"))
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if "TRUSTED_PROXIES" in line]
+    assert "198.51.100.1" in line
+
+
 async def test_production_logs_a_json_line_for_each_request(capfd: pytest.CaptureFixture[str]) -> None:
     url = settings.sqlalchemy_url.render_as_string(hide_password=False)
     async with application_with(ENVIRONMENT="production", DATABASE_URL=url, LOG_LEVEL="INFO") as client:
@@ -225,3 +312,4 @@ async def test_production_logs_a_json_line_for_each_request(capfd: pytest.Captur
     assert line["duration_ms"] > 0
     assert datetime.fromisoformat(line["time"]).tzinfo is not None
     assert "swordfish" not in str(line)
+    assert None not in line.values()

@@ -1,7 +1,6 @@
 """`python -m app.initial_data`."""
 
 import asyncio
-import importlib
 
 from httpx import AsyncClient
 from sqlalchemy import func, select
@@ -54,7 +53,5 @@ async def test_of_10_at_once_one_creates_it(session: AsyncSession) -> None:
 async def test_the_password_is_shown_once_where_it_is_created_for_development(session: AsyncSession) -> None:
     url = settings.sqlalchemy_url.render_as_string(hide_password=False)
     with other_settings(ENVIRONMENT="dev", DATABASE_URL=url):
-        initial_data = importlib.import_module("app.initial_data")
-        assert PASSWORD in await initial_data.create_first_superuser()
-        assert PASSWORD not in await initial_data.create_first_superuser()
-        await initial_data.database.dispose()
+        assert PASSWORD in await create_first_superuser()
+        assert PASSWORD not in await create_first_superuser()

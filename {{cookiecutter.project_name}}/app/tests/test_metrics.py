@@ -1,16 +1,21 @@
 """Metrics for Prometheus."""
 
 import asyncio
-import importlib
+import re
+import select
 import socket
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from urllib.request import urlopen
 
+import pytest
 from fastapi import FastAPI
 from starlette.types import Message
 
-from app.tests.other_settings import application_with
+from app.server import metrics
+from app.tests.helpers import client_at, try_login
+from app.tests.other_settings import other_application
 
 
 @asynccontextmanager
@@ -25,15 +30,79 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     await lifespan
 
 
-async def test_requests_are_counted_by_route_and_status() -> None:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    async with application_with(METRICS_PORT=str(port)) as client, running(importlib.import_module("app.main").app):
+        port: int = free.getsockname()[1]
+    return port
+
+
+def scrape(port: int) -> str:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+        return str(response.read().decode())
+
+
+def counted(scraped: str) -> dict[str, float]:
+    return {name: float(value) for name, value in re.findall(r"^([^# ]\S*) (\S+)$", scraped, re.MULTILINE)}
+
+
+async def test_requests_and_audit_events_are_counted(empty_tables: None) -> None:
+    port = free_port()
+    async with other_application(METRICS_PORT=str(port)) as app, running(app):
+        before = counted(await asyncio.to_thread(scrape, port))
+        client = client_at("198.51.100.1", app)
         for path in ("/health/live", "/users/me", "/nowhere/swordfish"):
             await client.get(path)
-        with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}/metrics") as response:
-            metrics = response.read().decode().splitlines()
-    assert 'http_requests_total{route="live",status="200"} 1.0' in metrics
-    assert 'http_requests_total{route="read_current_user",status="401"} 1.0' in metrics
-    assert 'http_request_duration_seconds_count{route="live"} 1.0' in metrics
-    assert "swordfish" not in str(metrics)  # what clients make up is no label
+        await try_login(client, "swordfish@example.com")
+        scraped = await asyncio.to_thread(scrape, port)
+    after = counted(scraped)
+    for name in (
+        'http_requests_total{route="live",status="200"}',
+        'http_requests_total{route="read_current_user",status="401"}',
+        'http_request_duration_seconds_count{route="live"}',
+        'audit_events_total{event="login_failed"}',
+    ):
+        assert after[name] == before.get(name, 0) + 1
+    assert 'audit_events_total{event="account_deleted"}' in before  # from the start
+    assert "swordfish" not in scraped  # what clients make up is no label
+
+
+async def test_idle_clients_take_neither_threads_nor_the_port(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    with ExitStack() as idle:
+        async with other_application(METRICS_PORT=str(port)) as app, running(app):
+            await asyncio.to_thread(scrape, port)
+            threads = threading.active_count()
+            clients = [
+                idle.enter_context(await asyncio.to_thread(socket.create_connection, ("127.0.0.1", port)))
+                for _ in range(200)
+            ]
+            assert "http_requests_total" in await asyncio.to_thread(scrape, port)
+            assert threading.active_count() <= threads + 2
+            closed, _, _ = select.select(clients, [], [], 0)
+            assert 200 - metrics.MAX_CONNECTIONS <= len(closed) < 200
+        closed, _, _ = select.select(clients, [], [], 0)
+        assert len(closed) == 200
+    await asyncio.sleep(0)
+    assert not caplog.records
+
+
+async def test_a_client_that_dawdles_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "SCRAPE_TIMEOUT", 0.05)
+    port = free_port()
+    async with other_application(METRICS_PORT=str(port)) as app, running(app):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /metrics HTTP/1.1\r\n")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_port_that_is_taken_fails_the_start(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with other_application(METRICS_PORT=str(port)) as app:
+            events, answers = asyncio.Queue[Message](), asyncio.Queue[Message]()
+            await events.put({"type": "lifespan.startup"})
+            await app({"type": "lifespan"}, events.get, answers.put)
+    assert answers.get_nowait()["type"] == "lifespan.startup.failed"
+    assert f"METRICS_PORT {port} can't be used" in capfd.readouterr().out

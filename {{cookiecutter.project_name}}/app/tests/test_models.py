@@ -53,7 +53,8 @@ def test_every_foreign_key_cascades_and_has_an_index() -> None:
         for column in table.columns:
             for foreign_key in column.foreign_keys:
                 assert foreign_key.ondelete == "CASCADE"
-                assert any(index.columns[0] is column for index in table.indexes)
+                is_first = [index.columns[0] is column for index in table.indexes]
+                assert any([*is_first, table.primary_key.columns[0] is column])
 
 
 def test_every_constraint_has_a_name_and_every_time_a_zone() -> None:

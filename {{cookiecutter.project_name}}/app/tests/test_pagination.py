@@ -5,9 +5,12 @@ import json
 import uuid
 
 import pytest
-from httpx import AsyncClient
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api.pagination import Column, PageQuery
 from app.models import EMAIL_MAX_LENGTH, User
 from app.tests.helpers import PASSWORD, Json, walk
 
@@ -99,3 +102,45 @@ async def test_a_link_leads_on_from_the_longest_key(
     session.add_all([User(longest, "hash"), User(f"\U00010401{longest[1:]}", "hash")])
     await session.commit()
     assert len(await walk(client, "/users?limit=1", superuser_headers)) >= 3
+
+
+@pytest.mark.parametrize(
+    "order_by",
+    [
+        (User.created_at, User.id),
+        (User.created_at.desc(), User.id.desc()),
+        (User.is_active.desc(), User.email),
+        (User.is_active, User.created_at.desc(), User.id),
+        (User.is_active.desc(), User.created_at, User.id.desc()),
+    ],
+)
+async def test_a_list_comes_in_any_order(session: AsyncSession, order_by: tuple[Column, ...]) -> None:
+    for number, user in enumerate((await session.scalars(select(User))).all()):
+        user.is_active = number % 2 == 0
+        user.created_at = func.now() - func.make_interval(0, 0, 0, number % 3)
+    await session.commit()
+    app = FastAPI()
+
+    @app.get("/")
+    async def read_emails(page: PageQuery) -> list[Json]:
+        columns = select(User.email, User.id, User.created_at, User.is_active)
+        return [{"email": user.email} for user in await page.fetch(columns, *order_by)]
+
+    ordered = (await session.scalars(select(User.email).order_by(*order_by))).all()
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        for limit in (1, 2, 4):
+            pages = await walk(client, f"/?limit={limit}", {})
+            assert [email for page in pages for email in emails(page)] == ordered
+
+
+async def test_an_order_of_unknown_type_is_refused(superuser: User) -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    async def read_emails(page: PageQuery) -> list[str]:
+        email = func.lower(User.email).label("lower_email")
+        return [user.lower_email for user in await page.fetch(select(email), email)]
+
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        with pytest.raises(TypeError, match="type_=String"):
+            await client.get("/?limit=1")

@@ -4,11 +4,12 @@ import json
 
 import pytest
 from httpx import AsyncClient, Response
+from passlib.context import CryptContext
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import User
-from app.tests.helpers import PASSWORD, hash_of_password, try_login
+from app.tests.helpers import PASSWORD, bearer, begin, hash_of_password, try_login
 
 
 async def register(client: AsyncClient, password: str, email: str = "new@example.com") -> Response:
@@ -17,7 +18,7 @@ async def register(client: AsyncClient, password: str, email: str = "new@example
 
 
 async def test_any_text_of_8_to_128_characters_is_a_password(client: AsyncClient) -> None:
-    for password in ("p4ssw0rd", " " * 8, "x" * 128, "🦊" * 128, "\0" * 8, "tab\tline\nx", "ﷺ" * 128):
+    for password in ("a p4ssw0rd", " " * 8, "x" * 128, "🦊" * 128, "\0" * 8, "tab\tline\nx", "ﷺ" * 128):
         email = f"{password.encode().hex()[:20]}.{len(password)}@example.com"
         assert (await register(client, password, email)).status_code == 201, ascii(password)
         assert (await try_login(client, email, password)).status_code == 200, ascii(password)
@@ -28,8 +29,48 @@ async def test_a_password_of_another_length_is_refused(client: AsyncClient) -> N
         assert (await register(client, password)).status_code == 422, len(password)
 
 
+def refused(response: Response, field: str = "password") -> str:
+    """Of what type the one problem is. The password isn't repeated."""
+    assert response.status_code == 422, response.text
+    (problem,) = response.json()["detail"]
+    assert problem["loc"] == ["body", field]
+    assert problem.keys() == {"type", "loc", "msg"}
+    return str(problem["type"])
+
+
+@pytest.mark.parametrize("password", ["password", "12345678", "password1", "iloveyou", "QWERTY123", "Trustno1"])
+async def test_a_password_that_is_guessed_first_is_refused(
+    client: AsyncClient, default_user: User, password: str
+) -> None:
+    assert refused(await register(client, password)) == "common_password"
+    body = {"current_password": PASSWORD, "new_password": password}
+    response = await client.post("/users/reset-password", json=body, headers=bearer(await begin(default_user)))
+    assert refused(response, "new_password") == "common_password"
+
+
+@pytest.mark.parametrize("password", ["ana.lopez@example.com", "Ana.LOPEZ@Example.com", "Ana.Lopez"])
+async def test_the_own_address_is_no_password(
+    client: AsyncClient, session: AsyncSession, default_user: User, password: str
+) -> None:
+    default_user.email = "ana.lopez@example.com"
+    await session.commit()
+    body = {"current_password": PASSWORD, "new_password": password}
+    response = await client.post("/users/reset-password", json=body, headers=bearer(await begin(default_user)))
+    assert refused(response, "new_password") == "own_address"
+    await session.delete(default_user)
+    await session.commit()
+    assert refused(await register(client, password, default_user.email.upper())) == "own_address"
+    assert (await register(client, "bob@example.com", default_user.email)).status_code == 201
+
+
+async def test_a_password_from_before_these_rules_still_logs_in(client: AsyncClient, session: AsyncSession) -> None:
+    session.add(User("old@example.com", CryptContext(["bcrypt_sha256"], bcrypt_sha256__rounds=4).hash("password1")))
+    await session.commit()
+    assert (await try_login(client, "old@example.com", "password1")).status_code == 200
+
+
 async def test_a_lone_surrogate_is_refused(client: AsyncClient, default_user: User) -> None:
-    assert (await register(client, "p4ssw0rd\ud800")).status_code == 422
+    assert (await register(client, "a passw0rd\ud800")).status_code == 422
     form = f"username={default_user.email}&password=%ED%A0%80".encode()
     response = await client.post(
         "/auth/access-token", content=form, headers={"Content-Type": "application/x-www-form-urlencoded"}
@@ -46,10 +87,10 @@ async def test_all_128_characters_count(client: AsyncClient, character: str) -> 
 
 
 async def test_what_follows_a_nul_counts(client: AsyncClient) -> None:
-    await register(client, "p4ssw0rd\0a")
-    assert (await try_login(client, "new@example.com", "p4ssw0rd\0b")).status_code == 400
-    assert (await try_login(client, "new@example.com", "p4ssw0rd")).status_code == 400
-    assert (await try_login(client, "new@example.com", "p4ssw0rd\0a")).status_code == 200
+    await register(client, "a passw0rd\0a")
+    assert (await try_login(client, "new@example.com", "a passw0rd\0b")).status_code == 400
+    assert (await try_login(client, "new@example.com", "a passw0rd")).status_code == 400
+    assert (await try_login(client, "new@example.com", "a passw0rd\0a")).status_code == 200
 
 
 async def test_a_login_with_a_password_of_any_length_is_answered(client: AsyncClient, default_user: User) -> None:

@@ -8,8 +8,9 @@ from httpx import AsyncClient
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import User
-from app.tests.helpers import Json, bearer, begin, is_logged_in, try_login, try_refresh
+from app.api.endpoints.users import SUPERUSERS_LOCK
+from app.models import Pet, User
+from app.tests.helpers import Json, bearer, begin, is_logged_in, try_login, try_refresh, waiting_for_locks
 
 LAST_SUPERUSER = {"detail": "The last active superuser has to stay"}
 FIELDS = {"id", "email", "is_active", "is_superuser", "created_at", "updated_at"}
@@ -149,3 +150,34 @@ async def test_one_superuser_stays_although_all_remove_each_other_at_once(
             await session.refresh(user)
             user.is_active = user.is_superuser = True
         await session.commit()
+
+
+async def test_what_concerns_no_superuser_does_not_wait_for_changes_of_superusers(
+    client: AsyncClient, session: AsyncSession, superuser_headers: dict[str, str], default_user: User, other_user: User
+) -> None:
+    mine = bearer(await begin(other_user))
+    await session.execute(select(func.pg_advisory_xact_lock(SUPERUSERS_LOCK)))
+    path = f"/users/{default_user.id}"
+    for change in ({"is_active": False}, {"is_superuser": False}):
+        assert (await client.patch(path, json=change, headers=superuser_headers)).status_code == 200
+    assert (await client.delete(path, headers=superuser_headers)).status_code == 204
+    assert (await client.delete("/users/me", headers=mine)).status_code == 204
+
+
+async def test_superusers_do_not_wait_while_the_pets_of_another_are_deleted(
+    client: AsyncClient, session: AsyncSession, superuser: User, default_user: User, other_user: User
+) -> None:
+    default_user.is_superuser = other_user.is_superuser = True
+    pet = Pet(default_user.id, "Rex")
+    session.add(pet)
+    await session.commit()
+    headers = bearer(await begin(superuser))
+    await session.execute(select(Pet.id).where(Pet.id == pet.id).with_for_update())
+    deletion = asyncio.ensure_future(client.delete(f"/users/{default_user.id}", headers=headers))
+    await waiting_for_locks(1)
+    change = {"is_superuser": False}
+    assert (await client.patch(f"/users/{other_user.id}", json=change, headers=headers)).status_code == 200
+    # The one who is about to go counts no more.
+    assert (await client.patch(f"/users/{superuser.id}", json=change, headers=headers)).status_code == 409
+    await session.rollback()
+    assert (await deletion).status_code == 204

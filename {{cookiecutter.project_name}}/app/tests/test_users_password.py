@@ -65,7 +65,7 @@ async def test_a_login_that_was_checked_before_but_finishes_after_begins_no_sess
         "deactivation": lambda: client.patch(user_path, json={"is_active": False}, headers=superuser_headers),
         "deletion": lambda: client.delete(user_path, headers=superuser_headers),
     }
-    await session.execute(select(User.id).where(User.id == default_user.id).with_for_update())
+    await session.execute(select(User.id).where(User.id == default_user.id).with_for_update(key_share=True))
     cutting = asyncio.ensure_future(cut[way]())
     await waiting_for_locks(1)
     logging_in = asyncio.ensure_future(try_login(client, default_user.email))

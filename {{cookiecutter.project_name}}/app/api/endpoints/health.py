@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter, Response, status
 
+from app.api.deps import Autocommit
 from app.core.config import PROJECT
 from app.schemas.responses import AboutResponse, HealthResponse
-from app.server.health import schema_problem
+from app.server.health import readiness_of
 from app.server.shutdown import is_stopping
 
 router = APIRouter()
@@ -23,9 +24,9 @@ async def live() -> HealthResponse:
 
 
 @router.get("/health/ready", responses={503: {"model": HealthResponse, "description": "Which check failed"}})
-async def ready(response: Response) -> HealthResponse:
+async def ready(response: Response, database: Autocommit) -> HealthResponse:
     """Say whether requests can be served: the database answers, has the newest migration, and no shutdown has begun."""
-    checks = {"server": "stopping"} if is_stopping() else {"database": await schema_problem() or "ok"}
+    checks = {"server": "stopping"} if is_stopping() else {"database": await readiness_of(database).problem() or "ok"}
     if set(checks.values()) == {"ok"}:
         return HealthResponse(status="ok", checks=checks)
     response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE

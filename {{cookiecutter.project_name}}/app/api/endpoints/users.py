@@ -14,17 +14,18 @@ from app.api.errors import (
     FORBIDDEN,
     INCORRECT_PASSWORD,
     LAST_SUPERUSER,
-    THROTTLED,
+    RATE_LIMITED,
     UNAUTHORIZED,
     USER_NOT_FOUND,
     body_refused,
     documented,
 )
 from app.api.pagination import PAGED, PageQuery
-from app.auth.login import admit_registration, authenticate, remember_address
-from app.core.passwords import hash_password
+from app.auth.audit import audit
+from app.auth.known_clients import remember_client
+from app.auth.login import admit_registration, authenticate, hash_new_password
 from app.models import LoginSession, User
-from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest
+from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest, refuse_own_address
 from app.schemas.responses import UserAdminResponse, UserResponse
 
 router = APIRouter()
@@ -38,18 +39,18 @@ CONFLICT = documented(409, LAST_SUPERUSER)
 @router.post(
     "/register",
     status_code=status.HTTP_201_CREATED,
-    responses=body_refused(EMAIL_NOT_AVAILABLE) | THROTTLED,
+    responses=body_refused(EMAIL_NOT_AVAILABLE) | RATE_LIMITED,
 )
 async def register_new_user(new_user: UserCreateRequest, client_ip: ClientIp, autocommit: Autocommit) -> UserResponse:
     """Create an account."""
     await admit_registration(autocommit, client_ip)
-    hashed_password = await hash_password(new_user.password)
+    hashed_password = await hash_new_password(new_user.password, client_ip)
     user = User(new_user.email, hashed_password)
     try:
         await autocommit.insert(user)
     except IntegrityError:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
-    await remember_address(autocommit, new_user.email, client_ip)
+    await remember_client(autocommit, user.id, client_ip)
     return UserResponse.model_validate(user)
 
 
@@ -60,17 +61,16 @@ async def read_current_user(user: CurrentUser) -> UserResponse:
 
 
 @router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, responses=UNAUTHORIZED | CONFLICT)
-async def delete_current_user(user: CurrentUser, session: DbSession) -> None:
+async def delete_current_user(user: CurrentUser, client_ip: ClientIp, session: DbSession) -> None:
     """Delete the caller's account and all that belongs to it."""
-    await _keep_a_superuser_besides(user.id, session)
-    await session.execute(delete(User).where(User.id == user.id))
-    await session.commit()
+    await _delete(await _get_user(user.id, session), session)
+    audit("account_deleted", client_ip, user.id, by=user.id)
 
 
 @router.post(
     "/reset-password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | THROTTLED,
+    responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | RATE_LIMITED,
 )
 async def reset_current_user_password(
     passwords: UserUpdatePasswordRequest,
@@ -80,10 +80,11 @@ async def reset_current_user_password(
     session: DbSession,
 ) -> None:
     """Change the caller's password and end every session, this one too."""
+    refuse_own_address(passwords.new_password, user.email)
     account = await authenticate(autocommit, user.email, passwords.current_password, client_ip)
     if account is None or account.id != user.id:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
-    hashed_password = await hash_password(passwords.new_password)
+    hashed_password = await hash_new_password(passwords.new_password, client_ip)
     changed = await session.scalar(
         update(User)
         # Of several changes at once one wins; by then the others don't know the current password any more.
@@ -95,6 +96,7 @@ async def reset_current_user_password(
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
     await session.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
     await session.commit()
+    audit("password_changed", client_ip, user.id)
 
 
 @router.get("", responses=FORBIDDEN | PAGED)
@@ -116,12 +118,17 @@ async def read_user(user_id: uuid.UUID, _: CurrentSuperuser, autocommit: Autocom
 
 @router.patch("/{user_id:uuid}", responses=FORBIDDEN | NOT_FOUND | CONFLICT | BODY)
 async def update_user(
-    user_id: uuid.UUID, change: UserUpdateRequest, _: CurrentSuperuser, session: DbSession
+    user_id: uuid.UUID,
+    change: UserUpdateRequest,
+    superuser: CurrentSuperuser,
+    client_ip: ClientIp,
+    session: DbSession,
 ) -> UserAdminResponse:
     """Activate or deactivate an account, make it a superuser's or stop that; deactivation ends its sessions."""
-    if change.is_active is False or change.is_superuser is False:
-        await _keep_a_superuser_besides(user_id, session)
     user = await _get_user(user_id, session)
+    was_active, was_superuser = user.is_active, user.is_superuser
+    if change.is_active is False or change.is_superuser is False:
+        await _keep_a_superuser_besides(user, session)
     if change.is_superuser is not None:
         user.is_superuser = change.is_superuser
     if change.is_active is not None:
@@ -130,15 +137,18 @@ async def update_user(
         await session.flush()
         await session.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
     await session.commit()
+    if user.is_superuser != was_superuser:
+        audit("superuser_granted" if user.is_superuser else "superuser_revoked", client_ip, user_id, by=superuser.id)
+    if user.is_active != was_active:
+        audit("account_activated" if user.is_active else "account_deactivated", client_ip, user_id, by=superuser.id)
     return UserAdminResponse.model_validate(user)
 
 
 @router.delete("/{user_id:uuid}", status_code=status.HTTP_204_NO_CONTENT, responses=FORBIDDEN | NOT_FOUND | CONFLICT)
-async def delete_user(user_id: uuid.UUID, _: CurrentSuperuser, session: DbSession) -> None:
+async def delete_user(user_id: uuid.UUID, superuser: CurrentSuperuser, client_ip: ClientIp, session: DbSession) -> None:
     """Delete any account and all that belongs to it."""
-    await _keep_a_superuser_besides(user_id, session)
-    await session.delete(await _get_user(user_id, session))
-    await session.commit()
+    await _delete(await _get_user(user_id, session), session)
+    audit("account_deleted", client_ip, user_id, by=superuser.id)
 
 
 async def _get_user(user_id: uuid.UUID, session: AsyncSession) -> User:
@@ -148,9 +158,23 @@ async def _get_user(user_id: uuid.UUID, session: AsyncSession) -> User:
     return user
 
 
-async def _keep_a_superuser_besides(user_id: uuid.UUID, session: AsyncSession) -> None:
-    """Refuse to lose the last active superuser. Who may lose one waits here for the others to finish."""
+async def _delete(user: User, session: AsyncSession) -> None:
+    if user.is_superuser:
+        await _keep_a_superuser_besides(user, session)
+        user.is_superuser = False
+        await session.commit()  # other superusers don't wait while all that belongs to this one is deleted
+    await session.delete(user)
+    await session.commit()
+
+
+async def _keep_a_superuser_besides(user: User, session: AsyncSession) -> None:
+    """Refuse to lose the last active superuser. Who may lose one waits here for the others to commit.
+
+    Everybody locks the user's row before this: the other way round, two could wait for each other.
+    """
+    if not (user.is_superuser and user.is_active):
+        return
     await session.execute(select(func.pg_advisory_xact_lock(SUPERUSERS_LOCK)))
     superusers = select(User.id).where(User.is_superuser, User.is_active)
-    if (await session.scalars(superusers)).all() == [user_id]:
+    if (await session.scalars(superusers)).all() == [user.id]:
         raise HTTPException(status.HTTP_409_CONFLICT, LAST_SUPERUSER)

@@ -7,24 +7,28 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 run_dir=/tmp/unit # all that is written lies in /tmp, so that the rest can be read-only
 export PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
 
-unit_api() {
-  curl --silent --show-error --fail-with-body --unix-socket "$run_dir/control.sock" --request "$1" "${@:3}" "http://unit/$2"
+unit_api() { # writes to stderr: stdout is for the application's log
+  curl --silent --show-error --fail-with-body --unix-socket "$run_dir/control.sock" --request "$1" "${@:3}" "http://unit/$2" >&2
 }
 
 stop() {
+  trap '' TERM INT # a second signal doesn't begin it again
   local not_ready='{"match": {"uri": "*/health/ready"}, "action": {"return": 503}}'
   unit_api PUT config/routes --data "[$not_ready, {\"action\": {\"pass\": \"applications/app\"}}]"
   sleep "${SHUTDOWN_DELAY:-0}"
   unit_api DELETE config/listeners
   local deadline=$((SECONDS + ${SHUTDOWN_TIMEOUT:-20}))
-  until unit_api GET status/applications/app/requests/active | grep --quiet '^0' || ((SECONDS > deadline)); do sleep 0.1; done
+  until unit_api GET status/applications/app/requests/active 2>&1 | grep --quiet '^0' || ((SECONDS > deadline)); do sleep 0.1; done
   kill -TERM "$unitd"
   wait "$unitd"
   exit
 }
 
+# Unit opens its log by name, which is refused where standard error is another user's file.
+(: >>"/proc/$$/fd/2") 2>/dev/null || { echo "User $(id --user) may not open /dev/stderr, which Unit logs to." >&2; exit 1; }
+
 trap exit TERM INT
-bash init.sh &
+bash init.sh >&2 &
 wait $! # unlike a command in the foreground this ends at a signal
 
 rm -rf "$run_dir" "$PROMETHEUS_MULTIPROC_DIR"
@@ -37,7 +41,9 @@ until [[ -S $run_dir/control.sock ]]; do
   sleep 0.1
 done
 # bash attends to signals only after it: Unit would hang if it had to stop while the application starts
-sed "s/\"processes\": .*/\"processes\": ${WEB_CONCURRENCY:-1}/" nginx-unit-config.json | unit_api PUT config --data-binary @-
+changes=(--expression "s/\"processes\": .*/\"processes\": ${WEB_CONCURRENCY:-1}/")
+[[ -e /proc/net/if_inet6 ]] || changes+=(--expression '/"\[::\]/d') # no IPv6 here: Unit would refuse to listen
+sed "${changes[@]}" nginx-unit-config.json | unit_api PUT config --data-binary @-
 
 trap stop TERM INT
 wait "$unitd"

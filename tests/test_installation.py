@@ -1,0 +1,222 @@
+"""The locks install with the pip that a stock Python brings, and go on doing so once newer releases are out."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+import pytest
+from scaffolding import ENVIRONMENT, ROOT, files, run, scaffold
+
+PROJECT = "{{cookiecutter.project_name}}"
+PROJECT_LOCK = f"{PROJECT}/requirements-dev.txt"
+LOCKS = ("requirements-dev.txt", f"{PROJECT}/requirements.txt", PROJECT_LOCK)
+# What Debian, Ubuntu and CPython 3.11 and 3.12 brought, each with the newest Python that it runs on.
+PIPS = {"22.3.1": (3, 11), "23.0.1": (3, 11), "23.2.1": (3, 12), "24.0": (3, 12), "newest": (9, 9)}
+OLD = "23.2.1"  # the last that looks for a newer `coverage[toml]` than the pinned `coverage`
+PIN = re.compile(r"^([a-z0-9-]+)(\[[a-z0-9,-]+\])?==([^\s;]+)( ;.*)? \\$", re.MULTILINE)
+# How much is printed, and what is kept, has no part in what is installed.
+COSMETIC = {"--quiet", "--disable-pip-version-check", "--no-cache-dir"}
+
+
+def places(template: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Each place that installs a lock: its file, the lock, and the options that it gives to pip."""
+    for path in files(template):
+        name = path.relative_to(template).as_posix()
+        for line in path.read_text(errors="replace").splitlines():
+            if name.startswith("tests/") or not re.search(r"--requirement\b|\bpip install .*-r\b", line):
+                continue
+            words = [word.strip(",") for word in shlex.split(line.strip().removesuffix("\\"))]
+            options = [word for word in words if word.startswith("--") and word != "--requirement"]
+            lock = "requirements.txt" if "requirements.txt" in line else "requirements-dev.txt"
+            yield name, lock if name == "Makefile" else f"{PROJECT}/{lock}", options
+
+
+def ways(template: Path, lock: str) -> list[list[str]]:
+    """The sets of options with which this lock is installed, each once."""
+    return [list(way) for way in {tuple(sorted({*o} - COSMETIC)) for _, which, o in places(template) if which == lock}]
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def installed(*folders: Path) -> dict[str, Distribution]:
+    return {normal(found.name): found for found in distributions(path=[str(folder) for folder in folders])}
+
+
+class Tomorrow:
+    """The locks on the day after a release of everything: the index has a newer one of each package than the pinned.
+
+    What is pinned is a stand-in, which asks for what the package asks for and holds nothing.
+    """
+
+    def __init__(self, folder: Path, environment: Path) -> None:
+        self.index, self.locks = folder / "simple", folder / "locks"
+        self.pins: dict[str, set[str]] = {}
+        self.add("pip", "9999")
+        theirs = installed(*environment.glob("lib/python*/site-packages"))
+        for lock in LOCKS:
+            self.copy(lock, theirs if lock.startswith(PROJECT) else installed(*map(Path, sys.path)))
+
+    def add(self, name: str, version: str, original: Distribution | None = None) -> str:
+        """A wheel in the index, and the hash of it."""
+        folder = self.index / name
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = f"{name.replace('-', '_')}-{version}"
+        wheel = folder / f"{stem}-py3-none-any.whl"
+        if not wheel.exists():  # from another lock
+            headers = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+            for field in ("Provides-Extra", "Requires-Dist") if original else ():
+                headers += [f"{field}: {value}" for value in original.metadata.get_all(field) or []]  # type: ignore[union-attr]
+            tags = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            with zipfile.ZipFile(wheel, "w") as archive:
+                for file, text in {"METADATA": "\n".join(headers), "WHEEL": tags, "RECORD": ""}.items():
+                    archive.writestr(f"{stem}.dist-info/{file}", text)
+            links = "".join(f'<a href="{other.name}">{other.name}</a>\n' for other in folder.glob("*.whl"))
+            (folder / "index.html").write_text(f"<!DOCTYPE html><html><body>\n{links}</body></html>\n")
+        return hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+    def copy(self, lock: str, originals: dict[str, Distribution]) -> None:
+        """The same names, extras, versions and markers, with the hashes of the stand-ins."""
+        pins = PIN.findall((ROOT / lock).read_text())
+        present = {name: version for name, _, version, _ in pins if name in originals}  # others' markers keep them away
+        digests = {name: self.add(name, version, originals[name]) for name, version in present.items()}
+        for name, version in present.items():
+            self.add(name, f"{version.partition('.post')[0]}.post99", originals[name])
+        self.pins[lock] = {f"{name}=={version}" for name, version in present.items()}
+        lines = [
+            f"{name}{extras}=={version}{marker} --hash=sha256:{digests.get(name, '0' * 64)}\n"
+            for name, extras, version, marker in pins
+        ]
+        (self.locks / lock).parent.mkdir(parents=True, exist_ok=True)
+        (self.locks / lock).write_text("".join(lines))
+
+
+@pytest.fixture(scope="module")
+def tomorrow(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Tomorrow:
+    return Tomorrow(tmp_path_factory.mktemp("an index"), environment)
+
+
+@pytest.fixture(scope="module")
+def pip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This pip, unpacked. The wheels of old ones are kept for the next run, beside the folders in `.cache`."""
+    version: str = request.param
+    if sys.version_info[:2] > PIPS[version]:
+        pytest.skip(f"pip {version} doesn't run on this Python, which never came with it")
+    folder = tmp_path_factory.mktemp("pip")
+    cache = folder if version == "newest" else ROOT / ".cache"
+    cache.mkdir(exist_ok=True)
+    with (cache / "pip.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        pattern = "pip-*.whl" if version == "newest" else f"pip-{version}-py3-none-any.whl"
+        if not list(cache.glob(pattern)):
+            wanted = "pip" if version == "newest" else f"pip=={version}"
+            result = run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", cache, wanted)
+            assert result.returncode == 0, result.stderr
+    with zipfile.ZipFile(next(cache.glob(pattern))) as wheel:
+        wheel.extractall(folder)
+    return folder / "pip"
+
+
+def plan(pip: Path, tomorrow: Tomorrow, lock: Path, options: list[str], folder: Path) -> set[str] | str:
+    """What pip would install where nothing is installed yet, or why it refuses."""
+    report = folder / "report.json"
+    alone = ("--isolated", "--index-url", tomorrow.index.as_uri(), "--no-cache-dir", "--ignore-installed")
+    dry_run = ("--dry-run", *alone, "--report", str(report), *options, "--requirement", str(lock))
+    result = run(sys.executable, "-I", pip, "install", *dry_run, environment={"PIP_CONFIG_FILE": os.devnull})
+    if result.returncode != 0:
+        return result.stdout + result.stderr
+    found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
+    return {f"{normal(item['name'])}=={item['version']}" for item in found}
+
+
+def test_every_place_installs_what_the_lock_names_and_nothing_else(template: Path) -> None:
+    of_the_project = [".github/workflows/ci.yml", "Makefile", "README.md"]
+    images = [f"variants/web_server/{name}/Dockerfile" for name in ("nginx-unit", "uvicorn")]
+    expected = ["Makefile", "benchmarks/bench.py", *(f"{PROJECT}/{name}" for name in (*of_the_project, *images))]
+
+    assert [name for name, _, _ in places(template)] == expected
+    assert not [name for name, _, options in places(template) if not {"--no-deps", "--require-hashes"} <= {*options}]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("pip", PIPS, indirect=True)
+def test_lock_installs_after_newer_releases(
+    pip: Path, lock: str, template: Path, tomorrow: Tomorrow, tmp_path: Path
+) -> None:
+    for options in ways(template, lock):
+        assert plan(pip, tomorrow, tomorrow.locks / lock, options, tmp_path) == tomorrow.pins[lock], options
+
+
+@pytest.mark.parametrize(("pip", "lock"), [(OLD, LOCKS[1]), *(("newest", lock) for lock in LOCKS)], indirect=["pip"])
+def test_lock_is_complete_without_our_options(pip: Path, lock: str, tomorrow: Tomorrow, tmp_path: Path) -> None:
+    """A platform installs requirements.txt in its own way, perhaps with an old pip, to which `sqlalchemy[asyncio]==`
+    is no pin of `sqlalchemy`: so the locks do without extras (no `--no-strip-extras`)."""
+    assert plan(pip, tomorrow, tomorrow.locks / lock, ["--require-hashes"], tmp_path) == tomorrow.pins[lock]
+
+
+@pytest.mark.parametrize("pip", [OLD], indirect=True)
+def test_old_pip_fails_without_our_options(pip: Path, tomorrow: Tomorrow, tmp_path: Path) -> None:
+    """Nothing else here would be noticed before the world has moved."""
+    said = str(plan(pip, tomorrow, tomorrow.locks / PROJECT_LOCK, ["--require-hashes"], tmp_path))
+
+    assert "In --require-hashes mode, all requirements must have their versions pinned" in said
+    assert "coverage[toml]" in said
+
+
+def test_installed_locks_hold_together(environment: Path) -> None:
+    for python in (environment / "bin/python", Path(sys.executable)):
+        result = run(python, "-m", "pip", "check")
+        assert result.returncode == 0, result.stdout
+
+
+# What the installation prints
+
+
+@pytest.fixture(params=["project", "template"])
+def newcomer(request: pytest.FixtureRequest, template: Path, tomorrow: Tomorrow, tmp_path: Path) -> Path:
+    """A folder whose `make .venv/.installed` would install stand-ins."""
+    if request.param == "project":
+        folder, lock = scaffold(template, tmp_path / "my projects"), PROJECT_LOCK
+    else:
+        folder, lock = tmp_path, "requirements-dev.txt"
+        shutil.copy(template / "Makefile", folder)
+    shutil.copy(tomorrow.locks / lock, folder / "requirements-dev.txt")
+    return folder
+
+
+def install(folder: Path, tomorrow: Tomorrow) -> tuple[int, list[str]]:
+    """The exit code of an installation and the lines it prints, where pip has no settings but the index."""
+    ours = [f"--unset={name}" for name in ENVIRONMENT if name.startswith("PIP_")]
+    settings = ("PIP_CONFIG_FILE=" + os.devnull, f"PIP_INDEX_URL={tomorrow.index.as_uri()}", "PIP_NO_CACHE_DIR=1")
+    result = run("env", *ours, *settings, "make", ".venv/.installed", cwd=folder)
+    return result.returncode, (result.stdout + result.stderr).splitlines()
+
+
+def test_installation_prints_no_more_than_how_long_it_takes(newcomer: Path, tomorrow: Tomorrow) -> None:
+    status, said = install(newcomer, tomorrow)
+
+    assert status == 0, said
+    assert any("which takes a minute the first time" in line for line in said)
+    assert len(said) <= 2, said  # what pip says of its newer release, which the index has, would be more
+
+
+def test_installation_that_fails_shows_what_pip_says(newcomer: Path, tomorrow: Tomorrow) -> None:
+    lock = newcomer / "requirements-dev.txt"
+    lock.write_text(re.sub("sha256:.{64}", f"sha256:{'0' * 64}", lock.read_text()))
+
+    status, said = install(newcomer, tomorrow)
+
+    assert status != 0
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE" in "\n".join(said)
+    assert any("could not be installed; the reason stands above. Once it is fixed, try again." in line for line in said)
+    assert not (newcomer / ".venv/.installed").exists()

@@ -1,0 +1,32 @@
+"""The audit log: what tells of theft and abuse, one line per event. SECURITY.md lists the events and their fields."""
+
+import logging
+import uuid
+from typing import Final, Literal
+
+Event = Literal[
+    "login_succeeded",
+    "login_failed",
+    "login_throttled",
+    "refresh_token_replayed",
+    "session_revoked",
+    "password_changed",
+    "superuser_granted",
+    "superuser_revoked",
+    "account_deactivated",
+    "account_activated",
+    "account_deleted",
+]
+
+logger: Final = logging.getLogger("app.audit")
+logger.setLevel(logging.INFO)  # whatever LOG_LEVEL says
+
+
+def audit(event: Event, client_ip: str, user_id: uuid.UUID | None, **ids: uuid.UUID) -> None:
+    """Write one line; `ids` may name the `session_id` and, in `by`, who did it. Call it once the change is committed.
+
+    `user_id` is None where no account is known.
+    """
+    known = {"user_id": user_id} | ids
+    fields = {name: str(value) for name, value in known.items() if value is not None}
+    logger.info(event, extra={"event": event, "client": client_ip} | fields)

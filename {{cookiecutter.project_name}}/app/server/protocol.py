@@ -1,0 +1,39 @@
+"""Uvicorn's HTTP parser with a longest header: `--http app.server.protocol:BoundedHttp`.
+
+httptools keeps what it has of a header until it is complete, however long that is. h11 has a limit, but with it a small
+request costs an eighth more.
+"""
+
+from typing import Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.server.limits import MAX_HEADER_SIZE
+
+PIECE_SIZE: Final = 8 * 1024
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Ends a connection whose peer sends MAX_HEADER_SIZE without completing a header, a chunk's head or a trailer."""
+
+    unfinished = 0  # bytes since the end of the last header, or the last of a body
+
+    def data_received(self, data: bytes) -> None:
+        # In pieces, so that a header isn't complete before it is counted.
+        for start in range(0, len(data), PIECE_SIZE):
+            if self.transport.is_closing():
+                return
+            piece = data[start : start + PIECE_SIZE]
+            self.unfinished += len(piece)
+            super().data_received(piece)
+            # What follows a header or body in the same piece isn't counted, and the last piece may complete it.
+            if self.unfinished > MAX_HEADER_SIZE - 2 * PIECE_SIZE:
+                self.send_400_response("Request header too large.")
+
+    def on_headers_complete(self) -> None:
+        self.unfinished = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self.unfinished = 0
+        super().on_body(body)

@@ -1,0 +1,81 @@
+"""The application's dependencies can be overridden as FastAPI's documentation shows."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy import make_url
+
+from app.api.deps import get_current_user, get_database
+from app.auth.caller import Caller
+from app.core.config import settings
+from app.core.database import Database
+from app.core.security import create_refresh_token
+from app.main import app
+from app.models import User
+from app.tests.helpers import PASSWORD, Json
+
+CALLER = Caller(uuid.uuid4(), "somebody@example.com", is_superuser=True, session_id=uuid.uuid4())
+REFRESH_TOKEN = {"refresh_token": create_refresh_token(uuid.uuid4(), 0)}
+BODIES: dict[tuple[str, str], Json] = {
+    ("POST", "/auth/access-token"): {"data": {"username": CALLER.email, "password": PASSWORD}},
+    ("POST", "/auth/refresh-token"): {"json": REFRESH_TOKEN},
+    ("POST", "/auth/logout"): {"json": REFRESH_TOKEN},
+    ("POST", "/users/register"): {"json": {"email": CALLER.email, "password": PASSWORD}},
+    ("POST", "/users/reset-password"): {"json": {"current_password": PASSWORD, "new_password": PASSWORD}},
+    ("PATCH", "/users/{user_id}"): {"json": {"is_active": False}},
+    ("POST", "/pets/create"): {"json": {"pet_name": "Rex"}},
+    ("PATCH", "/pets/{pet_id}"): {"json": {"pet_name": "Rex"}},
+}
+# GET /users/me returns what the query for the caller found.
+WITHOUT_DATABASE = {"/", "/health/live", "/users/me"}
+
+
+def operations() -> list[tuple[str, str]]:
+    paths = app.openapi()["paths"]
+    return [
+        (method.upper(), path.removeprefix(settings.api_prefix))
+        for path, methods in paths.items()
+        for method in methods
+    ]
+
+
+@pytest.fixture
+async def unreachable_database() -> AsyncIterator[None]:
+    unreachable = Database(make_url("postgresql+asyncpg://nobody:nothing@127.0.0.1:1/test"))
+    app.dependency_overrides[get_database] = lambda: unreachable
+    yield
+    del app.dependency_overrides[get_database]
+    await unreachable.dispose()
+
+
+@pytest.fixture
+def another_caller() -> Iterator[None]:
+    app.dependency_overrides[get_current_user] = lambda: CALLER
+    yield
+    del app.dependency_overrides[get_current_user]
+
+
+@pytest.mark.usefixtures("another_caller", "unreachable_database")
+@pytest.mark.parametrize(
+    ("method", "path"), [call for call in operations() if call[0] != "GET" or call[1] not in WITHOUT_DATABASE]
+)
+async def test_one_override_replaces_the_database_of_every_route(client: AsyncClient, method: str, path: str) -> None:
+    url = path.replace("{", "").replace("}", "").replace("user_id", str(CALLER.id))
+    url = url.replace("session_id", str(CALLER.id)).replace("pet_id", str(CALLER.id))
+    response = await client.request(method, url, **BODIES.get((method, path), {}))
+    assert response.status_code == 503, response.text
+
+
+@pytest.mark.usefixtures("unreachable_database")
+async def test_the_query_for_the_caller_goes_to_the_overriding_database(
+    client: AsyncClient, default_user_headers: dict[str, str]
+) -> None:
+    assert (await client.get("/users/me", headers=default_user_headers)).status_code == 503
+
+
+@pytest.mark.usefixtures("another_caller")
+async def test_one_override_replaces_the_caller(client: AsyncClient, default_user: User) -> None:
+    assert (await client.get("/users/me")).json() == {"id": str(CALLER.id), "email": CALLER.email}
+    assert [user["id"] for user in (await client.get("/users")).json()] == [str(default_user.id)]

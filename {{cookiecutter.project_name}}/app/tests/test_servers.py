@@ -1,0 +1,137 @@
+"""Uvicorn as the project's own commands start it."""
+
+import asyncio
+import json
+import re
+import shlex
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from app.core.config import PROJECT_DIR
+from app.server.limits import MAX_HEADER_SIZE
+
+HOST = b" HTTP/1.1\r\nHost: api.example.com\r\n"
+LIVE, LOGOUT = b"GET /health/live" + HOST, b"POST /auth/logout" + HOST
+END = b"Connection: close\r\n\r\n"
+
+
+def command_of_make_dev() -> list[str]:
+    (arguments,) = re.findall(r"^\t\$\(RUN\) uvicorn (.*) --port", (PROJECT_DIR / "Makefile").read_text(), re.MULTILINE)
+    return shlex.split(arguments.replace("--reload --reload-dir app", ""))
+
+
+def command_of_the_image() -> list[str]:
+    try:
+        dockerfile = (PROJECT_DIR / "Dockerfile").read_text()
+    except FileNotFoundError:
+        dockerfile = ""
+    command = re.findall(r'^CMD (\["python", "-m", "uvicorn", .*)', dockerfile, re.MULTILINE)
+    arguments: list[str] = json.loads(command[0])[3:] if command else pytest.skip("no image with Uvicorn here")
+    port = arguments.index("--port")
+    return arguments[:port] + arguments[port + 2 :]
+
+
+COMMANDS = [command_of_make_dev, command_of_the_image]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+@asynccontextmanager
+async def serving(arguments: list[str]) -> AsyncIterator[tuple[int, Process]]:
+    """The port at which it serves, and the process, which is ended."""
+    port = free_port()
+    command = (sys.executable, "-m", "uvicorn", *arguments, "--port", str(port))
+    server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, stdout=DEVNULL, stderr=PIPE)
+    try:
+        await _said(server, b"Uvicorn running on")
+        yield port, server
+    finally:
+        if server.returncode is None:
+            server.terminate()
+            await server.wait()
+
+
+async def _said(server: Process, words: bytes) -> None:
+    assert server.stderr is not None
+    async with asyncio.timeout(20):
+        while words not in (line := await server.stderr.readline()):
+            assert line, "it ended"
+
+
+async def answer(port: int, *pieces: bytes) -> bytes:
+    """All that comes back until the connection is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(10):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_header_ends_at_64_kib(command: Callable[[], list[str]]) -> None:
+    line = b"X: " + b"x" * (8 * 1024 - 5) + b"\r\n"
+    long = b"x" * MAX_HEADER_SIZE
+    chunked = LOGOUT + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    async with serving(command()) as (port, _):
+        for lines in (0, 5):
+            assert (await answer(port, LIVE + line * lines + END)).startswith(b"HTTP/1.1 200 ")
+        for header in (
+            [LIVE + line * 8 + END],
+            [LIVE + b"X: " + long],  # which never ends
+            [LIVE, *[b"X: x\r\n" * 100] * 1000],
+            [b"GET /" + long],
+            [LIVE + b"X: " + b"x" * 10_000_000 + b"\r\n" + END],
+            [chunked + b"\r\n0\r\nX: " + long],  # a trailer
+            [chunked + b"\r\n1;" + long],  # the head of a chunk
+        ):
+            refused = await answer(port, *header)
+            assert refused[:12] in {b"", b"HTTP/1.1 400"}, header[0][:99]
+        # A body has a limit of its own.
+        for body in (
+            LOGOUT + b"Content-Type: application/json\r\nContent-Length: 500000\r\n" + END + b" " * 500_000,
+            chunked + END + b"400\r\n" + b" " * 1024 + b"\r\n" + b"0\r\nX: a trailer\r\n\r\n",
+            chunked + END + b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n",
+        ):
+            assert (await answer(port, body)).startswith(b"HTTP/1.1 422 "), body[-9:]
+        # Nor do requests that follow each other on a connection count together.
+        answers = await answer(port, (LIVE + line * 3 + b"\r\n") * 9 + LIVE + END)
+        assert answers.count(b"HTTP/1.1 200 ") == 10
+
+
+async def test_what_is_no_http_is_one_line_in_the_log() -> None:
+    async with serving(command_of_make_dev()) as (port, server):
+        assert (await answer(port, b"\0" * 200_000)).count(b"HTTP/1.1 400 ") <= 1
+        server.terminate()
+        _, log = await server.communicate()
+    assert log.count(b"Invalid HTTP request") == 1
+
+
+async def test_a_port_for_metrics_that_is_taken_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("METRICS_PORT", str(port))
+        command = (sys.executable, "-m", "uvicorn", *command_of_make_dev(), "--port", "0")
+        server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, stdout=PIPE, stderr=PIPE)
+        try:
+            async with asyncio.timeout(20):
+                output, _ = await server.communicate()
+        finally:
+            if server.returncode is None:
+                server.kill()
+    assert server.returncode
+    assert f"METRICS_PORT {port} can't be used" in output.decode()
