@@ -11,7 +11,7 @@ import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out
 from scaffolding import ROOT, files, installed_project, make, read_env, run, scaffold
 
-RECIPES = Path(__file__).parent / "inside" / "recipes"
+INSIDE = Path(__file__).parent / "inside"
 
 
 @pytest.fixture
@@ -34,13 +34,15 @@ def test_list_of_commands_is_what_make_prints(installed: Path) -> None:
 
 
 def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path) -> None:
-    follow(installed, "README.md", "Step by step: add your own resource")
+    follow(installed, "docs/tutorial.md", "Add your own resource")
 
+    shutil.copy(INSIDE / "test_tutorial.py", installed / "app/tests")
+    make(installed, "lint")
     make(installed, "test")
 
 
 def test_removal_of_the_example_leaves_no_trace_and_passes_everything(installed: Path) -> None:
-    follow(installed, "README.md", "Remove the example")
+    follow(installed, "docs/tutorial.md", "Remove the example")
 
     make(installed, "lint")
     make(installed, "test")
@@ -57,7 +59,7 @@ def test_removal_of_the_example_leaves_no_trace_and_passes_everything(installed:
 
 def test_recipes_work(installed: Path) -> None:
     follow(installed, "docs/recipes.md")
-    for test in RECIPES.glob("*.py"):
+    for test in INSIDE.glob("recipes/*.py"):
         shutil.copy(test, installed / f"app/tests/test_recipe_{test.name}")
 
     make(installed, "format")
