@@ -1,4 +1,4 @@
-"""Settings: what is refused, in which words, and how values may be written."""
+"""Settings: what is refused, with which message, and how values may be written."""
 
 import secrets
 from pathlib import Path
@@ -43,7 +43,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
         ("FIRST_SUPERUSER_PASSWORD", "xyzzy" * 30),
     ],
 )
-def test_a_value_that_cannot_work_is_refused_by_name_and_not_shown(
+def test_a_refusal_names_the_setting_and_does_not_show_its_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     message = refusal(monkeypatch, **{name: value})
@@ -53,7 +53,7 @@ def test_a_value_that_cannot_work_is_refused_by_name_and_not_shown(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "mend"),
+    ("name", "value", "fix"),
     [
         ("API_PREFIX", "api/v1", "must look like /api/v1"),
         ("BACKEND_CORS_ORIGINS", "app.example.com, example.com", "must look like https://app.example.com"),
@@ -65,10 +65,10 @@ def test_a_value_that_cannot_work_is_refused_by_name_and_not_shown(
         ("SECRET_KEY", f"{GOOD_KEY}\r", "ends with a carriage return: give the file that sets it Unix line ends"),
     ],
 )
-def test_a_refusal_says_what_would_work(monkeypatch: pytest.MonkeyPatch, name: str, value: str, mend: str) -> None:
+def test_a_refusal_says_what_would_work(monkeypatch: pytest.MonkeyPatch, name: str, value: str, fix: str) -> None:
     message = refusal(monkeypatch, **{name: value})
     assert f"\n  {name}: " in message
-    assert mend in message
+    assert fix in message
     assert message.count("\n") == 1
 
 
@@ -80,7 +80,7 @@ def test_a_refusal_says_what_would_work(monkeypatch: pytest.MonkeyPatch, name: s
         ("# caf\xe9", ".env can't be read, which must be UTF-8"),
     ],
 )
-def test_what_is_wrong_with_the_file_is_said(
+def test_a_mistake_in_the_env_file_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, message: str
 ) -> None:
     env_file = tmp_path / ".env"
@@ -130,7 +130,7 @@ def test_no_random_key_is_refused() -> None:
 
 
 @pytest.mark.parametrize("password", ["password1", "Password1", "ROOT@example.com"])
-def test_production_refuses_a_first_superuser_whose_password_is_guessed_first(
+def test_production_refuses_a_guessable_password_of_the_first_superuser(
     monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     production = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://host/name", "SECRET_KEY": GOOD_KEY}
@@ -141,7 +141,7 @@ def test_production_refuses_a_first_superuser_whose_password_is_guessed_first(
     load_settings()
 
 
-def test_migrations_may_have_a_role_of_their_own_but_in_tests_never_leave_their_database(
+def test_migrations_may_have_their_own_role_but_tests_only_migrate_the_test_database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert settings.migration_url == settings.sqlalchemy_url
@@ -182,7 +182,7 @@ def test_there_is_no_default_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "  SECRET_KEY: must be set; `make secret-key` prints a good one" in refusal(monkeypatch)
 
 
-def test_production_starts_on_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production_starts_with_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("SECRET_KEY", GOOD_KEY)
     monkeypatch.setenv("DATABASE_URL", "postgres://user:xyzzy@db.example/name?sslmode=require")
@@ -196,13 +196,13 @@ def test_production_starts_on_good_settings(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
-def test_database_urls_may_be_written_as_platforms_hand_them_out(scheme: str) -> None:
+def test_database_urls_are_accepted_as_platforms_provide_them(scheme: str) -> None:
     url = to_asyncpg_url(f"{scheme}://user:p%40ss@host:6543/name")
     assert (url.drivername, url.username, url.password, url.port) == ("postgresql+asyncpg", "user", "p@ss", 6543)
 
 
 @pytest.mark.parametrize("value", ["a.example,b.example", " a.example , b.example,", '["a.example", "b.example"]'])
-def test_lists_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_lists_may_be_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", value)
     assert load_settings().allowed_hosts == ["a.example", "b.example"]
 
@@ -216,7 +216,7 @@ def test_lists_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatc
         ("?sslrootcert=/ca.pem", {"dsn": "postgresql://?sslrootcert=%2Fca.pem"}),
     ],
 )
-def test_parameters_of_libpq_become_those_of_asyncpg(query: str, expected: dict[str, str]) -> None:
+def test_libpq_parameters_become_asyncpg_parameters(query: str, expected: dict[str, str]) -> None:
     assert to_asyncpg_url(f"postgresql://host/name{query}").query == expected
 
 
@@ -225,7 +225,7 @@ def test_a_parameter_that_would_be_ignored_is_refused() -> None:
         to_asyncpg_url("postgresql://host/name?connect_timeout=3")
 
 
-def test_no_secret_shows_where_settings_are_printed() -> None:
+def test_printed_settings_show_no_secret() -> None:
     secrets = [settings.secret_key, *settings.secret_key_fallbacks, settings.test_database_url]
     secrets.append(settings.first_superuser_password)
     for secret in secrets:
