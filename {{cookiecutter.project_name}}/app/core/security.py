@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import secrets
 import struct
 import time
@@ -46,6 +47,7 @@ def create_access_token(user_id: uuid.UUID, session_id: uuid.UUID, issued_at: in
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
+        "client_id": PROJECT["name"],  # RFC 9068 wants one; all clients here are one
         "sub": str(user_id),
         "sid": str(session_id),
         "iat": issued_at,
@@ -66,8 +68,8 @@ def _keys_for(header: str, secret_keys: tuple[str, ...]) -> list[Key]:
     return [keys[fields["kid"]]] if "kid" in fields else list(keys.values())
 
 
-def read_access_token(token: str) -> AccessClaims | None:
-    """Whose token it is, if it was issued here and has not expired; None for anything else, whatever it is.
+def read_access_token(token: str, *, expired: bool = False) -> AccessClaims | None:
+    """Whose token it is, if it was issued here and has not expired (or it may have); None for anything else.
 
     python-jose checks the signature. The rest is checked here, as it would let through another kind of token, `crit`
     (RFC 7515 section 4.1.11), claims that are missing or of another type, and an `iat` to come.
@@ -80,7 +82,7 @@ def read_access_token(token: str) -> AccessClaims | None:
         times = claims["iat"], claims.get("nbf", 0), claims["exp"]
         if any(type(moment) is not int for moment in times):  # "1", 1.0 and true are not Unix seconds
             return None
-        if not max(times[:2]) - MAX_CLOCK_SKEW <= time.time() < times[2]:
+        if not max(times[:2]) - MAX_CLOCK_SKEW <= time.time() < (math.inf if expired else times[2]):
             return None
         return AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"]))
     # python-jose trips over null, lists, Infinity and deep nesting where it should refuse them.

@@ -23,6 +23,7 @@ class TokenResponse(Response):
     access_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIs…"])]
     issued_at: UnixTime
     expires_at: UnixTime
+    expires_in: Annotated[int, Field(description="Seconds (RFC 6749 section 5.1).", examples=[900])]
     refresh_token: Annotated[str, Field(examples=["QbX8yq3u…"])]
     refresh_token_issued_at: UnixTime
     refresh_token_expires_at: UnixTime
@@ -76,5 +77,12 @@ class ValidationProblem(Response):
     msg: str
 
 
-class ValidationErrorResponse(Response):
+class OAuthErrorResponse(ErrorResponse):
+    """RFC 6749 section 5.2: `error` is a code for the client's library, `detail` is for people."""
+
+    error: str
+
+
+class OAuthValidationErrorResponse(Response):
     detail: list[ValidationProblem]
+    error: Literal["invalid_request"]

@@ -73,7 +73,7 @@ async def test_a_login_that_was_checked_before_but_finishes_after_begins_no_sess
     await session.rollback()
     assert (await cutting).status_code in {200, 204}
     response = await logging_in
-    assert (response.status_code, response.json()) == (400, {"detail": "Incorrect email or password"})
+    assert (response.status_code, response.json()["detail"]) == (400, "Incorrect email or password")
 
 
 async def test_of_10_parallel_changes_one_wins(client: AsyncClient, default_user: User) -> None:
