@@ -31,6 +31,7 @@ BODIES: dict[tuple[str, str], Json] = {
 }
 # GET /users/me returns what the query for the caller found.
 WITHOUT_DATABASE = {"/", "/health/live", "/users/me"}
+WITHOUT_DATABASE |= {"/.well-known/jwks.json", "/.well-known/oauth-authorization-server"}
 
 
 def operations() -> list[tuple[str, str]]:

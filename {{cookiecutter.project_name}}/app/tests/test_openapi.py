@@ -45,6 +45,8 @@ def test_the_routes_of_the_contract_are_there_under_their_names() -> None:
         "GET /pets/{pet_id}": "read_pet",
         "PATCH /pets/{pet_id}": "update_pet",
         "DELETE /pets/{pet_id}": "delete_pet",
+        "GET /.well-known/jwks.json": "read_key_set",
+        "GET /.well-known/oauth-authorization-server": "read_server_metadata",
         "GET /": "about",
         "GET /health/live": "live",
         "GET /health/ready": "ready",
@@ -56,6 +58,7 @@ async def test_a_route_that_asks_for_a_token_says_so_and_refuses_without(client:
         *("POST /auth/access-token", "POST /auth/refresh-token", "POST /auth/revoke", "POST /auth/logout"),
         "POST /users/register",
         *("GET /", "GET /health/live", "GET /health/ready"),
+        *("GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server"),
     }
     assert {name for name, operation in OPERATIONS.items() if "security" not in operation} == open_to_all
     for name in OPERATIONS.keys() - open_to_all:
