@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from app.api.endpoints import auth, docs, health, pets, users
+from app.api.endpoints import auth, docs, health, oauth, pets, users, well_known
 from app.api.errors import UNAVAILABLE
 from app.core.config import settings
 
@@ -12,7 +12,9 @@ def add_routers(app: FastAPI, prefix: str) -> None:
     app.include_router(users.router, prefix=f"{prefix}/users", tags=["users"], responses=UNAVAILABLE)
     app.include_router(pets.router, prefix=f"{prefix}/pets", tags=["pets"], responses=UNAVAILABLE)
     app.include_router(auth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
+    app.include_router(oauth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     app.include_router(health.router, prefix=prefix, tags=["health"])
+    app.include_router(well_known.router, tags=["well-known"])
     if settings.docs:
         app.include_router(docs.router, prefix=prefix)
         app.mount(f"{prefix}/docs-assets", docs.assets)

@@ -5,11 +5,14 @@ import logging
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response, status
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
+from app.api.oauth import OAuthError, code_of, refusal
 from app.auth.password_queue import PasswordQueueFullError
 from app.auth.rate_limits import RateLimitedError
 from app.core.outages import is_outage, reason
@@ -19,6 +22,7 @@ from app.server.middleware import CONTENT_TOO_LARGE, UNREADABLE_BODY
 
 INCORRECT_EMAIL_OR_PASSWORD = "Incorrect email or password"
 INCORRECT_PASSWORD = "Incorrect password"
+UNSUPPORTED_GRANT_TYPE = "Unsupported grant type"
 INVALID_REFRESH_TOKEN = "Invalid refresh token"
 EMAIL_NOT_AVAILABLE = "Cannot use this email address"
 NOT_AUTHENTICATED = "Not authenticated"
@@ -26,6 +30,7 @@ INVALID_ACCESS_TOKEN = "Invalid access token"
 NOT_A_SUPERUSER = "Only superusers may do this"
 USER_NOT_FOUND = "User not found"
 SESSION_NOT_FOUND = "Session not found"
+NOT_FOUND = "Not Found"
 PET_NOT_FOUND = "Pet not found"
 LAST_SUPERUSER = "The last active superuser has to stay"
 TOO_MANY_TRIES = "Too many tries, come back later"
@@ -68,7 +73,16 @@ def unauthorized(token_was_sent: bool) -> HTTPException:
     return HTTPException(401, NOT_AUTHENTICATED, {"WWW-Authenticate": "Bearer"})
 
 
-async def _validation_error(_: Request, error: Exception) -> Response:
+async def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)  # noqa: S101
+    if isinstance(error, OAuthError):
+        return JSONResponse({"detail": error.detail, "error": error.error}, error.status_code)
+    if code := code_of(request, error.status_code):
+        return JSONResponse({"detail": error.detail} | code, error.status_code, error.headers)
+    return await http_exception_handler(request, error)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     problems, size = [], 0
     for problem in error.errors()[:MAX_PROBLEMS]:
@@ -79,26 +93,28 @@ async def _validation_error(_: Request, error: Exception) -> Response:
         if size > MAX_PROBLEMS_SIZE:
             problems.pop()
             break
-    return Response('{"detail": [' + ", ".join(problems) + "]}", 422, media_type="application/json")
+    code = json.dumps(code_of(request, 422))[1:-1]
+    body = '{"detail": [' + ", ".join(problems) + "]" + (code and f", {code}") + "}"
+    return Response(body, 422, media_type="application/json")
 
 
-async def _rate_limited(_: Request, error: Exception) -> Response:
+async def _rate_limited(request: Request, error: Exception) -> Response:
     assert isinstance(error, RateLimitedError)  # noqa: S101
-    return JSONResponse({"detail": TOO_MANY_TRIES}, 429, {"Retry-After": str(error.retry_after)})
+    return refusal(request, 429, TOO_MANY_TRIES, {"Retry-After": str(error.retry_after)})
 
 
-async def _password_queue_full(_: Request, __: Exception) -> Response:
+async def _password_queue_full(request: Request, _: Exception) -> Response:
     logger.warning("The password queue is full: more logins and registrations at once than the processors can check")
-    return JSONResponse({"detail": TOO_MANY_AT_ONCE}, 503, {"Retry-After": "1"})
+    return refusal(request, 503, TOO_MANY_AT_ONCE, {"Retry-After": "1"})
 
 
-async def _database_error(_: Request, error: Exception) -> Response:
+async def _database_error(request: Request, error: Exception) -> Response:
     if not is_outage(error):
         raise error
     # Another OSError, a file that is missing say, is no matter of the database's: the trace tells where it comes from.
     is_unexpected = not isinstance(error, SQLAlchemyError | ConnectionError | TimeoutError)
     logger.warning("The database can't serve: %s", reason(error), exc_info=is_unexpected)
-    return JSONResponse({"detail": NOT_NOW}, 503, {"Retry-After": "1"})
+    return refusal(request, 503, NOT_NOW, {"Retry-After": "1"})
 
 
 async def _method_not_allowed(request: Request, _: Exception) -> Response:
@@ -113,6 +129,7 @@ async def _method_not_allowed(request: Request, _: Exception) -> Response:
 
 
 def add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(StarletteHTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(RateLimitedError, _rate_limited)
     app.add_exception_handler(PasswordQueueFullError, _password_queue_full)

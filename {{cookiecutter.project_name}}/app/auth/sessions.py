@@ -26,7 +26,14 @@ from app.auth.known_clients import client_hash
 from app.auth.login import Account
 from app.core.config import settings
 from app.core.database import Database
-from app.core.security import create_access_token, create_refresh_token, read_refresh_token
+from app.core.security import (
+    AccessClaims,
+    RefreshClaims,
+    create_access_token,
+    create_refresh_token,
+    read_access_token,
+    read_refresh_token,
+)
 from app.models import LoginSession, User
 
 _LAST_END = LoginSession.created_at + bindparam("max_age", type_=Interval())
@@ -102,6 +109,10 @@ class Tokens(NamedTuple):
     refresh_token_issued_at: int
     refresh_token_expires_at: int
 
+    @property
+    def expires_in(self) -> int:
+        return self.expires_at - self.issued_at
+
 
 class _Session(NamedTuple):
     user_id: uuid.UUID
@@ -157,7 +168,15 @@ async def spend_refresh_token(database: Database, token: str, client_ip: str) ->
 
 async def end_session_of(database: Database, token: str, client_ip: str) -> None:
     """End the session of a genuine refresh token, spent or not; nothing happens for any other."""
-    claims = read_refresh_token(token)
+    await _end_session(database, read_refresh_token(token), client_ip)
+
+
+async def revoke(database: Database, token: str, client_ip: str) -> None:
+    """End the session of a genuine refresh or access token, spent or expired or not; nothing happens for any other."""
+    await _end_session(database, read_refresh_token(token) or read_access_token(token, expired=True), client_ip)
+
+
+async def _end_session(database: Database, claims: RefreshClaims | AccessClaims | None, client_ip: str) -> None:
     if claims and (ended := await database.fetch_one(_END, {"session_id": claims.session_id})):
         audit("session_revoked", client_ip, ended.user_id, session_id=claims.session_id)
 

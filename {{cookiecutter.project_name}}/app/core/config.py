@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     EmailStr,
     Field,
@@ -28,6 +29,7 @@ from sqlalchemy import URL
 
 from app.core.common_passwords import is_common, is_own_address
 from app.core.database_url import address, to_asyncpg_url
+from app.core.keys import private_key
 from app.core.weak_keys import MIN_SECRET_KEY_LENGTH, is_weak_key
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -47,6 +49,12 @@ def split_commas(value: object) -> object:
 CommaSeparated = (NoDecode, BeforeValidator(split_commas))
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*?#\s]+)$")]  # `null` is any sandboxed frame of any site
 
+PublicUrl = Annotated[
+    str,
+    Field(pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?$"),
+    AfterValidator(lambda url: url.removesuffix("/")),
+]
+
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
@@ -57,11 +65,16 @@ class Settings(BaseSettings):
     environment: Literal["dev", "test", "production"] = "dev"
     api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$", examples=["/api/v1"])
     docs: bool = True  # /docs and /openapi.json
+    # Where clients find us: the issuer and audience of access tokens.
+    public_url: PublicUrl | None = Field(default=None, examples=["https://api.example.com"])
 
     # Tokens and passwords
     # Signs every token. To rotate it, move the old key to the fallbacks, which still verify, and set a new one.
     secret_key: SecretStr
     secret_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
+    # Signs access tokens in its place: others can verify them and not forge them; see docs/other-services.md.
+    jwt_private_key: SecretStr | None = None
+    jwt_private_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
     access_token_expire_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_expire_minutes: int = Field(default=28 * 24 * 60, ge=1, le=10 * 365 * 24 * 60)
     # A spent refresh token may come back within so many seconds: after a lost response, or from a second tab.
@@ -130,6 +143,20 @@ class Settings(BaseSettings):
             to_asyncpg_url(value.get_secret_value())
         return value
 
+    @field_validator("jwt_private_key")
+    @classmethod
+    def _is_a_private_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            private_key(value.get_secret_value())
+        return value
+
+    @field_validator("jwt_private_key_fallbacks")
+    @classmethod
+    def _are_private_keys(cls, values: list[SecretStr]) -> list[SecretStr]:
+        for value in values:
+            private_key(value.get_secret_value())
+        return values
+
     @model_validator(mode="after")
     def _has_a_database(self) -> Self:
         if self.environment == "test" and self.test_database_url is None:
@@ -151,6 +178,8 @@ class Settings(BaseSettings):
                     f"{name} is a placeholder or shorter than {MIN_SECRET_KEY_LENGTH} characters; "
                     "`make secret-key` prints a good one"
                 )
+        if self.public_url and not self.public_url.startswith("https:"):
+            raise ValueError("PUBLIC_URL must begin with https:// in production: tokens and passwords travel there")
         if "*" in self.backend_cors_origins:
             raise ValueError("BACKEND_CORS_ORIGINS must name the origins: with `*` any site may act as your users")
         password = self.first_superuser_password.get_secret_value() if self.first_superuser_password else ""
@@ -165,6 +194,13 @@ class Settings(BaseSettings):
     def secret_keys(self) -> tuple[str, ...]:
         """The key that signs, then those that still verify."""
         return tuple(key.get_secret_value() for key in (self.secret_key, *self.secret_key_fallbacks))
+
+    @property
+    def private_keys(self) -> tuple[str, ...]:
+        """The key that signs access tokens, then those that verify them; none where SECRET_KEY does."""
+        if self.jwt_private_key is None:
+            return ()
+        return tuple(key.get_secret_value() for key in (self.jwt_private_key, *self.jwt_private_key_fallbacks))
 
     @property
     def sqlalchemy_url(self) -> URL:

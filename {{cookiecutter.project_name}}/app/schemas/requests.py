@@ -1,6 +1,6 @@
 """What clients may send. What is too long, of the wrong type or not asked for is a 422."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Self
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import (
@@ -11,12 +11,13 @@ from pydantic import (
     EmailStr,
     Field,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
     validate_email,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from app.core.common_passwords import is_common, is_own_address
 from app.models import EMAIL_MAX_LENGTH, PET_NAME_MAX_LENGTH
@@ -67,6 +68,13 @@ AnyPassword = Annotated[
     str, Field(max_length=PASSWORD_MAX_LENGTH, repr=False, examples=["correct horse battery staple"])
 ]
 NewPassword = Annotated[AnyPassword, Field(min_length=PASSWORD_MIN_LENGTH), AfterValidator(_uncommon)]
+Username = Annotated[
+    str,
+    StringConstraints(max_length=EMAIL_MAX_LENGTH, pattern=WITHOUT_NUL),
+    AfterValidator(canonical_email),
+    Field(description="The e-mail address.", examples=["ana@example.com"]),
+]
+RefreshToken = Annotated[str, Field(max_length=REFRESH_TOKEN_MAX_LENGTH, repr=False, examples=["QbX8yq3u…"])]
 PetName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=PET_NAME_MAX_LENGTH, pattern=WITHOUT_NUL),
@@ -86,21 +94,38 @@ class JsonRequest(BaseModel):
         return data
 
 
-class LoginForm(BaseModel):
-    """The password grant of OAuth 2.0 (RFC 6749 section 4.3.2); parameters that it doesn't know are ignored."""
+class TokenForm(BaseModel):
+    """A grant of OAuth 2.0 (RFC 6749 sections 4.3.2 and 6); parameters that it doesn't know are ignored.
 
-    grant_type: Literal["password"] = "password"
-    username: Annotated[
-        str,
-        StringConstraints(max_length=EMAIL_MAX_LENGTH, pattern=WITHOUT_NUL),
-        AfterValidator(canonical_email),
-        Field(description="The e-mail address."),
-    ]
-    password: AnyPassword
+    `password`, the default, needs `username` and `password`; `refresh_token` needs `refresh_token`.
+    """
+
+    grant_type: Annotated[str, Field(examples=["password", "refresh_token"])] = "password"
+    username: Username = ""
+    password: AnyPassword = ""
+    refresh_token: RefreshToken = ""
+
+    @model_validator(mode="after")
+    def _has_what_its_grant_needs(self) -> Self:
+        needed = {"password": ("username", "password"), "refresh_token": ("refresh_token",)}.get(self.grant_type, ())
+        # RFC 6749 section 3.2: a parameter without a value counts as omitted.
+        missing = [
+            InitErrorDetails(type="missing", loc=(name,), input=None) for name in needed if not getattr(self, name)
+        ]
+        if missing:
+            raise ValidationError.from_exception_data("TokenForm", missing)
+        return self
+
+
+class RevocationForm(BaseModel):
+    """RFC 7009 section 2.1; the hint isn't needed, as the two kinds of token look different."""
+
+    token: Annotated[str, Field(repr=False, description="A refresh token or an access token.", examples=["QbX8yq3u…"])]
+    token_type_hint: str = ""
 
 
 class RefreshTokenRequest(JsonRequest):
-    refresh_token: Annotated[str, Field(max_length=REFRESH_TOKEN_MAX_LENGTH, repr=False, examples=["QbX8yq3u…"])]
+    refresh_token: RefreshToken
 
 
 class LogoutRequest(JsonRequest):

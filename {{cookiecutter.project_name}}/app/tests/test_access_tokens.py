@@ -16,7 +16,7 @@ from jose import jwk, jwt
 from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.config import settings
+from app.core.config import PROJECT, settings
 from app.models import LoginSession, User
 from app.tests.helpers import Json, bearer, begin, login
 
@@ -74,7 +74,8 @@ async def test_an_access_token_has_the_claims_of_rfc_9068(client: AsyncClient, d
     header = jwt.get_unverified_header(tokens["access_token"])
     claims = jwt.get_unverified_claims(tokens["access_token"])
     assert (header["alg"], header["typ"]) == ("HS256", "at+jwt")
-    assert set(claims) == {"iss", "aud", "sub", "sid", "iat", "exp", "jti"}
+    assert set(claims) == {"iss", "aud", "client_id", "sub", "sid", "iat", "exp", "jti"}
+    assert claims["client_id"] == PROJECT["name"]
     assert (claims["sub"], claims["sid"]) == (str(default_user.id), sessions[0]["id"])
     assert (claims["iat"], claims["exp"]) == (tokens["issued_at"], tokens["expires_at"])
     again = await login(client, default_user)
@@ -85,6 +86,10 @@ async def test_a_token_that_is_signed_again_unchanged_is_accepted(client: AsyncC
     """Otherwise the tests below would prove nothing."""
     assert await status_of(client, forge(genuine)) == 200
     assert await status_of(client, forge(genuine, {"iat": NOW - 60, "exp": NOW + 60})) == 200
+
+
+async def test_a_token_from_before_there_was_a_client_id_is_good(client: AsyncClient, genuine: str) -> None:
+    assert await status_of(client, forge(genuine, {"client_id": OMITTED})) == 200
 
 
 async def test_every_claim_is_required(client: AsyncClient, genuine: str) -> None:

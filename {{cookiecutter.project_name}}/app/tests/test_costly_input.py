@@ -62,6 +62,9 @@ FORMS = {
     "escapes in many fields": filled(b"a=" + b"%41" * 340 + b"&"),
     "spaces": filled(b"+", b"username="),
     "a long name": filled(b"x"),
+    "a long token": filled(b"x", b"token="),
+    "a token of dots": filled(b".", b"token="),
+    "a token with a long header": b"token=" + base64.b64encode(filled(b"[],", b"[", b"0]", 750_000)),
 }
 PART = b'--x\r\nContent-Disposition: form-data; name="a"'
 MULTIPARTS = {
@@ -156,7 +159,8 @@ async def test_no_json_blocks_the_event_loop(send: Send, body: bytes) -> None:
 
 @pytest.mark.parametrize("body", FORMS.values(), ids=FORMS)
 async def test_no_form_blocks_the_event_loop(send: Send, body: bytes) -> None:
-    await send("POST", "/auth/access-token", {b"Content-Type": b"application/x-www-form-urlencoded"}, body)
+    for path in ("/auth/access-token", "/auth/revoke"):
+        await send("POST", path, {b"Content-Type": b"application/x-www-form-urlencoded"}, body)
 
 
 @pytest.mark.parametrize("body", MULTIPARTS.values(), ids=MULTIPARTS)

@@ -22,6 +22,7 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/access-token"): {"data": {"username": CALLER.email, "password": PASSWORD}},
     ("POST", "/auth/refresh-token"): {"json": REFRESH_TOKEN},
     ("POST", "/auth/logout"): {"json": REFRESH_TOKEN},
+    ("POST", "/auth/revoke"): {"data": {"token": REFRESH_TOKEN["refresh_token"]}},
     ("POST", "/users/register"): {"json": {"email": CALLER.email, "password": PASSWORD}},
     ("POST", "/users/reset-password"): {"json": {"current_password": PASSWORD, "new_password": PASSWORD}},
     ("PATCH", "/users/{user_id}"): {"json": {"is_active": False}},
@@ -30,6 +31,7 @@ BODIES: dict[tuple[str, str], Json] = {
 }
 # GET /users/me only returns what get_current_user has found.
 WITHOUT_DATABASE = {"/", "/health/live", "/users/me"}
+WITHOUT_DATABASE |= {"/.well-known/jwks.json", "/.well-known/oauth-authorization-server"}
 
 
 def operations() -> list[tuple[str, str]]:

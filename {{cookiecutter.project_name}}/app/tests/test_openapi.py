@@ -27,6 +27,7 @@ def test_every_promised_route_exists_under_its_name() -> None:
     assert {name: operation["operationId"] for name, operation in OPERATIONS.items()}.items() >= {
         "POST /auth/access-token": "login_access_token",
         "POST /auth/refresh-token": "refresh_token",
+        "POST /auth/revoke": "revoke_token",
         "POST /auth/logout": "logout",
         "POST /auth/logout-all": "logout_everywhere",
         "GET /auth/sessions": "read_my_sessions",
@@ -44,6 +45,8 @@ def test_every_promised_route_exists_under_its_name() -> None:
         "GET /pets/{pet_id}": "read_pet",
         "PATCH /pets/{pet_id}": "update_pet",
         "DELETE /pets/{pet_id}": "delete_pet",
+        "GET /.well-known/jwks.json": "read_key_set",
+        "GET /.well-known/oauth-authorization-server": "read_server_metadata",
         "GET /": "about",
         "GET /health/live": "live",
         "GET /health/ready": "ready",
@@ -52,8 +55,10 @@ def test_every_promised_route_exists_under_its_name() -> None:
 
 async def test_a_route_that_needs_a_token_documents_it_and_refuses_requests_without_one(client: AsyncClient) -> None:
     open_to_all = {
-        *("POST /auth/access-token", "POST /auth/refresh-token", "POST /auth/logout", "POST /users/register"),
+        *("POST /auth/access-token", "POST /auth/refresh-token", "POST /auth/revoke", "POST /auth/logout"),
+        "POST /users/register",
         *("GET /", "GET /health/live", "GET /health/ready"),
+        *("GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server"),
     }
     assert {name for name, operation in OPERATIONS.items() if "security" not in operation} == open_to_all
     for name in OPERATIONS.keys() - open_to_all:
@@ -73,7 +78,8 @@ def test_every_error_is_documented(name: str) -> None:
     assert operation["description"]
     for status, response in operation["responses"].items():
         assert response["description"]
-        assert status == "204" or "schema" in response["content"]["application/json"]
+        is_empty = status == "204" or (name, status) == ("POST /auth/revoke", "200")
+        assert is_empty or "schema" in response["content"]["application/json"]
         if status in {"401", "429", "503"} and name != "GET /health/ready":
             assert response["headers"].keys() == {"WWW-Authenticate" if status == "401" else "Retry-After"}
     if "requestBody" in operation:

@@ -125,4 +125,4 @@ async def test_a_nul_that_an_imported_hash_cannot_hold_is_a_wrong_password(
     default_user.hashed_password = hash_of_password("bcrypt", 4)
     await session.commit()
     response = await try_login(client, default_user.email, f"{PASSWORD}\0")
-    assert (response.status_code, response.json()) == (400, {"detail": "Incorrect email or password"})
+    assert (response.status_code, response.json()["detail"]) == (400, "Incorrect email or password")

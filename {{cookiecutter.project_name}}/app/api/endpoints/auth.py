@@ -1,47 +1,26 @@
-"""Logging in, staying in and getting out."""
+"""Staying logged in and getting out; logging in is in oauth.py."""
 
 import uuid
-from typing import Annotated
 
-from fastapi import APIRouter, Form, Header, HTTPException, status
+from fastapi import APIRouter, HTTPException, status
 from sqlalchemy import delete, func, select
 
 from app.api.deps import Autocommit, ClientIp, CurrentUser
 from app.api.errors import (
     BODY,
-    INCORRECT_EMAIL_OR_PASSWORD,
     INVALID_REFRESH_TOKEN,
-    RATE_LIMITED,
     SESSION_NOT_FOUND,
     UNAUTHORIZED,
     body_refused,
     documented,
 )
 from app.auth.audit import audit
-from app.auth.login import authenticate
-from app.auth.sessions import begin_session, end_session_of, spend_refresh_token
-from app.models import USER_AGENT_MAX_LENGTH, LoginSession
-from app.schemas.requests import LoginForm, LogoutRequest, RefreshTokenRequest
+from app.auth.sessions import end_session_of, spend_refresh_token
+from app.models import LoginSession
+from app.schemas.requests import LogoutRequest, RefreshTokenRequest
 from app.schemas.responses import SessionResponse, TokenResponse
 
 router = APIRouter()
-
-
-@router.post("/access-token", responses=body_refused(INCORRECT_EMAIL_OR_PASSWORD) | RATE_LIMITED)
-async def login_access_token(
-    form: Annotated[LoginForm, Form()],
-    client_ip: ClientIp,
-    autocommit: Autocommit,
-    user_agent: Annotated[str | None, Header(include_in_schema=False)] = None,
-) -> TokenResponse:
-    """Log in with an e-mail address and a password (the password grant of OAuth 2.0)."""
-    account = await authenticate(autocommit, form.username, form.password, client_ip)
-    device = user_agent and user_agent.replace("\0", "")[:USER_AGENT_MAX_LENGTH]
-    tokens = account and await begin_session(autocommit, account, device, client_ip)
-    if account is None or tokens is None:  # the same for an unknown user, a wrong password and an inactive user
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_EMAIL_OR_PASSWORD)
-    audit("login_succeeded", client_ip, account.id)
-    return TokenResponse.model_validate(tokens)
 
 
 @router.post("/refresh-token", responses=body_refused(INVALID_REFRESH_TOKEN))
