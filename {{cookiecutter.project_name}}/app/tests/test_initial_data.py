@@ -40,7 +40,7 @@ async def test_an_account_that_is_there_stays_as_it_is(client: AsyncClient, sess
 
 async def test_it_does_not_come_back_with_its_old_password(session: AsyncSession, superuser: User) -> None:
     """Moved to another address, or succeeded by somebody else."""
-    assert await create_first_superuser() == "There is a superuser already."
+    assert await create_first_superuser() == "A superuser already exists."
     assert (await session.scalars(select(User.id))).all() == [superuser.id]
 
 
