@@ -91,7 +91,7 @@ def refusal(project: Path, *command: str, **variables: str) -> str:
         (("SECRET_KEY=.*", "SECRET_KEY="), "SECRET_KEY: must be set; `make secret-key` prints a good one"),
         (("DATABASE_URL=.*", ""), "DATABASE_URL must be set, e.g. postgresql://user:password@host:5432/name"),
         (("DATABASE_URL=postgresql", "DATABASE_URL=mysql"), "DATABASE_URL: must look like postgresql://"),
-        (("ALLOWED_HOSTS=", "ALOWED_HOST=*"), "ALOWED_HOST: no such setting; is it ALLOWED_HOSTS?"),
+        (("ALLOWED_HOSTS=", "ALOWED_HOST=*"), "ALOWED_HOST: no such setting; did you mean ALLOWED_HOSTS?"),
         (("METRICS_PORT=", "METRICS_PORT=soon"), "METRICS_PORT: Input should be a valid integer"),
         (("ENVIRONMENT=dev\n(.*\n)*SECRET_KEY=.*", "ENVIRONMENT=production\nSECRET_KEY=swordfish"), "32 characters"),
         (("FIRST_SUPERUSER_EMAIL=.*", "FIRST_SUPERUSER_EMAIL=me"), "FIRST_SUPERUSER_EMAIL: value is not a valid email"),
@@ -107,7 +107,7 @@ def test_setting_is_named(change: tuple[str, str], sentence: str, installed: Pat
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("METRICS_PORT", '"9090"', "METRICS_PORT: stands in quotes, which are part of the value here: leave them out"),
+        ("METRICS_PORT", '"9090"', "METRICS_PORT: is in quotes, which are part of the value here: remove them"),
         ("METRICS_PORT", "9090\r", "METRICS_PORT: ends with a carriage return: give the file that sets it Unix line"),
     ],
 )
@@ -132,7 +132,7 @@ def test_missing_env(command: tuple[str, ...], installed: Path, env_file: Path) 
 
 def test_env_in_another_encoding(installed: Path, env_file: Path) -> None:
     env_file.write_text(env_file.read_text(), encoding="utf-16")
-    assert ".env can't be read, which must be UTF-8" in refusal(installed, *OPENAPI)
+    assert ".env can't be read; it must be UTF-8" in refusal(installed, *OPENAPI)
     assert "DATABASE_URL can't be read: 'utf-8' codec" in refusal(installed, *START)
 
 
@@ -366,12 +366,12 @@ def test_routes_before_the_migrations(installed: Path, databases: dict[str, str]
         here = f"http://127.0.0.1:{port}"
         assert answer(f"{here}/health/ready") == (503, '{"status":"failed","checks":{"database":"no migrations"}}')
         status, said = answer(Request(f"{here}/auth/access-token", b"username=ana@example.com&password=swordfish"))
-        assert (status, said) == (503, '{"detail":"The service is not available now, try again"}')
+        assert (status, said) == (503, '{"detail":"The service is temporarily unavailable, try again"}')
         assert answer(Request(f"{here}/docs", method="HEAD")) == (200, "")
     finally:
         server.terminate()
         server.wait(20)
-    assert log.read_text().count("The database can't serve: ") == 1
+    assert log.read_text().count("The database is unavailable: ") == 1
     assert log.read_text().count("`make migrate` or `bash init.sh` applies the migrations") == 2
     assert "Traceback" not in log.read_text()
 

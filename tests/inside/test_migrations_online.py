@@ -147,7 +147,7 @@ async def test_what_holds_a_table_for_too_long_ends_the_migration_with_a_sentenc
     assert replica.returncode == 1, output
     assert "Traceback" not in output
     assert output.endswith(
-        "Gave up, as others use the table, whom pg_stat_activity shows: ALTER TABLE pets ADD COLUMN colour text\n"
+        "Gave up, as others use the table (pg_stat_activity shows who): ALTER TABLE pets ADD COLUMN colour text\n"
     )
     assert "age" in await columns(watching, "users")  # what has been done stays, and `users` isn't locked meanwhile
     await session.rollback()

@@ -53,7 +53,7 @@ def docker_refusal() -> str | None:
     return (result.stderr.strip() or "no reason given").splitlines()[0] if result.returncode else None
 
 
-def mend(refusal: str) -> str:
+def fix(refusal: str) -> str:
     if "permission denied" in refusal:
         return "join its group (sudo usermod -aG docker $USER) and log in again"
     if "unknown command" in refusal or "not a docker command" in refusal:
@@ -83,7 +83,7 @@ def start() -> None:
         return
     if refusal:
         print(f"Docker is installed, but can't be used: {refusal}")
-        print(f"To have its databases, {mend(refusal)}, then `make stop` and `make databases`. Until then:")
+        print(f"To have its databases, {fix(refusal)}, then `make stop` and `make databases`. Until then:")
     for service, address in missing.items():
         print(f"Starting a private PostgreSQL on port {address.port}, in {FOLDER.name}/{service}.", flush=True)
         private_postgres.start(FOLDER / service, address, SETTINGS.get(service, ()))

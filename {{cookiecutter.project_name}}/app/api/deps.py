@@ -1,4 +1,4 @@
-"""Who sends a request, and with which database session."""
+"""The dependencies of routes: the caller, the database and the client's IP address."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -18,7 +18,7 @@ async def get_database() -> Database:
     return database
 
 
-# For one statement: it runs in a transaction of its own.
+# For a single statement, which commits by itself.
 Autocommit = Annotated[Database, Depends(get_database)]
 
 

@@ -25,7 +25,7 @@ MAX_ACCESS_TOKEN_LENGTH: Final = 8192  # ours have a tenth of that; a header of 
 
 @lru_cache
 def derive_key(secret_key: str, purpose: str) -> bytes:
-    """32 bytes for one purpose, so that nothing made for one purpose passes for another (RFC 8725 section 3.8)."""
+    """32 bytes for one purpose, so that a token made for one is never valid for another (RFC 8725 section 3.8)."""
     return hmac.digest(secret_key.encode(), purpose.encode(), hashlib.sha256)
 
 
@@ -33,7 +33,7 @@ def derive_key(secret_key: str, purpose: str) -> bytes:
 def _access_keys(secret_keys: tuple[str, ...], private_keys: tuple[str, ...]) -> dict[str, AccessKey]:
     """The keys of access tokens by their ids; the first one signs. With private keys, no secret verifies any more.
 
-    SECRET_KEY itself signs access tokens, so that services which share it can verify them; all else has a derived key.
+    SECRET_KEY itself signs access tokens, so that services which share it can verify them; all else uses derived keys.
     """
     if private_keys:
         keys = [private_key(pem) for pem in private_keys]
@@ -74,7 +74,7 @@ def create_access_token(user_id: uuid.UUID, session_id: uuid.UUID, issued_at: in
     return jwt.encode(claims, key.signer, key.algorithm, {"typ": "at+jwt", "kid": key.id})
 
 
-@lru_cache(8)  # all tokens of a key share one header: reading it once makes a small request 2 % faster
+@lru_cache(8)  # all tokens of a key share one header
 def _keys_for(header: str, secret_keys: tuple[str, ...], private_keys: tuple[str, ...]) -> list[Key]:
     """The keys that may have signed a token with this header; none if it is not the header of an access token.
 
@@ -89,10 +89,10 @@ def _keys_for(header: str, secret_keys: tuple[str, ...], private_keys: tuple[str
 
 
 def read_access_token(token: str, *, expired: bool = False) -> AccessClaims | None:
-    """Whose token it is, if it was issued here and has not expired (or it may have); None for anything else.
+    """The claims of a token that was issued here and has not expired, unless it may have; None for anything else.
 
-    python-jose checks the signature. The rest is checked here, as it would let through another kind of token, `crit`
-    (RFC 7515 section 4.1.11), claims that are missing or of another type, and an `iat` to come.
+    python-jose checks the signature. The rest is checked here, as it would accept another kind of token, `crit`
+    (RFC 7515 section 4.1.11), claims that are missing or of another type, and an `iat` in the future.
     """
     if len(token) > MAX_ACCESS_TOKEN_LENGTH:
         return None
@@ -107,12 +107,12 @@ def read_access_token(token: str, *, expired: bool = False) -> AccessClaims | No
         if not max(times[:2]) - MAX_CLOCK_SKEW <= time.time() < (math.inf if expired else times[2]):
             return None
         return AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"]))
-    # python-jose trips over null, lists, Infinity and deep nesting where it should refuse them.
+    # Instead of refusing null, lists, Infinity and deep nesting, python-jose raises the others of these.
     except (JOSEError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
         return None
 
 
-# A refresh token names its session and its number among that session's tokens, under a MAC.
+# A refresh token holds its session's id, its number among that session's tokens, and a MAC of both.
 _REFRESH_BODY: Final = struct.Struct(">16sI")
 
 
@@ -131,10 +131,10 @@ def _mac(body: bytes, secret_key: str) -> bytes:
 
 
 def read_refresh_token(token: str) -> RefreshClaims | None:
-    """What a genuine token says, spent or not; None for one that was never issued.
+    """The claims of a genuine token, spent or not; None for one that was never issued.
 
-    Nothing is stored of a token but its number: there is nothing to steal from the database, and every earlier token
-    of a session is recognised for as long as the session lives (RFC 9700 section 4.14.2).
+    The database stores only a token's number: nobody can steal a token from it, and every earlier token of a session
+    is recognised for as long as the session lives (RFC 9700 section 4.14.2).
     """
     try:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)

@@ -1,4 +1,4 @@
-"""What clients get."""
+"""What clients receive."""
 
 import uuid
 from datetime import datetime

@@ -31,7 +31,7 @@ def migrated_database() -> None:
     try:
         asyncio.run(make_empty(url, common))
     except (DBAPIError, OSError) as error:
-        pytest.exit(f"The database of TEST_DATABASE_URL can't serve: {reason(error)}.", returncode=1)
+        pytest.exit(f"The database of TEST_DATABASE_URL is unavailable: {reason(error)}.", returncode=1)
     command.upgrade(Config(PROJECT_DIR / "alembic.ini"), "head")
 
 

@@ -41,7 +41,7 @@ async def guess(client: AsyncClient, session: AsyncSession, email: str, times: i
 def assert_rate_limited(response: Response, at_most: int) -> int:
     """Return the seconds to wait; hardly any time has passed since the last attempt."""
     assert response.status_code == 429, response.text
-    assert response.json()["detail"] == "Too many tries, come back later"
+    assert response.json()["detail"] == "Too many attempts, try again later"
     retry_after = int(response.headers["Retry-After"])
     assert at_most - 5 < retry_after <= at_most
     return retry_after

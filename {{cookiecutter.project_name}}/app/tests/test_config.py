@@ -60,9 +60,9 @@ def test_a_refusal_names_the_setting_and_does_not_show_its_value(
         ("TEST_DATABASE_URL", "mysql://user@host/name", "must look like postgresql://user:password@host:5432/name"),
         ("TEST_DATABASE_URL", "postgresql://user:p@ss@host/name", "must be written %40 in a password"),
         ("FIRST_SUPERUSER_PASSWORD", "short", "at least 8 characters"),
-        ("SECRET_KEY", f'"{GOOD_KEY}"', "stands in quotes, which are part of the value here: leave them out"),
-        ("API_PREFIX", "'/api/v1'", "stands in quotes"),
-        ("SECRET_KEY", f"{GOOD_KEY}\r", "ends with a carriage return: give the file that sets it Unix line ends"),
+        ("SECRET_KEY", f'"{GOOD_KEY}"', "is in quotes, which are part of the value here: remove them"),
+        ("API_PREFIX", "'/api/v1'", "is in quotes"),
+        ("SECRET_KEY", f"{GOOD_KEY}\r", "ends with a carriage return: give the file that sets it Unix line endings"),
     ],
 )
 def test_a_refusal_says_what_would_work(monkeypatch: pytest.MonkeyPatch, name: str, value: str, fix: str) -> None:
@@ -75,9 +75,9 @@ def test_a_refusal_says_what_would_work(monkeypatch: pytest.MonkeyPatch, name: s
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("SECRET_KEI=xyzzy", "  SECRET_KEI: no such setting; is it SECRET_KEY?"),
+        ("SECRET_KEI=xyzzy", "  SECRET_KEI: no such setting; did you mean SECRET_KEY?"),
         ("COLOUR=xyzzy", "  COLOUR: no such setting; .env.example lists all"),
-        ("# caf\xe9", ".env can't be read, which must be UTF-8"),
+        ("# caf\xe9", ".env can't be read; it must be UTF-8"),
     ],
 )
 def test_a_mistake_in_the_env_file_is_reported(
@@ -135,7 +135,7 @@ def test_production_refuses_a_guessable_password_of_the_first_superuser(
 ) -> None:
     production = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://host/name", "SECRET_KEY": GOOD_KEY}
     message = refusal(monkeypatch, **production, FIRST_SUPERUSER_PASSWORD=password)
-    assert "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the address" in message
+    assert "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the email address" in message
     assert password not in message
     monkeypatch.setenv("FIRST_SUPERUSER_PASSWORD", "another one, of its own")
     load_settings()

@@ -138,7 +138,7 @@ async def test_alive_but_not_ready_while_the_database_is_unreachable() -> None:
     assert ready.status_code == 503
     assert ready.json() == {"status": "failed", "checks": {"database": "unreachable"}}
     assert login.status_code == 503
-    assert login.json()["detail"] == "The service is not available now, try again"
+    assert login.json()["detail"] == "The service is temporarily unavailable, try again"
     assert int(login.headers["Retry-After"]) > 0
 
 

@@ -40,7 +40,7 @@ async def test_an_existing_account_is_not_changed(client: AsyncClient, session: 
 
 async def test_it_is_not_created_again_while_there_is_another_superuser(session: AsyncSession, superuser: User) -> None:
     """The first one may have changed its email address, or somebody else may have taken over."""
-    assert await create_first_superuser() == "There is a superuser already."
+    assert await create_first_superuser() == "A superuser already exists."
     assert (await session.scalars(select(User.id))).all() == [superuser.id]
 
 

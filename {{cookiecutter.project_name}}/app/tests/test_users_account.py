@@ -109,7 +109,7 @@ async def test_the_last_superuser_cannot_leave(
     client: AsyncClient, session: AsyncSession, superuser_headers: dict[str, str], default_user: User
 ) -> None:
     response = await client.delete("/users/me", headers=superuser_headers)
-    assert (response.status_code, response.json()) == (409, {"detail": "The last active superuser has to stay"})
+    assert (response.status_code, response.json()) == (409, {"detail": "The last active superuser must remain"})
     default_user.is_superuser = True
     await session.commit()
     assert (await client.delete("/users/me", headers=superuser_headers)).status_code == 204

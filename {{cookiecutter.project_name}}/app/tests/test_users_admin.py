@@ -12,7 +12,7 @@ from app.api.endpoints.users import SUPERUSERS_LOCK
 from app.models import Pet, User
 from app.tests.helpers import Json, bearer, begin, is_logged_in, try_login, try_refresh, waiting_for_locks
 
-LAST_SUPERUSER = {"detail": "The last active superuser has to stay"}
+LAST_SUPERUSER = {"detail": "The last active superuser must remain"}
 FIELDS = {"id", "email", "is_active", "is_superuser", "created_at", "updated_at"}
 
 every_way_to_lose_a_superuser = pytest.mark.parametrize(

@@ -25,7 +25,7 @@ router = APIRouter()
 
 @router.post("/refresh-token", responses=body_refused(INVALID_REFRESH_TOKEN))
 async def refresh_token(spent: RefreshTokenRequest, client_ip: ClientIp, autocommit: Autocommit) -> TokenResponse:
-    """Change a refresh token, once, for a new pair of tokens of the same session."""
+    """Exchange a refresh token, which works once, for a new pair of tokens of the same session."""
     tokens = await spend_refresh_token(autocommit, spent.refresh_token, client_ip)
     if tokens is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_REFRESH_TOKEN)
@@ -34,20 +34,20 @@ async def refresh_token(spent: RefreshTokenRequest, client_ip: ClientIp, autocom
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT, responses=BODY)
 async def logout(ended: LogoutRequest, client_ip: ClientIp, autocommit: Autocommit) -> None:
-    """End the session of a refresh token; a token that nobody issued is as good as ended (RFC 7009 section 2.2)."""
+    """End the session of a refresh token; for an unknown token this succeeds, too (RFC 7009 section 2.2)."""
     await end_session_of(autocommit, ended.refresh_token, client_ip)
 
 
 @router.post("/logout-all", status_code=status.HTTP_204_NO_CONTENT, responses=UNAUTHORIZED)
 async def logout_everywhere(user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit) -> None:
-    """End every session of the caller's, this one too."""
+    """End every session of the caller, including this one."""
     await autocommit.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
     audit("session_revoked", client_ip, user.id)
 
 
 @router.get("/sessions", responses=UNAUTHORIZED)
 async def read_my_sessions(user: CurrentUser, autocommit: Autocommit) -> list[SessionResponse]:
-    """List where the caller is logged in, the latest use first."""
+    """List the caller's sessions, the most recently used first."""
     login_sessions = await autocommit.fetch_all(
         select(*LoginSession.__table__.columns, (LoginSession.id == user.session_id).label("current"))
         .where(LoginSession.user_id == user.id, LoginSession.expires_at > func.now())
