@@ -57,8 +57,12 @@ async def get_superuser(user: CurrentUser) -> Caller:
 CurrentSuperuser = Annotated[Caller, Depends(get_superuser)]
 
 
-async def get_client_ip(request: Request) -> str:
+def client_ip_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
+
+
+async def get_client_ip(request: Request) -> str:
+    return client_ip_of(request)
 
 
 ClientIp = Annotated[str, Depends(get_client_ip)]

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.endpoints.users import SUPERUSERS_LOCK
-from app.models import Pet, User
+from app.models import LoginSession, User
 from app.tests.helpers import Json, bearer, begin, is_logged_in, try_login, try_refresh, waiting_for_locks
 
 LAST_SUPERUSER = {"detail": "The last active superuser must remain"}
@@ -166,15 +166,15 @@ async def test_changes_to_other_users_do_not_wait_for_changes_to_superusers(
     assert (await client.delete("/users/me", headers=mine)).status_code == 204
 
 
-async def test_superusers_do_not_wait_while_the_pets_of_another_superuser_are_deleted(
+async def test_superusers_do_not_wait_while_the_rows_of_another_are_deleted(
     client: AsyncClient, session: AsyncSession, superuser: User, default_user: User, other_user: User
 ) -> None:
     default_user.is_superuser = other_user.is_superuser = True
-    pet = Pet(default_user.id, "Rex")
-    session.add(pet)
     await session.commit()
+    await begin(default_user)
     headers = bearer(await begin(superuser))
-    await session.execute(select(Pet.id).where(Pet.id == pet.id).with_for_update())
+    theirs = select(LoginSession.id).where(LoginSession.user_id == default_user.id)
+    await session.execute(theirs.with_for_update())
     deletion = asyncio.ensure_future(client.delete(f"/users/{default_user.id}", headers=headers))
     await waiting_for_locks(1)
     change = {"is_superuser": False}

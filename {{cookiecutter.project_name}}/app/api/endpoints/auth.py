@@ -2,10 +2,10 @@
 
 import uuid
 
-from fastapi import APIRouter, HTTPException, status
+from fastapi import APIRouter, HTTPException, Request, status
 from sqlalchemy import delete, func, select
 
-from app.api.deps import Autocommit, ClientIp, CurrentUser
+from app.api.deps import Autocommit, ClientIp, CurrentUser, client_ip_of
 from app.api.errors import (
     BODY,
     INVALID_REFRESH_TOKEN,
@@ -24,9 +24,9 @@ router = APIRouter()
 
 
 @router.post("/refresh-token", responses=body_refused(INVALID_REFRESH_TOKEN))
-async def refresh_token(spent: RefreshTokenRequest, client_ip: ClientIp, autocommit: Autocommit) -> TokenResponse:
+async def refresh_token(spent: RefreshTokenRequest, request: Request, autocommit: Autocommit) -> TokenResponse:
     """Exchange a refresh token, which works once, for a new pair of tokens of the same session."""
-    tokens = await spend_refresh_token(autocommit, spent.refresh_token, client_ip)
+    tokens = await spend_refresh_token(autocommit, spent.refresh_token, client_ip_of(request))
     if tokens is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_REFRESH_TOKEN)
     return TokenResponse.model_validate(tokens)
