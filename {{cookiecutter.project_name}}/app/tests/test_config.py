@@ -1,12 +1,14 @@
 """Settings: what is refused, with which message, and how values may be written."""
 
+import re
 import secrets
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from pydantic_core import PydanticUndefined
 
-from app.core.config import Settings, load_settings, settings
+from app.core.config import PROJECT_DIR, Settings, load_settings, settings
 from app.core.database_url import to_asyncpg_url
 from app.core.weak_keys import is_weak_key
 
@@ -232,3 +234,31 @@ def test_printed_settings_show_no_secret() -> None:
         assert secret is not None
         assert secret.get_secret_value() not in repr(settings)
     assert not is_weak_key(settings.secret_key.get_secret_value())
+
+
+def in_readme() -> dict[str, str]:
+    """Every setting with the default that README.md names."""
+    text = (PROJECT_DIR / "README.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| `([A-Z_]+)` \| `?(.+?)`? \|", text, re.MULTILINE))
+
+
+def in_example() -> dict[str, str]:
+    text = (PROJECT_DIR / ".env.example").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
+
+
+def test_readme_and_env_example_list_every_setting_in_the_order_of_the_code() -> None:
+    names = [name.upper() for name in Settings.model_fields]
+    assert list(in_readme()) == names
+    assert list(in_example()) == names
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_readme_and_env_example_name_the_default(name: str) -> None:
+    default = Settings.model_fields[name].default
+    described, example = in_readme()[name.upper()], in_example()[name.upper()]
+    if default is not None and default is not PydanticUndefined:
+        text = ",".join(default) if isinstance(default, list) else str(default)
+        assert described.lower() == (text.lower() or "empty")
+    if example and described != "\N{EN DASH}":
+        assert example == described
