@@ -15,7 +15,11 @@ VERSIONS = re.findall(r"^## (\d+\.\d+\.\d+) - ", (ROOT / "CHANGELOG.md").read_te
 SLOT = "{{cookiecutter.project_name}}"
 LOCKS = ("requirements.txt", "requirements-dev.txt")
 OWN = {".env": "# mine\n", ".postgres/PG_VERSION": "18\n"}  # what Git ignores: settings, and data
-SECTIONS = ("Remove the example", "Step by step: add your own resource")
+# Where a version has them: 0.1.0 in its README.
+TUTORIALS = {
+    "docs/tutorial.md": ("Remove the example", "Add your own resource"),
+    "README.md": ("Remove the example", "Step by step: add your own resource"),
+}
 EVENTS_MIGRATION = "alembic/versions/2026_11_21_1405-3324da21bdd7_add_events.py"
 # Of each file the first such place: a setting's default; a port in docker-compose.yml, and two lines below it.
 DEFAULT = r"(?<=Field\(default=)\d+"
@@ -85,7 +89,7 @@ def version(request: pytest.FixtureRequest, upstream: Path) -> str:
 
 @pytest.fixture
 def workshop(upstream: Path, tmp_path: Path) -> Path:
-    """The folder that the README speaks of, with the template and the tools in it."""
+    """The folder that docs/upgrades.md speaks of, with the template and the tools in it."""
     do("git", "clone", "--quiet", upstream, tmp_path / "template", cwd=tmp_path)
     (tmp_path / "tools").symlink_to(sys.prefix)
     return tmp_path
@@ -106,8 +110,8 @@ def start(project: Path) -> None:
 
 
 def follow(project: Path, text: str) -> None:
-    """Carry out the README's block with this text in it."""
-    (block,) = [block for block in blocks(ROOT / "README.md", "Upgrades") if text in block.text]
+    """Carry out the block of docs/upgrades.md with this text in it."""
+    (block,) = [block for block in blocks(ROOT / "docs/upgrades.md") if text in block.text]
     do("bash", "-euo", "pipefail", "-c", block.text, cwd=project)
 
 
@@ -146,7 +150,8 @@ def merged(old: Tree, mine: Tree, new: Tree, skip: set[str], folder: Path) -> tu
 
 def change(project: Path, environment: Path, template: Path) -> None:
     """Do what people do: remove the example, add a resource, set things otherwise, renew the pins."""
-    for block in [block for section in SECTIONS for block in blocks(project / "README.md", section)]:
+    page, sections = next((page, sections) for page, sections in TUTORIALS.items() if (project / page).exists())
+    for block in [block for section in sections for block in blocks(project / page, section)]:
         if block.sentence.startswith("It wrote"):
             carry_out(replace(block, sentence=f"New file `{EVENTS_MIGRATION}`:"), project)
         elif block.language != "console":  # most of those want a database
@@ -270,7 +275,7 @@ def test_git_merges_by_line_what_it_has_never_seen(workshop: Path) -> None:
     assert not list(project.rglob("*.rej"))
 
 
-@pytest.mark.parametrize("version", ["0.1.0"], indirect=True)  # which the README names
+@pytest.mark.parametrize("version", ["0.1.0"], indirect=True)  # which the page names
 def test_project_of_plain_cookiecutter_learns_its_template(version: str, workshop: Path, template: Path) -> None:
     answers = {"project_name": "shop-api", "license": "GPL-3.0"}
     do("git", "checkout", "--quiet", version, cwd=workshop / "template")
