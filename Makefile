@@ -26,7 +26,7 @@ lint: .venv/.installed ## Check format, style and types of the template's own Py
 	$(PYTHON) -m ruff check $(SOURCES)
 	$(PYTHON) -m mypy
 
-format: .venv/.installed ## Mend format and style
+format: .venv/.installed ## Fix format and style
 	$(PYTHON) -m ruff check --fix $(SOURCES)
 	$(PYTHON) -m ruff format $(SOURCES)
 
@@ -35,14 +35,14 @@ lock: .venv/.installed ## Renew requirements-dev.txt from pyproject.toml
 	$(PYTHON) -m uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --group dev --output-file requirements-dev.txt
 
-# Each Python is run, as a name on the PATH may stand for one that isn't installed.
+# Runs each Python, as a name on the PATH may be a shim for one that isn't installed.
 .venv/.installed: requirements-dev.txt
 	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	  if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    echo "Installing the template's tools into .venv, which takes a minute the first time."; \
 	    rm -rf .venv && $$python -m venv .venv && \
 	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt \
-	      || { echo "The tools could not be installed; the reason stands above. Once it is fixed, try again." >&2; exit 1; }; \
+	      || { echo "The tools could not be installed, for the reason above. Once it is fixed, try again." >&2; exit 1; }; \
 	    touch $@; exit; \
 	  fi; \
 	done; \

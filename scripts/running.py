@@ -13,7 +13,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run_to_the_end(command: Sequence[str | Path], environment: Mapping[str, str]) -> int:
     """Run a program and return its exit status.
 
-    What is to end this process ends the program as Ctrl-C does, once, and waits until it has stopped what it started.
+    A signal that ends this process interrupts the program once, as Ctrl-C does; this then waits for its clean-up.
     """
 
     def end(number: int, _: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Photographs the documentation page of a running project for the README: `python scripts/screenshot.py [URL]`.
+"""Takes the README's screenshot of a running project's documentation page: `python scripts/screenshot.py [URL]`.
 
 Needs Chromium. `make demo` serves such a project.
 """

@@ -158,7 +158,7 @@ def test_template_on_an_old_python(template: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(tmp_path / "out"), str(template)]
     result = run(*command, environment={"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)})
     assert result.returncode == 1
-    sentence = "A project needs Python 3.11 or newer, and this cookiecutter runs on 3.10.13."
+    sentence = "A project needs Python 3.11 or newer, but this cookiecutter runs on 3.10.13."
     assert result.stderr.startswith(sentence)  # cookiecutter's own words on its hooks follow
     assert not list((tmp_path / "out").iterdir())
 
@@ -173,7 +173,7 @@ def test_project_on_an_old_python(script: str, found: str, installed: Path, tmp_
     make = shutil.which("make", path=ENVIRONMENT["PATH"])
     assert make
     said = refusal(installed, make, "env", f"VENV={tmp_path / 'new'}", PATH=str(tmp_path))
-    assert "Needed: Python 3.11 or newer with its venv module" in said
+    assert "This needs Python 3.11 or newer with its venv module" in said
     assert re.search(f"Found: .*{re.escape(found)}$", said, re.MULTILINE)
 
 
@@ -182,7 +182,7 @@ def test_packages_that_cannot_be_fetched(installed: Path, tmp_path: Path) -> Non
     without_pip = stand_in(tmp_path, "python3", f'test "$1" = -c || exec {python} "$@" --without-pip')
     said = refusal(installed, "make", "env", f"VENV={tmp_path / 'new'}", **without_pip)
     assert "which takes a minute" in said
-    assert "The packages could not be installed; the reason stands above." in said
+    assert "The packages could not be installed, for the reason above." in said
 
 
 def test_init_before_anything_is_installed(installed: Path, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_migration_without_a_name(installed: Path) -> None:
 @pytest.mark.usefixtures("databases")
 def test_port_of_the_server_is_taken(installed: Path, taken_port: int) -> None:
     said = refusal(installed, "make", "dev", f"PORT={taken_port}")
-    assert f"Port '{taken_port}' is taken, or no number from 1024 to 65535. Try: make dev PORT=8001" in said
+    assert f"Port '{taken_port}' is taken, or not a number from 1024 to 65535. Try: make dev PORT=8001" in said
 
 
 @pytest.mark.parametrize("port", ["70000", "http", ""])
@@ -220,7 +220,7 @@ def test_port_of_a_database_is_taken(installed: Path, taken_port: int, tmp_path:
     url = f"postgresql://postgres:swordfish@127.0.0.1:{taken_port}/app"
     said = refusal(installed, *START, DATABASE_URL=url, TEST_DATABASE_URL=url, **off)
     assert f"Port {taken_port} is taken by another program" in said
-    assert "change the port in .env, where it stands twice" in said
+    assert "change the port in .env, in both places" in said
 
 
 @pytest.mark.usefixtures("databases")
@@ -270,7 +270,7 @@ def test_docker_that_cannot_be_used(words: str, mend: str, installed: Path, take
     # a port that is taken, so that no private PostgreSQL has to start for this
     url = f"postgresql://postgres:swordfish@127.0.0.1:{taken_port}/app"
     said = refusal(installed, *START, DATABASE_URL=url, TEST_DATABASE_URL=url, **docker)
-    assert f"Docker is installed, but can't be used: {words.splitlines()[0]}\nTo have its databases, {mend}" in said
+    assert f"Docker is installed, but can't be used: {words.splitlines()[0]}\nTo use its databases, {mend}" in said
     assert "Starting a private PostgreSQL" in said
 
 
@@ -278,7 +278,7 @@ def test_docker_that_cannot_start_the_databases(installed: Path, tmp_path: Path)
     fails = "Bind for 127.0.0.1:5432 failed: port is already allocated"
     docker = stand_in(tmp_path, "docker", f'test "$2" = ls || {{ echo "{fails}" >&2; exit 1; }}')
     said = refusal(installed, *START, DATABASE_URL=NOWHERE, TEST_DATABASE_URL=NOWHERE, **docker)
-    assert f"{fails}\nDocker could not start the databases; its reason stands above." in said
+    assert f"{fails}\nDocker could not start the databases; see its message above." in said
 
 
 # The database

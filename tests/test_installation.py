@@ -218,5 +218,5 @@ def test_installation_that_fails_shows_what_pip_says(newcomer: Path, tomorrow: T
 
     assert status != 0
     assert "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE" in "\n".join(said)
-    assert any("could not be installed; the reason stands above. Once it is fixed, try again." in line for line in said)
+    assert any("could not be installed, for the reason above. Once it is fixed, try again." in line for line in said)
     assert not (newcomer / ".venv/.installed").exists()
