@@ -85,7 +85,7 @@ def version(request: pytest.FixtureRequest, upstream: Path) -> str:
 
 @pytest.fixture
 def workshop(upstream: Path, tmp_path: Path) -> Path:
-    """The folder that the README speaks of, with the template and the tools in it."""
+    """The folder that docs/upgrades.md speaks of, with the template and the tools in it."""
     do("git", "clone", "--quiet", upstream, tmp_path / "template", cwd=tmp_path)
     (tmp_path / "tools").symlink_to(sys.prefix)
     return tmp_path
@@ -106,8 +106,8 @@ def start(project: Path) -> None:
 
 
 def follow(project: Path, text: str) -> None:
-    """Carry out the README's block with this text in it."""
-    (block,) = [block for block in blocks(ROOT / "README.md", "Upgrades") if text in block.text]
+    """Carry out the block of docs/upgrades.md with this text in it."""
+    (block,) = [block for block in blocks(ROOT / "docs/upgrades.md") if text in block.text]
     do("bash", "-euo", "pipefail", "-c", block.text, cwd=project)
 
 
@@ -270,7 +270,7 @@ def test_git_merges_by_line_what_it_has_never_seen(workshop: Path) -> None:
     assert not list(project.rglob("*.rej"))
 
 
-@pytest.mark.parametrize("version", ["0.1.0"], indirect=True)  # which the README names
+@pytest.mark.parametrize("version", ["0.1.0"], indirect=True)  # which docs/upgrades.md names
 def test_project_of_plain_cookiecutter_learns_its_template(version: str, workshop: Path, template: Path) -> None:
     answers = {"project_name": "shop-api", "license": "GPL-3.0"}
     do("git", "checkout", "--quiet", version, cwd=workshop / "template")
