@@ -15,11 +15,7 @@ VERSIONS = re.findall(r"^## (\d+\.\d+\.\d+) - ", (ROOT / "CHANGELOG.md").read_te
 SLOT = "{{cookiecutter.project_name}}"
 LOCKS = ("requirements.txt", "requirements-dev.txt")
 OWN = {".env": "# mine\n", ".postgres/PG_VERSION": "18\n"}  # what Git ignores: settings, and data
-# Where a version has them: 0.1.0 in its README.
-TUTORIALS = {
-    "docs/tutorial.md": ("Remove the example", "Add your own resource"),
-    "README.md": ("Remove the example", "Step by step: add your own resource"),
-}
+SECTIONS = ("Remove the example", "Step by step: add your own resource")
 EVENTS_MIGRATION = "alembic/versions/2026_11_21_1405-3324da21bdd7_add_events.py"
 # Of each file the first such place: a setting's default; a port in docker-compose.yml, and two lines below it.
 DEFAULT = r"(?<=Field\(default=)\d+"
@@ -150,8 +146,7 @@ def merged(old: Tree, mine: Tree, new: Tree, skip: set[str], folder: Path) -> tu
 
 def change(project: Path, environment: Path, template: Path) -> None:
     """Do what people do: remove the example, add a resource, set things otherwise, renew the pins."""
-    page, sections = next((page, sections) for page, sections in TUTORIALS.items() if (project / page).exists())
-    for block in [block for section in sections for block in blocks(project / page, section)]:
+    for block in [block for section in SECTIONS for block in blocks(project / "README.md", section)]:
         if block.sentence.startswith("It wrote"):
             carry_out(replace(block, sentence=f"New file `{EVENTS_MIGRATION}`:"), project)
         elif block.language != "console":  # most of those want a database
@@ -275,7 +270,7 @@ def test_git_merges_by_line_what_it_has_never_seen(workshop: Path) -> None:
     assert not list(project.rglob("*.rej"))
 
 
-@pytest.mark.parametrize("version", ["0.1.0"], indirect=True)  # which the page names
+@pytest.mark.parametrize("version", ["0.1.0"], indirect=True)  # which docs/upgrades.md names
 def test_project_of_plain_cookiecutter_learns_its_template(version: str, workshop: Path, template: Path) -> None:
     answers = {"project_name": "shop-api", "license": "GPL-3.0"}
     do("git", "checkout", "--quiet", version, cwd=workshop / "template")
