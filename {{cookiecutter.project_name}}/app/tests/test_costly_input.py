@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import time
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +11,17 @@ from httpx import AsyncClient
 
 from app.server.limits import MAX_BODY_SIZE, MAX_HEADER_SIZE, MAX_PROBLEMS
 
-LONGEST_HOLD = 0.05  # CPU seconds, so that other programs don't count
+LONGEST_HOLD = 0.05  # CPU seconds, so that other programs don't count ...
+YARDSTICK = b"[" + b"[]," * 150_000 + b"[]]"  # ... except that they slow down a processor: parsing this takes ...
+YARDSTICK_SECONDS = 0.013  # ... so long on the processor for which the limit was set
+
+
+def slowdown() -> float:
+    begun = time.thread_time()
+    json.loads(YARDSTICK)
+    return max(1.0, (time.thread_time() - begun) / YARDSTICK_SECONDS)
+
+
 HEADER = MAX_HEADER_SIZE - 4096  # leaves room for the other headers
 
 
@@ -139,7 +150,7 @@ def send(client: AsyncClient, superuser_headers: dict[str, str], longest_hold: C
             if response.status_code == 422:
                 assert len(response.json()["detail"]) <= MAX_PROBLEMS
                 assert len(response.content) <= 16 * 1024
-            if holds[-1] < LONGEST_HOLD:
+            if holds[-1] < LONGEST_HOLD or holds[-1] < LONGEST_HOLD * slowdown():
                 return
         pytest.fail(f"the event loop was blocked for {[f'{hold:.3f} s' for hold in holds]}")
 
