@@ -1,4 +1,4 @@
-"""`make deploy-test`: a fresh project with the default answers, then scenario.py with that project's Python."""
+"""`make deploy-test`: scaffold a project with the default answers, and run scenario.py with its Python."""
 
 import os
 import shutil
@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from running import run_to_the_end
 
 HERE = Path(__file__).parent
-PROGRAMS = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"  # where Debian has them, and a user's PATH has not
-# The project's make is not to take over this one's options.
+PROGRAMS = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"  # Debian installs them there, which isn't on a user's PATH
+# The project's make must not inherit this one's options.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 
 

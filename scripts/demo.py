@@ -1,4 +1,4 @@
-"""`make demo`: a project with the default answers, set up in demo/ and served until Ctrl-C. Its data stays."""
+"""`make demo`: set up a project with the default answers in demo/, and serve it until Ctrl-C. Its data stays."""
 
 import contextlib
 import http.client
@@ -17,7 +17,7 @@ from running import ENDINGS
 TEMPLATE = Path(__file__).parent.parent
 DEMO = TEMPLATE / "demo"
 PROJECT = DEMO / "my-api"
-# The project's make is not to take over this one's options.
+# The project's make must not inherit this one's options.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
 MAKE = ["make", "--no-print-directory", "-C", str(PROJECT)]
 
@@ -36,7 +36,7 @@ def chosen_port(text: str) -> int:
 
 
 def scaffold() -> None:
-    """Render elsewhere and move, so that an interrupted attempt leaves no half a project."""
+    """Render elsewhere and move, so that an interrupted attempt leaves no incomplete project."""
     if PROJECT.exists():
         print(f"Using the project in {PROJECT} (delete it to start afresh).", flush=True)
         return
@@ -82,13 +82,15 @@ Ctrl-C ends the server and its databases. The data stays.
 def end(server: "subprocess.Popen[bytes]") -> None:
     """End the server's whole process group, then the databases."""
     for ending in ENDINGS:
-        signal.signal(ending, signal.SIG_IGN)  # the clean-up below is what they ask for
+        signal.signal(ending, signal.SIG_IGN)  # the clean-up below already does what they ask for
     for ending, patience in ((signal.SIGINT, 10), (signal.SIGKILL, None)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, ending)
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(patience)
-    if (PROJECT / ".venv/.installed").exists():  # else no database is running yet, and make would install all of it
+    if (
+        PROJECT / ".venv/.installed"
+    ).exists():  # otherwise no database is running yet, and make would install everything
         subprocess.run([*MAKE, "stop"], env=ENVIRONMENT, stdin=subprocess.DEVNULL, start_new_session=True, check=False)
 
 
@@ -97,7 +99,7 @@ def main() -> int:
         signal.signal(ending, signal.default_int_handler)
     port = chosen_port(sys.argv[1])
     scaffold()
-    # In a session of its own, Ctrl-C does not reach it: this script ends it, in order and completely.
+    # In its own session, which Ctrl-C does not reach: this script stops it, in order and completely.
     server = subprocess.Popen(
         [*MAKE, "dev", f"PORT={port}"], env=ENVIRONMENT, stdin=subprocess.DEVNULL, start_new_session=True
     )
