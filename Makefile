@@ -12,13 +12,13 @@ help: ## Show this list
 demo: .venv/.installed ## Scaffold a project into demo/ and serve it on PORT (8000) until Ctrl-C
 	@exec $(PYTHON) scripts/demo.py "$(PORT)"
 
-test: .venv/.installed ## Run all tests, those of generated projects too (ARGS="-k name" for some)
+test: .venv/.installed ## Run all tests, including those of generated projects (ARGS="-k name" for some)
 	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
-bench: .venv/.installed ## Measure a project beside a bare floor (ARGS=growth.py: as its tables grow)
+bench: .venv/.installed ## Compare a project with a bare floor (ARGS=growth.py: as its tables grow)
 	$(PYTHON) benchmarks/bench.py $(ARGS)
 
-deploy-test: .venv/.installed ## Two replicas under load, through a deploy and outages (three minutes; needs haproxy, pgbouncer)
+deploy-test: .venv/.installed ## Test two replicas under load, through a deploy and outages (three minutes; needs haproxy, pgbouncer)
 	@exec $(PYTHON) deploy_test
 
 lint: .venv/.installed ## Check format, style and types of the template's own Python
@@ -30,7 +30,7 @@ format: .venv/.installed ## Fix format and style
 	$(PYTHON) -m ruff check --fix $(SOURCES)
 	$(PYTHON) -m ruff format $(SOURCES)
 
-lock: .venv/.installed ## Renew requirements-dev.txt from pyproject.toml
+lock: .venv/.installed ## Update requirements-dev.txt from pyproject.toml
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	$(PYTHON) -m uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --group dev --output-file requirements-dev.txt

@@ -1,4 +1,4 @@
-"""`make deploy-test`: a fresh project with the default answers, then scenario.py with that project's Python."""
+"""`make deploy-test`: scaffold a project with the default answers, and run scenario.py with its Python."""
 
 import os
 import shutil

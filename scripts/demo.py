@@ -1,4 +1,4 @@
-"""`make demo`: a project with the default answers, set up in demo/ and served until Ctrl-C. Its data stays."""
+"""`make demo`: set up a project with the default answers in demo/, and serve it until Ctrl-C. Its data stays."""
 
 import contextlib
 import http.client

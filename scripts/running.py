@@ -23,7 +23,7 @@ def run_to_the_end(command: Sequence[str | Path], environment: Mapping[str, str]
 
     for ending in ENDINGS:
         signal.signal(ending, end)
-    # In a session of its own: what a terminal or `timeout` sends to the whole group would interrupt its clean-up.
+    # In its own session: a signal from a terminal or `timeout` to the whole group would interrupt its clean-up.
     program = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         return program.wait()

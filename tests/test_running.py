@@ -1,4 +1,4 @@
-"""What `make bench` and `make deploy-test` start is stopped, whatever ends them."""
+"""`make bench` and `make deploy-test` stop what they started, whatever ends them."""
 
 import os
 import signal
@@ -30,11 +30,11 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_ends_a_tool_lets_its_program_clean_up(ending: signal.Signals, tmp_path: Path) -> None:
+def test_a_program_can_clean_up_whatever_ends_its_tool(ending: signal.Signals, tmp_path: Path) -> None:
     command = [sys.executable, "-c", TOOL, SCRIPTS, sys.executable, "-c", PROGRAM, str(tmp_path)]
     tool = subprocess.Popen(command, start_new_session=True)
     give_up = time.monotonic() + 20
-    for stage in ("begun", "stopping"):  # `timeout` and make both send one
+    for stage in ("begun", "stopping"):  # twice, as `timeout` and make both send a signal
         while not (tmp_path / stage).exists() and time.monotonic() < give_up:
             time.sleep(0.02)
         os.killpg(tool.pid, ending)

@@ -33,7 +33,7 @@ def _test_database() -> URL:
     try:
         urls = _Urls()
     except (OSError, UnicodeDecodeError) as error:
-        sys.exit(f".env must be UTF-8 and readable by this user: {error}")
+        sys.exit(f".env can't be read, which must be UTF-8 and open to this user: {error}")
     try:
         url = make_url(urls.test_database_url)
     except (ArgumentError, ValueError):  # ValueError: the port is not a number
