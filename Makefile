@@ -16,10 +16,10 @@ test: .venv/.installed ## Run all tests, those of generated projects too (ARGS="
 	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 bench: .venv/.installed ## Measure a project beside a bare floor (ARGS=growth.py: as its tables grow)
-	$(PYTHON) benchmarks/bench.py $(ARGS)
+	$(PYTHON) scripts/bench.py $(ARGS)
 
 deploy-test: .venv/.installed ## Two replicas under load, through a deploy and outages (three minutes; needs haproxy, pgbouncer)
-	@exec $(PYTHON) deploy_test
+	@exec $(PYTHON) scripts/deployment.py
 
 lint: .venv/.installed ## Check format, style and types of the template's own Python
 	$(PYTHON) -m ruff format --check $(SOURCES)

@@ -1,6 +1,6 @@
 """Measures projects beside the floor and prints Markdown: ratios, with the goals beside them.
 
-`bench.py` sets a project up and runs this with its Python.
+`scripts/bench.py` sets a project up and runs this with its Python.
 """
 
 import contextlib
