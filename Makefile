@@ -15,11 +15,11 @@ demo: .venv/.installed ## Scaffold a project into demo/ and serve it on PORT (80
 test: .venv/.installed ## Run all tests, including those of generated projects (ARGS="-k name" for some)
 	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
-bench: .venv/.installed ## Compare a project with a bare floor (ARGS=growth.py: as its tables grow)
-	$(PYTHON) benchmarks/bench.py $(ARGS)
+bench: .venv/.installed ## Measure a project beside a bare floor (ARGS=growth.py: as its tables grow)
+	$(PYTHON) scripts/bench.py $(ARGS)
 
-deploy-test: .venv/.installed ## Test two replicas under load, through a deploy and outages (three minutes; needs haproxy, pgbouncer)
-	@exec $(PYTHON) deploy_test
+deploy-test: .venv/.installed ## Two replicas under load, through a deploy and outages (three minutes; needs haproxy, pgbouncer)
+	@exec $(PYTHON) scripts/deployment.py
 
 lint: .venv/.installed ## Check format, style and types of the template's own Python
 	$(PYTHON) -m ruff format --check $(SOURCES)

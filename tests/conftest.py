@@ -5,18 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from rendering import copy_template
 from scaffolding import COMBINATIONS, ROOT, make, scaffold
-
-# What running the template in place leaves behind; a clone has none of it.
-LEFTOVERS = (".git", ".venv", ".cache", "demo", ".env", ".postgres", "__pycache__", ".*_cache", ".coverage*")
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template as a clone would contain it, but with uncommitted changes."""
-    copy = tmp_path_factory.mktemp("the template") / "template"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFTOVERS))
-    return copy
+    """The template as a clone would hold it, with the changes that are not committed yet."""
+    return copy_template(tmp_path_factory.mktemp("the template"))
 
 
 @pytest.fixture(scope="session", params=COMBINATIONS)

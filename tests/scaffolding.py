@@ -3,21 +3,15 @@
 import json
 import os
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from rendering import ENVIRONMENT, TEMPLATE, render_command
 
-ROOT = Path(__file__).parent.parent
-# A rendered project's make and pytest must not inherit the variables of this `make test` and pytest.
-ENVIRONMENT = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in {"ARGS", "PORT", "VENV", "MFLAGS"} and not name.startswith(("MAKE", "PYTEST_"))
-}
+ROOT = TEMPLATE
 
 # Not every product of the choices, but every choice at least once.
 COMBINATIONS: dict[str, dict[str, str]] = {
@@ -54,7 +48,7 @@ def cookiecutter(
 ) -> "subprocess.CompletedProcess[str]":
     """Scaffold into `folder`, with a HOME beside it; questions without an answer take their defaults."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(folder), *options, str(template)]
+    command = render_command(template, folder, *options)
     given = [f"{name}={answer}" for name, answer in (answers or {}).items()]
     return run(*command, *given, environment={"HOME": str(folder.parent / "home"), "PATH": path})
 

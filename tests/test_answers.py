@@ -9,7 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from scaffolding import ENVIRONMENT, assert_parses, cookiecutter, scaffold
+from rendering import ENVIRONMENT
+from scaffolding import assert_parses, cookiecutter, scaffold
 
 BAD_NAMES = [
     "",

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scaffolding import ENVIRONMENT, run, scaffold
+from rendering import ENVIRONMENT
+from scaffolding import run, scaffold
 
 TOOLS = f"{Path(sys.executable).parent}{os.pathsep}{ENVIRONMENT['PATH']}"
 TIMEOUT = 10  # seconds, for Unit to start or stop

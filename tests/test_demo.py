@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from scaffolding import ENVIRONMENT, read_env, run
+from rendering import ENVIRONMENT
+from scaffolding import read_env, run
 
 PATIENCE = 240  # seconds for a first start, which installs everything
 

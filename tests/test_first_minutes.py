@@ -17,7 +17,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from scaffolding import ENVIRONMENT, ROOT, installed_project, read_env, run
+from rendering import ENVIRONMENT, render_command
+from scaffolding import ROOT, installed_project, read_env, run
 
 PYTHON = ".venv/bin/python"
 INITIAL_DATA = (PYTHON, "-m", "app.initial_data")
@@ -155,7 +156,7 @@ def test_template_refuses_an_old_python(template: Path, tmp_path: Path) -> None:
         "import sys\nif '-m' not in sys.orig_argv:\n    sys.version_info, sys.version = (3, 10), '3.10.13 (old)'\n"
     )
     (tmp_path / "sitecustomize.py").write_text(pretend)
-    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(tmp_path / "out"), str(template)]
+    command = render_command(template, tmp_path / "out")
     result = run(*command, environment={"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)})
     assert result.returncode == 1
     sentence = "A project needs Python 3.11 or newer, but this cookiecutter runs on 3.10.13."

@@ -14,7 +14,8 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import pytest
-from scaffolding import ENVIRONMENT, ROOT, files, run, scaffold
+from rendering import ENVIRONMENT
+from scaffolding import ROOT, files, run, scaffold
 
 PROJECT = "{{cookiecutter.project_name}}"
 PROJECT_LOCK = f"{PROJECT}/requirements-dev.txt"
@@ -142,9 +143,9 @@ def plan(pip: Path, tomorrow: Tomorrow, lock: Path, options: list[str], folder: 
 def test_every_place_installs_exactly_what_the_lock_names(template: Path) -> None:
     of_the_project = [".github/workflows/ci.yml", "Makefile", "README.md"]
     images = [f"variants/web_server/{name}/Dockerfile" for name in ("nginx-unit", "uvicorn")]
-    expected = ["Makefile", "benchmarks/bench.py", *(f"{PROJECT}/{name}" for name in (*of_the_project, *images))]
+    expected = ["Makefile", "scripts/bench.py", *(f"{PROJECT}/{name}" for name in (*of_the_project, *images))]
 
-    assert [name for name, _, _ in places(template)] == expected
+    assert list(dict.fromkeys(name for name, _, _ in places(template))) == expected
     assert not [name for name, _, options in places(template) if not {"--no-deps", "--require-hashes"} <= {*options}]
 
 

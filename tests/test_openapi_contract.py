@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scaffolding import ENVIRONMENT, ROOT, installed_project, make, read_env, run
+from rendering import ENVIRONMENT
+from scaffolding import ROOT, installed_project, make, read_env, run
 
 SETTINGS = {
     "SECURITY_BCRYPT_ROUNDS": "4",  # thousands of logins

@@ -106,6 +106,10 @@ SPECIFIED = {
     "vendor.dependabot": ".github/dependabot.yml",
     "vendor.github-workflows": ".github/workflows/*.yml",
 }
+OF_THE_TEMPLATE = {name: glob for name, glob in SPECIFIED.items() if glob.startswith(".github")} | {
+    "vendor.github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
+    "vendor.github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
+}
 
 
 def follows(schema: str, *paths: Path) -> None:
@@ -119,15 +123,9 @@ def test_file_follows_its_specification(schema: str, project: Path) -> None:
     follows(schema, *project.glob(SPECIFIED[schema]))
 
 
-SPECIFIED_OF_THE_TEMPLATE = {schema: name for schema, name in SPECIFIED.items() if name.startswith(".github")} | {
-    "vendor.github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
-    "vendor.github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
-}
-
-
-@pytest.mark.parametrize("schema", SPECIFIED_OF_THE_TEMPLATE)
+@pytest.mark.parametrize("schema", OF_THE_TEMPLATE)
 def test_file_of_the_template_follows_its_specification(schema: str) -> None:
-    follows(schema, *ROOT.glob(SPECIFIED_OF_THE_TEMPLATE[schema]))
+    follows(schema, *ROOT.glob(OF_THE_TEMPLATE[schema]))
 
 
 def test_actions_are_pinned_by_commit_and_the_same_in_both_products(project: Path) -> None:
