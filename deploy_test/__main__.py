@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from running import run_to_the_end
 
 HERE = Path(__file__).parent
-PROGRAMS = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"  # where Debian installs them; a user's PATH may lack it
+PROGRAMS = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"  # where Debian installs them; a user's PATH lacks it
 # The project's make must not inherit this one's options.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 

@@ -1,6 +1,6 @@
 """Two replicas under constant load, through a deploy and outages. Prints a table; fails if a promise is broken.
 
-The promises: a rolling restart fails no request; whatever else happens, no answer is a 500, all is well again within
+The promises: a rolling restart fails no request; whatever else happens, no response is a 500, all is well again within
 RECOVERY seconds, and every write that was acknowledged is there afterwards, once.
 """
 
@@ -81,14 +81,14 @@ def running(stack: Stack) -> Iterator[Load]:
 
 
 def run(stack: Stack, load: Load) -> list[str]:
-    """Which promises were broken, in sentences."""
+    """A message for each promise that was broken."""
     broken = []
     print(TABLE.format("while under load:", "requests", "failures", "slowest", "well after"))
     for name, event in EVENTS.items():
         phase = load.begin()
         event(stack)
         over = time.monotonic()
-        wait_until(stack.answers, f"{name}: recovery")
+        wait_until(stack.responds, f"{name}: recovery")
         time.sleep(AROUND + RECOVERY if phase.failures else AROUND)
         well_after = max(0.0, phase.last_failure - over)
         failures = ", ".join(f"{count} x {kind}" for kind, count in sorted(phase.failures.items())) or "none"
@@ -96,7 +96,7 @@ def run(stack: Stack, load: Load) -> list[str]:
         if phase.failures and event in WITHOUT_FAILURE:
             broken.append(f"{name}: {failures}")
         if "500" in phase.failures:
-            broken.append(f"{name}: an answer was a 500")
+            broken.append(f"{name}: a response was a 500")
         if well_after > RECOVERY:
             broken.append(f"{name}: well again only after {well_after:.2f} s")
     load.stop()

@@ -1,4 +1,4 @@
-"""What a small production has, on one machine: HAProxy, two replicas, PgBouncer, PostgreSQL; all on free ports."""
+"""A small production set-up on one machine: HAProxy, two replicas, PgBouncer, PostgreSQL; all on free ports."""
 
 import contextlib
 import http.client
@@ -69,7 +69,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 def get(port: int, path: str) -> int:
-    """The status of the answer, 0 without one."""
+    """The status of the response, 0 without one."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
         connection.request("GET", path)
@@ -89,9 +89,9 @@ class Program:
             self.process = subprocess.Popen(
                 self.command, cwd=self.folder, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(self.answers, f"starting {self.name}")
+        wait_until(self.responds, f"starting {self.name}")
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         return private_postgres.listens(self.port)
 
     def end(self, ending: signal.Signals = signal.SIGTERM) -> int:
@@ -104,7 +104,7 @@ class Program:
 
 
 class Replica(Program):
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         return get(self.port, "/health/ready") == 200
 
 
@@ -113,7 +113,7 @@ class Stack:
         self.folder = folder
         self.database = private_postgres.Address("127.0.0.1", free_port(), "postgres", secrets.token_hex(16), "app")
         as_nobody: list[str] = []
-        if os.geteuid() == 0:  # which PgBouncer refuses to be
+        if os.geteuid() == 0:  # PgBouncer refuses to run as root
             nobody = pwd.getpwnam("nobody")
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             as_nobody = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
@@ -146,9 +146,9 @@ class Stack:
         self.start_database()
         for program in (self.pooler, *self.replicas, self.balancer):
             program.start()
-        wait_until(self.answers, "the first answer")
+        wait_until(self.responds, "the first response")
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         return get(self.balancer.port, "/health/ready") == 200
 
     def stop(self) -> None:

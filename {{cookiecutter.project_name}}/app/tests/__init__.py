@@ -33,7 +33,7 @@ def _test_database() -> URL:
     try:
         urls = _Urls()
     except (OSError, UnicodeDecodeError) as error:
-        sys.exit(f".env can't be read; it must be UTF-8, and readable for this user: {error}")
+        sys.exit(f".env can't be read; it must be UTF-8, and readable by this user: {error}")
     try:
         url = make_url(urls.test_database_url)
     except (ArgumentError, ValueError):  # the latter for a port that is no number
