@@ -139,7 +139,7 @@ def test_env_in_another_encoding(installed: Path, env_file: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("postgresql://postgres@127.0.0.1:5432/app", "`make env` writes .env with that and all secrets"),
+        ("postgresql://postgres@127.0.0.1:5432/app", "`make env` writes a .env with it and all secrets"),
         ("postgresql://postgres:swordfish@127.0.0.1:http/app", "DATABASE_URL can't be read: Port could not be cast"),
     ],
 )
@@ -295,7 +295,7 @@ def test_tests_with_a_wrong_password(installed: Path, databases: dict[str, str])
     url = re.sub(":[^:]*@", ":swordfish@", databases["TEST_DATABASE_URL"])
     command = (PYTHON, "-m", "pytest", "app/tests/test_health.py", "-k", "root")
     said = refusal(installed, *command, TEST_DATABASE_URL=url)
-    assert 'TEST_DATABASE_URL can\'t serve: password authentication failed for user "postgres": see' in said
+    assert 'TEST_DATABASE_URL is unavailable: password authentication failed for user "postgres": see' in said
 
 
 def test_another_python(installed: Path) -> None:
