@@ -86,7 +86,7 @@ def run(stack: Stack, load: Load) -> list[str]:
         phase = load.begin()
         event(stack)
         over = time.monotonic()
-        wait_until(stack.answers, f"{name}: recovery")
+        wait_until(stack.responds, f"{name}: recovery")
         time.sleep(AROUND + RECOVERY if phase.failures else AROUND)
         recovered_after = max(0.0, phase.last_failure - over)
         failures = ", ".join(f"{count} x {kind}" for kind, count in sorted(phase.failures.items())) or "none"

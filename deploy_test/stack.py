@@ -89,9 +89,9 @@ class Program:
             self.process = subprocess.Popen(
                 self.command, cwd=self.folder, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(self.answers, f"starting {self.name}")
+        wait_until(self.responds, f"starting {self.name}")
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         return private_postgres.listens(self.port)
 
     def end(self, ending: signal.Signals = signal.SIGTERM) -> int:
@@ -104,7 +104,7 @@ class Program:
 
 
 class Replica(Program):
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         return get(self.port, "/health/ready") == 200
 
 
@@ -146,9 +146,9 @@ class Stack:
         self.start_database()
         for program in (self.pooler, *self.replicas, self.balancer):
             program.start()
-        wait_until(self.answers, "the first response")
+        wait_until(self.responds, "the first response")
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         return get(self.balancer.port, "/health/ready") == 200
 
     def stop(self) -> None:

@@ -140,7 +140,7 @@ def test_env_in_another_encoding_is_reported(installed: Path, env_file: Path) ->
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql://postgres@127.0.0.1:5432/app", "`make env` writes .env with that and all secrets"),
+        ("postgresql://postgres@127.0.0.1:5432/app", "`make env` writes a .env with it and all secrets"),
         ("postgresql://postgres:swordfish@127.0.0.1:http/app", "DATABASE_URL can't be read: Port could not be cast"),
     ],
 )

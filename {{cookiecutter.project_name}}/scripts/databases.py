@@ -123,7 +123,7 @@ def main() -> None:
             actions[sys.argv[1]]()
     except PermissionError as error:
         sys.exit(f"This user may not use {error.filename}: continue as the owner of the project.")
-    except OSError as error:  # a full disk, say
+    except OSError as error:  # a full disk, for example
         sys.exit(f"Could not {sys.argv[1]} the databases: {error}.")
 
 

@@ -49,7 +49,7 @@ class Limit(NamedTuple):
     purpose: str
     subject: str
     attempts: int
-    interval: timedelta  # how long it takes for one attempt to come back
+    interval: timedelta  # the time until one attempt comes back
 
     @property
     def key(self) -> bytes:

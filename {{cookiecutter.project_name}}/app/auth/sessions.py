@@ -78,7 +78,7 @@ _IS_OF_THE_SAME_KIND = and_(
 _SURPLUS = (
     select(LoginSession.id)
     .where(LoginSession.user_id == bindparam("account"))
-    # A new session replaces one of the same kind, if there is one, rather than one that somebody uses.
+    # A new session replaces an unused one from the same client, if there is one, rather than one that somebody uses.
     .order_by(func.coalesce(_IS_OF_THE_SAME_KIND, False), LoginSession.last_used_at.desc())
     .offset(MAX_SESSIONS - 1)
 )

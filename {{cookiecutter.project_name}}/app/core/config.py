@@ -248,7 +248,7 @@ def load_settings() -> Settings:
             lines.append("There is no .env here; `make env` writes one.")
         raise SystemExit("\n".join(lines)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SystemExit(f".env can't be read; it must be UTF-8, and readable for this user: {error}") from None
+        raise SystemExit(f".env can't be read; it must be UTF-8, and readable by this user: {error}") from None
 
 
 settings = load_settings()

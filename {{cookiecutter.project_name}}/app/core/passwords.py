@@ -34,7 +34,7 @@ PASSWORD_THREADS: Final = max(2, os.cpu_count() or 1)
 
 
 def _lower_priority() -> None:
-    if sys.platform == "linux":  # only there, a thread has a priority of its own
+    if sys.platform == "linux":  # elsewhere, threads have no priority of their own
         os.setpriority(os.PRIO_PROCESS, 0, 5)
 
 

@@ -25,7 +25,7 @@ MAX_ACCESS_TOKEN_LENGTH: Final = 8192  # ours have a tenth of that; a header of 
 
 @lru_cache
 def derive_key(secret_key: str, purpose: str) -> bytes:
-    """32 bytes for one purpose, so that a token made for one is never valid for another (RFC 8725 section 3.8)."""
+    """32 bytes for one purpose, so that a MAC made for one is never valid for another (RFC 8725 section 3.8)."""
     return hmac.digest(secret_key.encode(), purpose.encode(), hashlib.sha256)
 
 
@@ -107,7 +107,7 @@ def read_access_token(token: str, *, expired: bool = False) -> AccessClaims | No
         if not max(times[:2]) - MAX_CLOCK_SKEW <= time.time() < (math.inf if expired else times[2]):
             return None
         return AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"]))
-    # Instead of refusing null, lists, Infinity and deep nesting, python-jose raises the others of these.
+    # For null, lists, Infinity and deep nesting, python-jose raises errors other than JOSEError.
     except (JOSEError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
         return None
 

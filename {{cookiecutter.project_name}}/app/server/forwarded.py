@@ -43,6 +43,6 @@ class ForwardedFor:
 def _is_trusted(peer: str) -> bool:
     try:
         address = ip_address(peer)
-    except ValueError:  # a Unix socket's, say
+    except ValueError:  # a Unix socket, for example
         return False
     return any(address in network for network in settings.trusted_proxies)

@@ -89,7 +89,7 @@ class TextFormatter(logging.Formatter):
 
 
 def set_up_logging() -> None:
-    """Send the application's log lines, and nobody else's, to standard output."""
+    """Send the application's log lines, but not those of libraries, to standard output."""
     output = logging.StreamHandler(sys.stdout)
     output.setFormatter(JsonFormatter() if settings.environment == "production" else TextFormatter())
     logger = logging.getLogger("app")

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, on METRICS_PORT: a port of its own, which should not be reachable for the public.
+"""Metrics for Prometheus, on METRICS_PORT: a port of its own, which should not be publicly reachable.
 
 Processes that share PROMETHEUS_MULTIPROC_DIR share the port, too, and each responds with the metrics of all of them.
 Logins by outcome: `http_requests_total{route="login_access_token"}`, whose status is 200, 400 (refused) or 429.
