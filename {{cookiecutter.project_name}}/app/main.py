@@ -1,7 +1,6 @@
 """The application, put together. Read this file first."""
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
 from app.api.api import add_routers
@@ -10,7 +9,7 @@ from app.core.config import PROJECT, settings
 from app.server.forwarded import ForwardedFor
 from app.server.lifespan import lifespan
 from app.server.logging import set_up_logging
-from app.server.middleware import AllowedHosts, InputLimits, RequestLog, SecurityHeaders
+from app.server.middleware import AllowedHosts, Cors, InputLimits, RequestLog, SecurityHeaders
 
 
 def create_app() -> FastAPI:
@@ -50,11 +49,10 @@ def add_middleware(app: FastAPI) -> None:
     app.add_middleware(InputLimits)
     if settings.backend_cors_origins:
         app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.backend_cors_origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["Link", "Retry-After", "WWW-Authenticate"],
+            Cors,
+            origins=settings.backend_cors_origins,
+            origins_with_cookies=settings.named_cors_origins,
+            path_with_cookies=f"{settings.api_prefix}/auth/browser/",
         )
     app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
     app.add_middleware(RequestLog)

@@ -76,7 +76,7 @@ def unauthorized(token_was_sent: bool) -> HTTPException:
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)  # noqa: S101
     if isinstance(error, OAuthError):
-        return JSONResponse({"detail": error.detail, "error": error.error}, error.status_code)
+        return JSONResponse({"detail": error.detail, "error": error.error}, error.status_code, error.headers)
     if code := code_of(request, error.status_code):
         return JSONResponse({"detail": error.detail} | code, error.status_code, error.headers)
     return await http_exception_handler(request, error)

@@ -95,6 +95,7 @@ _BEGIN = (
     .add_cte(delete(LoginSession).where(LoginSession.id.in_(_UNLOCKED_SURPLUS)).cte("surplus"))
     .add_cte(expired_rows(LoginSession.expires_at))
 )
+TOKEN_MAX_LENGTH = 16 * 1024  # ours have less than a tenth of that
 _END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.user_id)
 _END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
 
@@ -173,7 +174,8 @@ async def end_session_of(database: Database, token: str, client_ip: str) -> None
 
 async def revoke(database: Database, token: str, client_ip: str) -> None:
     """End the session of a genuine refresh or access token, spent or expired or not; nothing happens for any other."""
-    await _end_session(database, read_refresh_token(token) or read_access_token(token, expired=True), client_ip)
+    if len(token) <= TOKEN_MAX_LENGTH:  # to read the header of a longer one would keep others waiting
+        await _end_session(database, read_refresh_token(token) or read_access_token(token, expired=True), client_ip)
 
 
 async def _end_session(database: Database, claims: RefreshClaims | AccessClaims | None, client_ip: str) -> None:

@@ -4,11 +4,13 @@ import asyncio
 import logging
 import re
 import time
+from functools import partial
 from typing import Final
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.server.limits import (
@@ -90,6 +92,23 @@ class SecurityHeaders:
 
         is_head = scope.get("method") == "HEAD"
         await self.app(scope, receive, send_with_headers)
+
+
+class Cors:
+    """What pages of other origins may do: everything but send cookies; under one path, named origins may that too."""
+
+    def __init__(
+        self, app: ASGIApp, origins: list[str], origins_with_cookies: list[str], path_with_cookies: str
+    ) -> None:
+        exposed = ["Link", "Retry-After", "WWW-Authenticate"]
+        cors = partial(CORSMiddleware, app, allow_methods=["*"], allow_headers=["*"], expose_headers=exposed)
+        self.plain = cors(allow_origins=origins)
+        self.with_cookies = cors(allow_origins=origins_with_cookies, allow_credentials=True)
+        self.path_with_cookies = path_with_cookies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_with_cookies = scope["type"] == "http" and scope["path"].startswith(self.path_with_cookies)
+        await (self.with_cookies if is_with_cookies else self.plain)(scope, receive, send)
 
 
 class AllowedHosts:

@@ -45,6 +45,9 @@ def test_the_routes_of_the_contract_are_there_under_their_names() -> None:
         "GET /pets/{pet_id}": "read_pet",
         "PATCH /pets/{pet_id}": "update_pet",
         "DELETE /pets/{pet_id}": "delete_pet",
+        "POST /auth/browser/login": "log_in_browser",
+        "POST /auth/browser/refresh": "refresh_browser",
+        "POST /auth/browser/logout": "log_out_browser",
         "GET /.well-known/jwks.json": "read_key_set",
         "GET /.well-known/oauth-authorization-server": "read_server_metadata",
         "GET /": "about",
@@ -56,6 +59,7 @@ def test_the_routes_of_the_contract_are_there_under_their_names() -> None:
 async def test_a_route_that_asks_for_a_token_says_so_and_refuses_without(client: AsyncClient) -> None:
     open_to_all = {
         *("POST /auth/access-token", "POST /auth/refresh-token", "POST /auth/revoke", "POST /auth/logout"),
+        *("POST /auth/browser/login", "POST /auth/browser/refresh", "POST /auth/browser/logout"),
         "POST /users/register",
         *("GET /", "GET /health/live", "GET /health/ready"),
         *("GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server"),
