@@ -4,7 +4,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from app.api.api import add_routers
-from app.api.errors import add_error_handlers
+from app.api.errors import ANY_ROUTE, add_error_handlers
+from app.api.specification import complete_specification
 from app.core.config import PROJECT, settings
 from app.server.forwarded import ForwardedFor
 from app.server.lifespan import lifespan
@@ -19,6 +20,10 @@ def create_app() -> FastAPI:
         title=PROJECT["name"],
         version=PROJECT["version"],
         description=PROJECT["description"],
+        contact={"name": PROJECT["authors"][0]["name"]},
+        license_info={"name": PROJECT["license"], "identifier": PROJECT["license"]},
+        responses=ANY_ROUTE,
+        servers=[{"url": "/"}],
         openapi_url=f"{settings.api_prefix}/openapi.json" if settings.docs else None,
         docs_url=None,  # endpoints/docs.py serves the page, without another host
         redoc_url=None,
@@ -35,6 +40,7 @@ def create_app() -> FastAPI:
         },
     )
     add_routers(app, settings.api_prefix)
+    complete_specification(app, settings.api_prefix)
     add_error_handlers(app)
     add_middleware(app)
     return app

@@ -27,6 +27,8 @@ logger = logging.getLogger("app.requests")
 MAX_DIGITS: Final = 20  # of a Content-Length; Python refuses to read a number of thousands
 CONTENT_TOO_LARGE: Final = "Content Too Large"
 UNREADABLE_BODY: Final = "There was an error parsing the body"  # FastAPI's own sentence, for JSON nested too deep, say
+INVALID_HOST_OR_QUERY: Final = "Invalid host or query"
+INVALID_HEADER: Final = "Invalid header"
 WELL_FORMED_HOST: Final = re.compile(r"(\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 MAX_PORT: Final = 65_535
 
@@ -122,7 +124,7 @@ class AllowedHosts:
         if scope["type"] != "http" or self._allows(scope):
             await self.app(scope, receive, send)
         else:
-            await JSONResponse({"detail": "Invalid host or query"}, 400)(scope, receive, send)
+            await JSONResponse({"detail": INVALID_HOST_OR_QUERY}, 400)(scope, receive, send)
 
     def _allows(self, scope: Scope) -> bool:
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
@@ -167,7 +169,7 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
         elif (name == b"cookie" and value.count(b"\\") > MAX_COOKIE_BACKSLASHES) or (
             name == b"content-type" and len(value) > MAX_CONTENT_TYPE_LENGTH
         ):
-            return 400, "Invalid header"
+            return 400, INVALID_HEADER
     return None
 
 
