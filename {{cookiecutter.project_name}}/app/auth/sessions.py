@@ -95,7 +95,6 @@ _BEGIN = (
     .add_cte(delete(LoginSession).where(LoginSession.id.in_(_UNLOCKED_SURPLUS)).cte("surplus"))
     .add_cte(expired_rows(LoginSession.expires_at))
 )
-TOKEN_MAX_LENGTH = 16 * 1024  # ours have less than a tenth of that
 _END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.user_id)
 _END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
 
