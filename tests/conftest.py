@@ -8,7 +8,7 @@ import pytest
 from scaffolding import COMBINATIONS, ROOT, make, scaffold
 
 # What running the template where it lies leaves behind; a clone has none of it.
-LEFTOVERS = (".git", ".venv", ".cache", "demo", ".env", ".postgres", "__pycache__", ".*_cache", ".coverage*")
+LEFTOVERS = (".git", ".venv", ".cache", "demo", ".env", ".postgres", ".mail", "__pycache__", ".*_cache", ".coverage*")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 
+from app.api.api import add_mail_routes
 from app.core.config import PROJECT_DIR, settings
 from app.main import app
 
@@ -10,6 +11,8 @@ PATH = PROJECT_DIR / "openapi.json"
 
 def describe() -> str:
     """The same text whatever the settings: paths come without API_PREFIX."""
+    if settings.mail_url is None:
+        add_mail_routes(app, settings.api_prefix)
     schema = app.openapi()
     paths = {path.removeprefix(settings.api_prefix): routes for path, routes in schema["paths"].items()}
     return json.dumps(schema | {"paths": paths}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

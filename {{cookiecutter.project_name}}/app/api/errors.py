@@ -12,6 +12,8 @@ from starlette.routing import Match
 
 from app.auth.password_queue import PasswordQueueFullError
 from app.auth.rate_limits import RateLimitedError
+from app.auth.sessions import EmailNotVerifiedError
+from app.core.config import settings
 from app.core.outages import is_outage, reason
 from app.schemas.responses import ErrorResponse
 from app.server.limits import MAX_PROBLEMS, MAX_PROBLEMS_SIZE
@@ -27,6 +29,8 @@ NOT_A_SUPERUSER = "Only superusers may do this"
 USER_NOT_FOUND = "User not found"
 SESSION_NOT_FOUND = "Session not found"
 PET_NOT_FOUND = "Pet not found"
+EMAIL_NOT_VERIFIED = "Email address not verified"
+INVALID_MAIL_TOKEN = "Invalid or expired token"
 LAST_SUPERUSER = "The last active superuser has to stay"
 TOO_MANY_TRIES = "Too many tries, come back later"
 TOO_MANY_AT_ONCE = "Too many logins and registrations at once, try again"
@@ -58,6 +62,7 @@ UNAVAILABLE = documented(503, NOT_NOW, header="Retry-After")
 RATE_LIMITED = documented(429, TOO_MANY_TRIES, header="Retry-After") | documented(
     503, NOT_NOW, TOO_MANY_AT_ONCE, header="Retry-After"
 )
+UNVERIFIED = documented(403, EMAIL_NOT_VERIFIED)
 FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER)
 
 
@@ -92,6 +97,12 @@ async def _password_queue_full(_: Request, __: Exception) -> Response:
     return JSONResponse({"detail": TOO_MANY_AT_ONCE}, 503, {"Retry-After": "1"})
 
 
+async def _email_not_verified(_: Request, __: Exception) -> Response:
+    if settings.registration == "discreet":  # who has just registered would learn whether there was an account before
+        return JSONResponse({"detail": INCORRECT_EMAIL_OR_PASSWORD}, 400)
+    return JSONResponse({"detail": EMAIL_NOT_VERIFIED}, 403)
+
+
 async def _database_error(_: Request, error: Exception) -> Response:
     if not is_outage(error):
         raise error
@@ -116,6 +127,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(RateLimitedError, _rate_limited)
     app.add_exception_handler(PasswordQueueFullError, _password_queue_full)
+    app.add_exception_handler(EmailNotVerifiedError, _email_not_verified)
     for error in (SQLAlchemyError, OSError, TimeoutError):
         app.add_exception_handler(error, _database_error)
     app.add_exception_handler(status.HTTP_405_METHOD_NOT_ALLOWED, _method_not_allowed)

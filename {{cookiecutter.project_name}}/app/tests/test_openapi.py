@@ -53,6 +53,7 @@ def test_the_routes_of_the_contract_are_there_under_their_names() -> None:
 async def test_a_route_that_asks_for_a_token_says_so_and_refuses_without(client: AsyncClient) -> None:
     open_to_all = {
         *("POST /auth/access-token", "POST /auth/refresh-token", "POST /auth/logout", "POST /users/register"),
+        *("POST /auth/forgot-password", "POST /auth/recover-password", "POST /auth/verify-email"),
         *("GET /", "GET /health/live", "GET /health/ready"),
     }
     assert {name for name, operation in OPERATIONS.items() if "security" not in operation} == open_to_all

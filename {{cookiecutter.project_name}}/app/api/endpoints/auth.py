@@ -14,6 +14,7 @@ from app.api.errors import (
     RATE_LIMITED,
     SESSION_NOT_FOUND,
     UNAUTHORIZED,
+    UNVERIFIED,
     body_refused,
     documented,
 )
@@ -27,7 +28,7 @@ from app.schemas.responses import SessionResponse, TokenResponse
 router = APIRouter()
 
 
-@router.post("/access-token", responses=body_refused(INCORRECT_EMAIL_OR_PASSWORD) | RATE_LIMITED)
+@router.post("/access-token", responses=body_refused(INCORRECT_EMAIL_OR_PASSWORD) | UNVERIFIED | RATE_LIMITED)
 async def login_access_token(
     form: Annotated[LoginForm, Form()],
     client_ip: ClientIp,
