@@ -106,6 +106,7 @@ def test_what_running_the_project_in_the_template_leaves_there_is_not_passed_on(
         ".env",
         ".venv/lib/jinja.html",
         ".postgres/database/PG_VERSION",
+        ".mail/20300621.eml",
         ".mypy_cache/x.json",
         ".coverage",
     ):

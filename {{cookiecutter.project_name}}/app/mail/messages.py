@@ -61,7 +61,7 @@ def render(kind: str, when: datetime, token: str | None) -> Content:
             texts.append(_fill(words))
             parts.append(f"<p>{_fill(html.escape(words))}</p>")
     texts.append(f"-- \n{_fill(values['project'] + ': ' + values['description'])}")
-    escaped = {name: html.escape(value) for name, value in values.items()}
+    escaped = {name: _fill(html.escape(value)) for name, value in values.items()}
     layout = Template(_template("layout.html"))
     page = layout.substitute(escaped, subject=html.escape(subject), content="\n".join(parts))
     return Content(subject, "\n\n".join(texts) + "\n", page)

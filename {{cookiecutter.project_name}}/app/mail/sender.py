@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any, Final, NamedTuple
@@ -154,10 +154,19 @@ def _log(event: str, mail: Mail, why: str = "") -> None:
 
 @asynccontextmanager
 async def sending(database: Database) -> AsyncIterator[None]:
-    """Send mail meanwhile, if this process is to; finish the one that is under way."""
-    if settings.mail_url is None or settings.mail_sender != "server":
+    """Send mail meanwhile, if this process is to; then finish the one that is under way."""
+    async with AsyncExitStack() as running:
+        if settings.mail_url and settings.metrics_port:
+            from app.mail.metrics import counting  # noqa: PLC0415 — prometheus_client is only loaded where it is used
+
+            await running.enter_async_context(counting(database))
+        if settings.mail_url and settings.mail_sender == "server":
+            await running.enter_async_context(_sending(database))
         yield
-        return
+
+
+@asynccontextmanager
+async def _sending(database: Database) -> AsyncIterator[None]:
     sender = Sender(database)
     task = asyncio.create_task(sender.run())
     try:

@@ -127,6 +127,7 @@ class FolderTransport:
         date = message["Date"].datetime.strftime("%Y%m%d-%H%M%S")
         path = self._folder / f"{date}-{message['Message-ID'].strip('<>').partition('@')[0]}.eml"
         unfinished = path.with_suffix(".part")
+        unfinished.touch(mode=0o600)
         unfinished.write_bytes(message.as_bytes(policy=SMTPUTF8.clone(linesep="\n")))
         unfinished.replace(path)
 
