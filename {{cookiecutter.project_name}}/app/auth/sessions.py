@@ -27,7 +27,7 @@ from app.auth.login import Account
 from app.core.config import settings
 from app.core.database import Database
 from app.core.security import create_access_token, create_refresh_token, read_refresh_token
-from app.mail.outbox import posting, wake_senders
+from app.mail.outbox import posting
 from app.models import LoginSession, User
 
 _LAST_END = LoginSession.created_at + bindparam("max_age", type_=Interval())
@@ -135,7 +135,6 @@ async def begin_session(database: Database, account: Account, user_agent: str | 
     """
     if settings.email_verification == "required" and account.email_verified_at is None:
         await database.fetch_all(_POST_VERIFICATION, {"account": account.id})
-        wake_senders()
         raise EmailNotVerifiedError
     now, session_id = int(time.time()), uuid.uuid4()
     begun_at = datetime.fromtimestamp(now, UTC)
@@ -174,7 +173,6 @@ async def spend_refresh_token(database: Database, token: str, client_ip: str) ->
     if session is None:
         end = _END_IF_SPENT_BY_MAIL if settings.mail_url else _END_IF_SPENT
         if ended := await database.fetch_one(end, spent):
-            wake_senders()
             audit("refresh_token_replayed", client_ip, ended.user_id, session_id=claims.session_id)
         return None
     return _issue_tokens(claims.session_id, claims.generation + 1, now, _Session(*session))

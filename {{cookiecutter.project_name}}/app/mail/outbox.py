@@ -8,15 +8,12 @@ of its own, and 600 lines of schema with migrations of their own. PgQueuer 1 run
 triggers that Alembic doesn't know, and a connection that listens, which PgBouncer in transaction mode can't give.
 """
 
-import asyncio
 import random
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
-from sqlalchemy import CTE, Interval, Select, String, bindparam, delete, event, func, insert, literal, select, update
+from sqlalchemy import CTE, Interval, Select, String, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
@@ -90,17 +87,12 @@ class Mail(NamedTuple):
 
 def post(session: AsyncSession, kind: Kind, address: str, user_id: uuid.UUID | None = None) -> None:
     """Add a mail to the transaction of this session; nothing happens without MAIL_URL."""
-    if settings.mail_url is None:
-        return
-    session.add(OutgoingMail(kind, address, user_id))
-    event.listen(session.sync_session, "after_commit", lambda _: wake_senders(), once=True)
+    if settings.mail_url is not None:
+        session.add(OutgoingMail(kind, address, user_id))
 
 
 def posting(kind: Kind, owners: Select[uuid.UUID, str]) -> CTE:
-    """The same as a part of one statement, for these ids and addresses: `statement.add_cte(posting(…))`.
-
-    Senders come across it within POLL_INTERVAL; `wake_senders()` after the statement makes it at once.
-    """
+    """The same as a part of one statement, for these ids and addresses: `statement.add_cte(posting(…))`."""
     columns = owners.subquery()
     mails = select(literal(kind), columns.c[1], columns.c[0])
     new = insert(OutgoingMail).from_select(
@@ -129,22 +121,3 @@ async def postpone(database: Database, mail: Mail, reason: str) -> None:
 async def bury(database: Database, mail: Mail, reason: str) -> None:
     """It can't be sent. It stays for KEPT, for somebody to look at."""
     await database.execute(_BURY, {"mail": mail.id, "reason": reason})
-
-
-_sleeping: Final[set[asyncio.Event]] = set()
-
-
-def wake_senders() -> None:
-    """Those of this process; others look for themselves."""
-    for sender in _sleeping:
-        sender.set()
-
-
-@contextmanager
-def awakened(sender: asyncio.Event) -> Iterator[None]:
-    """Meanwhile `wake_senders` sets this event."""
-    _sleeping.add(sender)
-    try:
-        yield
-    finally:
-        _sleeping.discard(sender)

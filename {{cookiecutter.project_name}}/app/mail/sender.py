@@ -17,14 +17,19 @@ from app.core.config import settings
 from app.core.database import Database
 from app.core.outages import is_outage, reason
 from app.mail.messages import PAGES, ascii_domain, build, link_to, render
-from app.mail.outbox import Mail, awakened, bury, claim, postpone, remove
+from app.mail.outbox import Mail, bury, claim, postpone, remove
 from app.mail.smtp import DeliveryError, FolderTransport, Transport, new_transport
 from app.mail.tokens import LIFETIMES, create_mail_token
 from app.models import User
 
 logger: Final = logging.getLogger("app.mail")
 
-POLL_INTERVAL: Final = 3.0  # seconds between two looks into the outbox, when nobody wakes the sender
+# Seconds between two looks into the outbox. A request doesn't wake the sender: who asks for a mail to an address and
+# then sees the server work knows that there is an account.
+POLL_INTERVAL: Final = 3.0
+PAUSE: Final = (
+    0.02  # seconds between two mails of a process that serves, too: a thousand at once don't hold up requests
+)
 STOP_TIMEOUT: Final = 10  # seconds for the mail that is being sent when the process is told to stop
 LIFETIME: Final = timedelta(days=1)  # for how long a mail without a token is worth sending
 
@@ -43,40 +48,38 @@ class Ready(NamedTuple):
 
 
 class Sender:
-    def __init__(self, database: Database, transport: Transport | None = None) -> None:
+    def __init__(self, database: Database, transport: Transport | None = None, pause: float = 0) -> None:
         self._database = database
+        self._pause = pause
         self._transport = transport or new_transport()
-        self._is_stopping = False
-        self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Send what there is, and what comes, until `stop`."""
-        with awakened(self._wake):
-            while not self._is_stopping:
-                self._wake.clear()
-                try:
-                    await self.send_all()
-                except Exception as error:
-                    # The mail comes up again after its lease; the others are not to wait for somebody to restart this.
-                    if isinstance(error, SQLAlchemyError | OSError | TimeoutError) and is_outage(error):
-                        logger.warning("The outbox can't be read: %s", reason(error))
-                    else:
-                        logger.exception("A mail could not be sent")
-                with suppress(TimeoutError):
-                    # Processes that started together don't look together.
-                    await asyncio.wait_for(self._wake.wait(), POLL_INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311
+        while not self._stopping.is_set():
+            try:
+                await self.send_all()
+            except Exception as error:
+                # The mail comes up again after its lease; the others are not to wait for somebody to restart this.
+                if isinstance(error, SQLAlchemyError | OSError | TimeoutError) and is_outage(error):
+                    logger.warning("The outbox can't be read: %s", reason(error))
+                else:
+                    logger.exception("A mail could not be sent")
+            with suppress(TimeoutError):
+                # Processes that started together don't look together.
+                await asyncio.wait_for(self._stopping.wait(), POLL_INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311
 
     def stop(self) -> None:
         """Let `run` end after the mail that is being sent."""
-        self._is_stopping = True
-        self._wake.set()
+        self._stopping.set()
 
     async def send_all(self) -> None:
         """Send what is due. Ends early when the server can't be reached: that costs no mail but the first a try."""
         try:
-            while not self._is_stopping and (mail := await claim(self._database)):
+            while not self._stopping.is_set() and (mail := await claim(self._database)):
                 if not await self._settle(mail):
                     break
+                await asyncio.sleep(self._pause)
         finally:
             await self._transport.close()
 
@@ -167,7 +170,7 @@ async def sending(database: Database) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _sending(database: Database) -> AsyncIterator[None]:
-    sender = Sender(database)
+    sender = Sender(database, pause=PAUSE)
     task = asyncio.create_task(sender.run())
     try:
         yield

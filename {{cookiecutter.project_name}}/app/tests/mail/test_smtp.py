@@ -312,20 +312,6 @@ async def test_a_mail_of_a_sender_that_was_killed_is_sent_by_another_after_the_l
     assert len(server.received) == 1
 
 
-async def test_a_mail_leaves_as_soon_as_it_is_committed(
-    session: AsyncSession, server: Server, default_user: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.mail.sender.POLL_INTERVAL", 1000)
-    sender = Sender(database)
-    running = asyncio.create_task(sender.run())
-    await asyncio.sleep(0.1)
-    await put(session, default_user)
-    async with asyncio.timeout(5):
-        await server.is_asked.wait()
-        sender.stop()
-        await running
-
-
 async def test_who_is_told_to_stop_finishes_the_mail_under_way(
     session: AsyncSession, server: Server, default_user: User, other_user: User
 ) -> None:
