@@ -10,16 +10,16 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 demo: .venv/.installed ## Scaffold a project into demo/ and serve it on PORT (8000) until Ctrl-C
-	@exec $(PYTHON) scripts/demo.py "$(PORT)"
+	@exec $(PYTHON) -m scripts.demo "$(PORT)"
 
 test: .venv/.installed ## Run all tests, those of generated projects too (ARGS="-k name" for some)
 	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 bench: .venv/.installed ## Measure a project beside a bare floor (ARGS=growth.py: as its tables grow)
-	$(PYTHON) benchmarks/bench.py $(ARGS)
+	$(PYTHON) -m benchmarks.bench $(ARGS)
 
 deploy-test: .venv/.installed ## Two replicas under load, through a deploy and outages (three minutes; needs haproxy, pgbouncer)
-	@exec $(PYTHON) deploy_test
+	@exec $(PYTHON) -m deploy_test
 
 lint: .venv/.installed ## Check format, style and types of the template's own Python
 	$(PYTHON) -m ruff format --check $(SOURCES)

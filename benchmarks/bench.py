@@ -1,32 +1,26 @@
 """`make bench`: scaffolds a project from this tree and measures it beside the floor; nine minutes.
 
-`python benchmarks/bench.py [compare.py|growth.py] [configuration]`
+`python -m benchmarks.bench [compare.py|growth.py] [configuration]`
 """
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
-from running import run_to_the_end
+from scripts import template
+from scripts.running import run_to_the_end
 
 HERE = Path(__file__).parent
-TEMPLATE = HERE.parent
-WORK = TEMPLATE / ".cache" / "benchmarks"
-# What running the template where it lies leaves behind.
-LEFTOVERS = (".git", ".venv", ".cache", "demo", ".env", ".postgres", "__pycache__", ".*_cache", ".coverage*")
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"ARGS", "PYTHONDONTWRITEBYTECODE"}}
+WORK = template.ROOT / ".cache" / "benchmarks"
+ENVIRONMENT = {name: value for name, value in template.ENVIRONMENT.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def scaffold(folder: Path) -> Path:
-    template = folder / "template"
-    shutil.copytree(TEMPLATE, template, ignore=shutil.ignore_patterns(*LEFTOVERS))
-    cookiecutter = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config", "--output-dir", str(folder)]
-    subprocess.run([*cookiecutter, str(template), "project_name=measured"], stdout=subprocess.DEVNULL, check=True)
+    copy = template.copy_template(folder / "template")
+    command = template.render_command(folder, "--default-config", template=copy)
+    subprocess.run([*command, "project_name=measured"], stdout=subprocess.DEVNULL, check=True)
     return folder / "measured"
 
 

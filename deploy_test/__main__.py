@@ -7,14 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
-from running import run_to_the_end
+from scripts.running import run_to_the_end
+from scripts.template import ENVIRONMENT, render_command
 
 HERE = Path(__file__).parent
 PROGRAMS = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"  # where Debian has them, and a user's PATH has not
-# The project's make is not to take over this one's options.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 
 
 def main() -> int:
@@ -22,12 +19,12 @@ def main() -> int:
         if shutil.which(program, path=PROGRAMS) is None:
             sys.exit(f"{program} is missing. On Debian and Ubuntu: apt install haproxy pgbouncer")
     with tempfile.TemporaryDirectory() as folder:
-        cookiecutter = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config", "--output-dir", folder]
-        subprocess.run([*cookiecutter, str(HERE.parent)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(render_command(folder, "--default-config"), check=True, stdout=subprocess.DEVNULL)
         project = Path(folder, "my-api")
         subprocess.run(["make", "--no-print-directory", "env"], cwd=project, env=ENVIRONMENT, check=True)
         scenario = [project / ".venv/bin/python", HERE / "scenario.py", project]
-        return run_to_the_end(scenario, ENVIRONMENT | {"PATH": PROGRAMS})
+        # the scenario starts PostgreSQL as the project's scripts do
+        return run_to_the_end(scenario, ENVIRONMENT | {"PATH": PROGRAMS, "PYTHONPATH": str(project / "scripts")})
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from signal import SIGKILL
 
-sys.path.insert(0, f"{sys.argv[1]}/scripts")
-
 from clients import Load
 from stack import Stack, wait_until
 

@@ -12,13 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from running import ENDINGS
+from scripts.running import ENDINGS
+from scripts.template import ENVIRONMENT, ROOT, render_command
 
-TEMPLATE = Path(__file__).parent.parent
-DEMO = TEMPLATE / "demo"
+DEMO = ROOT / "demo"
 PROJECT = DEMO / "my-api"
-# The project's make is not to take over this one's options.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
 MAKE = ["make", "--no-print-directory", "-C", str(PROJECT)]
 
 
@@ -43,8 +41,8 @@ def scaffold() -> None:
     print(f"Scaffolding a project with the default answers into {PROJECT} ...", flush=True)
     DEMO.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=DEMO) as folder:
-        command = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config", "--output-dir", folder]
-        if subprocess.run([*command, str(TEMPLATE)], stdout=subprocess.DEVNULL, check=False).returncode:
+        command = render_command(folder, "--default-config")
+        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
             sys.exit("Scaffolding failed, see above.")
         Path(folder, PROJECT.name).rename(PROJECT)
 

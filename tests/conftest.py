@@ -7,16 +7,13 @@ from pathlib import Path
 import pytest
 from scaffolding import COMBINATIONS, ROOT, make, scaffold
 
-# What running the template where it lies leaves behind; a clone has none of it.
-LEFTOVERS = (".git", ".venv", ".cache", "demo", ".env", ".postgres", "__pycache__", ".*_cache", ".coverage*")
+from scripts.template import copy_template
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template as a clone would hold it, with the changes that are not committed yet."""
-    copy = tmp_path_factory.mktemp("the template") / "template"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFTOVERS))
-    return copy
+    return copy_template(tmp_path_factory.mktemp("the template") / "template")
 
 
 @pytest.fixture(scope="session", params=COMBINATIONS)

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +10,9 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parent.parent
-# What `make test` and pytest tell those that they start is not meant for the make and pytest of a rendered project.
-ENVIRONMENT = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in {"ARGS", "PORT", "VENV", "MFLAGS"} and not name.startswith(("MAKE", "PYTEST_"))
-}
+from scripts.template import ENVIRONMENT as ENVIRONMENT  # tests import these two from here
+from scripts.template import ROOT as ROOT
+from scripts.template import render_command
 
 # Not every product of the choices, but every choice at least once.
 COMBINATIONS: dict[str, dict[str, str]] = {
@@ -54,7 +49,7 @@ def cookiecutter(
 ) -> "subprocess.CompletedProcess[str]":
     """Scaffold into `folder`, with a HOME beside it; answers that are not given are the defaults."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(folder), *options, str(template)]
+    command = render_command(folder, *options, template=template)
     given = [f"{name}={answer}" for name, answer in (answers or {}).items()]
     return run(*command, *given, environment={"HOME": str(folder.parent / "home"), "PATH": path})
 

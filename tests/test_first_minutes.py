@@ -19,6 +19,8 @@ from urllib.request import Request, urlopen
 import pytest
 from scaffolding import ENVIRONMENT, ROOT, installed_project, read_env, run
 
+from scripts.template import render_command
+
 PYTHON = ".venv/bin/python"
 INITIAL_DATA = (PYTHON, "-m", "app.initial_data")
 ALEMBIC = (PYTHON, "-m", "alembic", "upgrade", "head")
@@ -155,7 +157,7 @@ def test_template_on_an_old_python(template: Path, tmp_path: Path) -> None:
         "import sys\nif '-m' not in sys.orig_argv:\n    sys.version_info, sys.version = (3, 10), '3.10.13 (old)'\n"
     )
     (tmp_path / "sitecustomize.py").write_text(pretend)
-    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(tmp_path / "out"), str(template)]
+    command = render_command(tmp_path / "out", template=template)
     result = run(*command, environment={"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)})
     assert result.returncode == 1
     sentence = "A project needs Python 3.11 or newer, and this cookiecutter runs on 3.10.13."
@@ -212,7 +214,9 @@ def test_port_of_the_server_is_taken(installed: Path, taken_port: int) -> None:
 
 @pytest.mark.parametrize("port", ["70000", "http", ""])
 def test_port_of_the_demo_is_none(port: str) -> None:
-    assert f"PORT is a number from 1 to 65535, not {port!r}." in refusal(ROOT, sys.executable, "scripts/demo.py", port)
+    assert f"PORT is a number from 1 to 65535, not {port!r}." in refusal(
+        ROOT, sys.executable, "-m", "scripts.demo", port
+    )
 
 
 def test_port_of_a_database_is_taken(installed: Path, taken_port: int, tmp_path: Path) -> None:
