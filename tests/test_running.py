@@ -1,4 +1,4 @@
-"""What `make bench` and `make deploy-test` start is stopped, whatever ends them."""
+"""`make bench` and `make deploy-test` stop what they started, whatever ends them."""
 
 import os
 import signal
@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from scaffolding import ROOT
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "scripts")}
 TOOL = """
 import sys
-from scripts.running import run_to_the_end
+from running import run_to_the_end
 sys.exit(run_to_the_end(sys.argv[1:], {}))
 """
 PROGRAM = """
@@ -31,9 +31,9 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_ends_a_tool_lets_its_program_clean_up(ending: signal.Signals, tmp_path: Path) -> None:
     command = [sys.executable, "-c", TOOL, sys.executable, "-c", PROGRAM, str(tmp_path)]
-    tool = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    tool = subprocess.Popen(command, env=ENVIRONMENT, start_new_session=True)
     give_up = time.monotonic() + 20
-    for stage in ("begun", "stopping"):  # `timeout` and make both send one
+    for stage in ("begun", "stopping"):  # twice, as `timeout` and make both send a signal
         while not (tmp_path / stage).exists() and time.monotonic() < give_up:
             time.sleep(0.02)
         os.killpg(tool.pid, ending)
@@ -43,4 +43,4 @@ def test_what_ends_a_tool_lets_its_program_clean_up(ending: signal.Signals, tmp_
 
 def test_a_tool_ends_with_the_status_of_its_program() -> None:
     command = [sys.executable, "-c", TOOL, sys.executable, "-c", "raise SystemExit(3)"]
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 3
+    assert subprocess.run(command, env=ENVIRONMENT, check=False).returncode == 3

@@ -10,32 +10,34 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
 from app.core.database import Database, database
-from app.models import Pet, User
+from app.models import User
+
+ANA, BOB = "ana@example.com", "bob@example.com"
 
 
-async def names(session: AsyncSession) -> Sequence[str]:
-    return (await session.scalars(select(Pet.pet_name).order_by(Pet.pet_name))).all()
+async def emails(session: AsyncSession) -> Sequence[str]:
+    return (await session.scalars(select(User.email).order_by(User.email))).all()
 
 
-async def test_each_statement_commits_by_itself(session: AsyncSession, default_user: User) -> None:
-    rex = Pet(default_user.id, "Rex")
-    await database.insert(rex)
-    assert await names(session) == ["Rex"]
+async def test_each_statement_commits_by_itself(session: AsyncSession) -> None:
+    user = User(ANA, "hash")
+    await database.insert(user)
+    assert await emails(session) == [ANA]
 
-    renamed = await database.fetch_one(update(Pet).values(pet_name="Max").returning(Pet.id))
-    assert renamed
-    assert renamed.id == rex.id
-    assert await names(session) == ["Max"]
+    changed = await database.fetch_one(update(User).values(email=BOB).returning(User.id))
+    assert changed
+    assert changed.id == user.id
+    assert await emails(session) == [BOB]
 
-    assert await database.execute(delete(Pet).where(Pet.id == rex.id)) == 1
-    assert await database.execute(delete(Pet).where(Pet.id == rex.id)) == 0
-    assert await names(session) == []
+    assert await database.execute(delete(User).where(User.id == user.id)) == 1
+    assert await database.execute(delete(User).where(User.id == user.id)) == 0
+    assert await emails(session) == []
 
 
-async def test_an_inserted_object_has_what_the_database_filled_in(session: AsyncSession, default_user: User) -> None:
-    rex = Pet(default_user.id, "Rex")
-    await database.insert(rex)
-    assert rex.created_at == await session.scalar(select(Pet.created_at))
+async def test_an_inserted_object_has_what_the_database_filled_in(session: AsyncSession) -> None:
+    user = User(ANA, "hash")
+    await database.insert(user)
+    assert user.created_at == await session.scalar(select(User.created_at))
 
 
 async def test_a_failed_insert_gives_its_connection_back(session: AsyncSession, default_user: User) -> None:
@@ -45,24 +47,24 @@ async def test_a_failed_insert_gives_its_connection_back(session: AsyncSession, 
     assert database.connections_in_use == 0
 
 
-async def test_fetch_one_returns_the_first_row_or_none(session: AsyncSession, default_user: User) -> None:
-    session.add_all(Pet(default_user.id, name) for name in ("Rex", "Max"))
+async def test_fetch_one_returns_the_first_row_or_none(session: AsyncSession) -> None:
+    session.add_all(User(email, "hash") for email in (BOB, ANA))
     await session.commit()
-    first = select(Pet.pet_name).order_by(Pet.pet_name)
-    assert await database.fetch_one(first) == ("Max",)
-    assert await database.fetch_one(first.where(Pet.pet_name == "Kim")) is None
+    first = select(User.email).order_by(User.email)
+    assert await database.fetch_one(first) == (ANA,)
+    assert await database.fetch_one(first.where(User.email == "nobody@example.com")) is None
 
 
-async def test_a_session_commits_when_it_says_so(session: AsyncSession, default_user: User) -> None:
+async def test_a_session_commits_when_it_says_so(session: AsyncSession) -> None:
     async with database.session() as other:
-        other.add(Pet(default_user.id, "Rex"))
+        other.add(User(ANA, "hash"))
         await other.flush()
-        assert await names(session) == []
+        assert await emails(session) == []
         await other.rollback()
-        other.add(Pet(default_user.id, "Max"))
+        other.add(User(BOB, "hash"))
         await other.commit()
     await session.rollback()
-    assert await names(session) == ["Max"]
+    assert await emails(session) == [BOB]
 
 
 async def test_a_process_takes_no_more_connections_than_the_pool_has(empty_tables: None) -> None:

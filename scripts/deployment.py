@@ -1,4 +1,4 @@
-"""`make deploy-test`: a fresh project with the default answers, then scenario.py with that project's Python."""
+"""`make deploy-test`: renders a project with the default answers, then runs scenario.py with that project's Python."""
 
 import os
 import shutil
@@ -7,10 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scripts.running import run_to_the_end
-from scripts.template import ENVIRONMENT, render_command
+from rendering import ENVIRONMENT, TEMPLATE, render_command
+from running import run_to_the_end
 
-HERE = Path(__file__).parent
 PROGRAMS = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"  # where Debian has them, and a user's PATH has not
 
 
@@ -19,11 +18,12 @@ def main() -> int:
         if shutil.which(program, path=PROGRAMS) is None:
             sys.exit(f"{program} is missing. On Debian and Ubuntu: apt install haproxy pgbouncer")
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(render_command(folder, "--default-config"), check=True, stdout=subprocess.DEVNULL)
+        render = render_command(TEMPLATE, Path(folder), "--default-config")
+        subprocess.run(render, check=True, stdout=subprocess.DEVNULL)
         project = Path(folder, "my-api")
         subprocess.run(["make", "--no-print-directory", "env"], cwd=project, env=ENVIRONMENT, check=True)
-        scenario = [project / ".venv/bin/python", HERE / "scenario.py", project]
-        # the scenario starts PostgreSQL as the project's scripts do
+        scenario = [project / ".venv/bin/python", TEMPLATE / "deploy_test/scenario.py", project]
+        # The scenario starts PostgreSQL with the project's own script.
         return run_to_the_end(scenario, ENVIRONMENT | {"PATH": PROGRAMS, "PYTHONPATH": str(project / "scripts")})
 
 
