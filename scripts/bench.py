@@ -1,4 +1,4 @@
-"""`make bench`: scaffolds a project from this tree and measures it beside the floor; nine minutes.
+"""`make bench`: scaffold a project from this tree and compare it with the floor, which takes nine minutes.
 
 `python scripts/bench.py [compare.py|growth.py] [configuration]`
 """
@@ -23,7 +23,7 @@ def scaffold(folder: Path) -> Path:
 
 
 def install(project: Path) -> Path:
-    """The Python of a virtual environment with what the project locks, kept for the next time."""
+    """The Python of a virtual environment with the project's locked packages, which is kept for the next run."""
     kept = WORK / "requirements-dev.txt"
     wanted = project / "requirements-dev.txt"
     if not kept.exists() or kept.read_bytes() != wanted.read_bytes():

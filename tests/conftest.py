@@ -17,24 +17,24 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", params=COMBINATIONS)
 def combination(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The answers of one supported combination, those left at their defaults not among them."""
+    """The answers of one supported combination, without those left at their defaults."""
     return COMBINATIONS[request.param]
 
 
 @pytest.fixture(scope="session")
 def project(combination: dict[str, str], template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A rendered project, to look at: the tests leave it as it is."""
+    """A rendered project that the tests only read."""
     return scaffold(template, tmp_path_factory.mktemp("rendered") / "out", combination)
 
 
 @pytest.fixture(scope="session")
 def environment(template: Path) -> Path:
-    """The virtual environment of all rendered projects, as all require the same: made once, kept for the next run."""
+    """The virtual environment that all rendered projects share: created once, and kept for the next run."""
     requirements = (template / "{{cookiecutter.project_name}}/requirements-dev.txt").read_bytes()
     home = ROOT / ".cache" / hashlib.sha256(requirements + sys.version.encode()).hexdigest()[:16]
     home.parent.mkdir(exist_ok=True)
     with (home.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # while another worker makes it
+        fcntl.flock(lock, fcntl.LOCK_EX)  # wait while another worker creates it
         if not (home / "complete").exists():
             for outdated in home.parent.glob("*/"):
                 shutil.rmtree(outdated)

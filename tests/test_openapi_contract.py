@@ -1,4 +1,4 @@
-"""Schemathesis, with all of its checks, finds nothing in what a served project says and does."""
+"""Schemathesis, with all of its checks, finds nothing wrong with a running project."""
 
 import shutil
 import socket
@@ -16,13 +16,13 @@ from scaffolding import ROOT, installed_project, make, read_env, run
 
 SETTINGS = {
     "SECURITY_BCRYPT_ROUNDS": "4",  # thousands of logins
-    "TRUSTED_PROXIES": "127.0.0.1",  # so that each request can come from an address of its own
+    "TRUSTED_PROXIES": "127.0.0.1",  # so that each request can have its own IP address
 }
 
 
 @contextmanager
 def served(project: Path) -> Iterator[str]:
-    """The address of the application, which is stopped afterwards."""
+    """Serve the application; yield its URL, and stop it afterwards."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -55,7 +55,7 @@ def test_schemathesis_finds_nothing(template: Path, environment: Path, tmp_path:
         initialised = run("bash", "init.sh", cwd=project, environment=SETTINGS)
         assert initialised.returncode == 0, initialised.stderr
         settings = read_env(project)
-        work = shutil.copytree(ROOT / "tests/contract", tmp_path / "contract")  # where it leaves what it has seen
+        work = shutil.copytree(ROOT / "tests/contract", tmp_path / "contract")  # Schemathesis writes its reports there
         with served(project) as url:
             result = run(
                 *(Path(sys.executable).with_name("st"), "run", f"{url}/openapi.json"),

@@ -1,4 +1,4 @@
-"""A walk over every file of every supported combination, and the sources that they come from."""
+"""Every file of every supported combination, and the sources that they are rendered from."""
 
 import json
 import os
@@ -18,7 +18,7 @@ CHOICES: dict[str, list[str]] = {
     if isinstance(answers, list) and not question.startswith("_")
 }
 
-# How a choice shows in a file: each pattern's group is an answer, and no other than the chosen one may occur.
+# How a choice shows in a file: each pattern's group is an answer, and only the chosen one may occur.
 SIGNS = {
     "license": r"\b(MIT|BSD-3-Clause|Apache-2\.0|GPL-3\.0|Proprietary)\b",
     "python_version": r"\bpython(?::|-|-version: *\W?)(3\.\d+)\b",
@@ -41,7 +41,7 @@ def test_every_file_parses(project: Path) -> None:
     assert_parses(project)
 
 
-def test_no_file_holds_a_trace_of_the_template(project: Path) -> None:
+def test_no_file_contains_a_trace_of_the_template(project: Path) -> None:
     assert not [path for path in project.rglob("*") if re.search(r"cookiecutter|variants|[{}%]", path.name)]
     token = re.compile(r"cookiecutter|variants/|\{\{|\{%|\{#", re.IGNORECASE)
     for path in files(project):
@@ -136,11 +136,11 @@ def test_actions_are_pinned_by_commit_and_the_same_in_both_products(project: Pat
     assert len(uses) == len({line.partition("@")[0] for line in uses}), uses
 
 
-def test_a_bot_looks_after_everything_that_is_pinned(project: Path) -> None:
+def test_dependabot_updates_everything_that_is_pinned(project: Path) -> None:
     settings = yaml.safe_load((project / ".github/dependabot.yml").read_text())
     ecosystems = {update["package-ecosystem"] for update in settings["updates"]}
 
     assert ecosystems == {"pip", "github-actions", "docker"}
-    # Dependabot reads no variable after FROM
+    # Dependabot can't read variables after FROM
     bases = re.findall(r"^FROM (\S+)", (project / "Dockerfile").read_text(), re.MULTILINE)
     assert [base for base in bases if ":" in base and "$" not in base] == bases[:1]

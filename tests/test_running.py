@@ -1,4 +1,4 @@
-"""What `make bench` and `make deploy-test` start is stopped, whatever ends them."""
+"""`make bench` and `make deploy-test` stop what they started, whatever ends them."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def test_what_ends_a_tool_lets_its_program_clean_up(ending: signal.Signals, tmp_
     command = [sys.executable, "-c", TOOL, sys.executable, "-c", PROGRAM, str(tmp_path)]
     tool = subprocess.Popen(command, env=ENVIRONMENT, start_new_session=True)
     give_up = time.monotonic() + 20
-    for stage in ("begun", "stopping"):  # `timeout` and make both send one
+    for stage in ("begun", "stopping"):  # twice, as `timeout` and make both send a signal
         while not (tmp_path / stage).exists() and time.monotonic() < give_up:
             time.sleep(0.02)
         os.killpg(tool.pid, ending)

@@ -15,11 +15,11 @@ from schemathesis import AuthContext, Case, HookContext
 
 URL = os.environ["API_URL"]
 SUPERUSER, PASSWORD = os.environ["API_USER"], os.environ["API_PASSWORD"]
-HOME = "192.0.2.1"  # where the superuser logs in, and no guesses come from
+HOME = "192.0.2.1"  # the superuser's IP address, from which nobody guesses passwords
 
 
 def somewhere() -> str:
-    """A client address of its own for each request, or else the throttles would soon have the last word."""
+    """A new client IP address for each request, as the rate limits would otherwise soon refuse everything."""
     return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
 
 
@@ -28,9 +28,9 @@ def ask(path: str, body: bytes | None, headers: dict[str, str]) -> dict[str, Any
         return dict(json.load(response))
 
 
-def log_in(email: str, address: str) -> str:
+def log_in(email: str, client_ip: str) -> str:
     form = urlencode({"username": email, "password": PASSWORD}).encode()
-    return str(ask("/auth/access-token", form, {"X-Forwarded-For": address})["access_token"])
+    return str(ask("/auth/access-token", form, {"X-Forwarded-For": client_ip})["access_token"])
 
 
 def works(token: str) -> bool:
@@ -71,5 +71,7 @@ class Login:
 @schemathesis.hook
 def before_call(_: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
     case.headers["X-Forwarded-For"] = somewhere()
-    if (case.path_parameters or {}).get("user_id") == superuser_id():  # found in an answer; needed for the next case
+    if (case.path_parameters or {}).get(
+        "user_id"
+    ) == superuser_id():  # taken from a response; later cases need this account
         case.path_parameters["user_id"] = str(uuid.uuid4())

@@ -14,18 +14,18 @@ from app.server.middleware import AllowedHosts, InputLimits, RequestLog, Securit
 
 
 def create_app() -> FastAPI:
-    """The application with the current settings."""
+    """Build the application with the current settings."""
     set_up_logging()
     app = FastAPI(
         title=PROJECT["name"],
         version=PROJECT["version"],
         description=PROJECT["description"],
         openapi_url=f"{settings.api_prefix}/openapi.json" if settings.docs else None,
-        docs_url=None,  # endpoints/docs.py serves the page, without another host
+        docs_url=None,  # endpoints/docs.py serves the page, without a CDN
         redoc_url=None,
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
-        redirect_slashes=False,  # behind TLS, a redirect would send a password to plain HTTP
+        redirect_slashes=False,  # behind a TLS proxy, a redirect could send a password over plain HTTP
         # Unless switched off, FastAPI looks for an OpenTelemetry setup on every request.
         telemetry={
             "tracing": settings.tracing,
@@ -46,7 +46,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def add_middleware(app: FastAPI) -> None:
-    """The last one added sees a request first."""
+    """Add the middleware; the one added last sees a request first."""
     app.add_middleware(InputLimits)
     if settings.backend_cors_origins:
         app.add_middleware(
@@ -61,7 +61,7 @@ def add_middleware(app: FastAPI) -> None:
     app.add_middleware(SecurityHeaders)
     app.add_middleware(ForwardedFor)
     if settings.metrics_port:
-        from app.server.metrics import Metrics  # noqa: PLC0415 — prometheus_client is only loaded where it is used
+        from app.server.metrics import Metrics  # noqa: PLC0415 — loads prometheus_client only if it is used
 
         app.add_middleware(Metrics, port=settings.metrics_port)
 

@@ -1,4 +1,4 @@
-"""Writes the description of the API into openapi.json: `python -m app.openapi`."""
+"""Writes the description of the API to openapi.json: `python -m app.openapi`."""
 
 import json
 
@@ -9,7 +9,7 @@ PATH = PROJECT_DIR / "openapi.json"
 
 
 def describe() -> str:
-    """The same text whatever the settings: paths come without API_PREFIX."""
+    """The description as JSON, the same whatever the settings: its paths don't include API_PREFIX."""
     schema = app.openapi()
     paths = {path.removeprefix(settings.api_prefix): routes for path, routes in schema["paths"].items()}
     return json.dumps(schema | {"paths": paths}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

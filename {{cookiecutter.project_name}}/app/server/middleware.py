@@ -1,4 +1,4 @@
-"""What every request and every answer has, whatever the route. Pure ASGI; see main.py for the order."""
+"""What every request and every response has, whatever the route. Pure ASGI; see main.py for the order."""
 
 import asyncio
 import logging
@@ -22,9 +22,9 @@ from app.server.logging import choose_request_id, log_request, request_id
 
 logger = logging.getLogger("app.requests")
 
-MAX_DIGITS: Final = 20  # of a Content-Length; Python refuses to read a number of thousands
+MAX_DIGITS: Final = 20  # of a Content-Length; Python refuses to parse thousands of digits
 CONTENT_TOO_LARGE: Final = "Content Too Large"
-UNREADABLE_BODY: Final = "There was an error parsing the body"  # FastAPI's own sentence, for JSON nested too deep, say
+UNREADABLE_BODY: Final = "There was an error parsing the body"  # FastAPI's own message, e.g. for deeply nested JSON
 WELL_FORMED_HOST: Final = re.compile(r"(\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 MAX_PORT: Final = 65_535
 
@@ -33,14 +33,14 @@ SECURITY_HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
-    (b"strict-transport-security", b"max-age=31536000"),  # heeded over HTTPS only
+    (b"strict-transport-security", b"max-age=31536000"),  # browsers ignore it over plain HTTP
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
 
 
 class RequestLog:
-    """Gives a request its id and one line in the log. A crash is a 500 to the client, and a trace to the log only."""
+    """Gives each request an id and a line in the log. After a crash the client gets a 500, and only the log a trace."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -64,7 +64,7 @@ class RequestLog:
         except Exception:
             logger.exception("Unhandled error")
             if "status" in state:
-                raise  # the response has begun: all that is left is to break it off
+                raise  # the response has begun, and can only be broken off
             await JSONResponse({"detail": "Internal Server Error"}, 500)(scope, receive, send_with_id)
         finally:
             if logger.isEnabledFor(logging.INFO):
@@ -73,7 +73,7 @@ class RequestLog:
 
 
 class SecurityHeaders:
-    """Adds the headers that a response doesn't bring itself. For HEAD it drops the body, as not every server does."""
+    """Adds the headers that a response doesn't have yet. For HEAD it drops the body, as not every server does."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -93,7 +93,7 @@ class SecurityHeaders:
 
 
 class AllowedHosts:
-    """Responds to the allowed host names only, to probes under any; malformed URLs are a 400 (RFC 9112 section 3.2)."""
+    """Serves the allowed host names only, but probes under any; malformed URLs are a 400 (RFC 9112 section 3.2)."""
 
     def __init__(self, app: ASGIApp, patterns: list[str]) -> None:
         self.app = app
@@ -109,7 +109,7 @@ class AllowedHosts:
     def _allows(self, scope: Scope) -> bool:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if not hosts and scope["http_version"] == "1.0":
-            hosts = [b"localhost"]  # only since HTTP/1.1 must there be one
+            hosts = [b"localhost"]  # HTTP/1.0 doesn't require one
         if len(hosts) != 1 or not scope["query_string"].isascii():
             return False
         return self.is_allowed(hosts[0], scope["path"].endswith(("/health/live", "/health/ready")))
@@ -125,10 +125,10 @@ class AllowedHosts:
 
 
 class InputLimits:
-    """Refuses what would cost more than its bytes; see limits.py.
+    """Refuses requests that would cost too much; see limits.py.
 
-    A body that is too long is refused at once where its length is declared, else as soon as it is too long. FastAPI's
-    `max_body_size` would answer in plain text where the length is declared.
+    A body that is too long is refused at once if its length is declared, otherwise as soon as it gets too long.
+    FastAPI's `max_body_size` would respond in plain text to a declared length.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -138,8 +138,8 @@ class InputLimits:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif refusal := _refusal(scope):
-            status_code, sentence = refusal
-            await JSONResponse({"detail": sentence}, status_code)(scope, receive, send)
+            status_code, message = refusal
+            await JSONResponse({"detail": message}, status_code)(scope, receive, send)
         else:
             await self.app(scope, _in_pieces(receive), send)
 
@@ -157,7 +157,7 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
 
 
 def _in_pieces(receive: Receive) -> Receive:
-    """The body as it comes, at most PIECE_SIZE at a time. What it raises is answered by FastAPI, which is reading."""
+    """The body as it arrives, at most PIECE_SIZE at a time. FastAPI, which reads it, responds with what it raises."""
     received = costly_signs = 0
     rest, more = b"", True
 

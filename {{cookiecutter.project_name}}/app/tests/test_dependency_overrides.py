@@ -23,14 +23,16 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/access-token"): {"data": {"username": CALLER.email, "password": PASSWORD}},
     ("POST", "/auth/refresh-token"): {"json": REFRESH_TOKEN},
     ("POST", "/auth/logout"): {"json": REFRESH_TOKEN},
+    ("POST", "/auth/revoke"): {"data": {"token": REFRESH_TOKEN["refresh_token"]}},
     ("POST", "/users/register"): {"json": {"email": CALLER.email, "password": PASSWORD}},
     ("POST", "/users/reset-password"): {"json": {"current_password": PASSWORD, "new_password": PASSWORD}},
     ("PATCH", "/users/{user_id}"): {"json": {"is_active": False}},
     ("POST", "/pets/create"): {"json": {"pet_name": "Rex"}},
     ("PATCH", "/pets/{pet_id}"): {"json": {"pet_name": "Rex"}},
 }
-# GET /users/me returns what the query for the caller found.
+# GET /users/me only returns what get_current_user has found.
 WITHOUT_DATABASE = {"/", "/health/live", "/users/me"}
+WITHOUT_DATABASE |= {"/.well-known/jwks.json", "/.well-known/oauth-authorization-server"}
 
 
 def operations() -> list[tuple[str, str]]:
@@ -70,7 +72,7 @@ async def test_one_override_replaces_the_database_of_every_route(client: AsyncCl
 
 
 @pytest.mark.usefixtures("unreachable_database")
-async def test_the_query_for_the_caller_goes_to_the_overriding_database(
+async def test_the_callers_query_goes_to_the_overriding_database(
     client: AsyncClient, default_user_headers: dict[str, str]
 ) -> None:
     assert (await client.get("/users/me", headers=default_user_headers)).status_code == 503

@@ -1,4 +1,4 @@
-"""The queue for bcrypt: bounded, and no network or account keeps others from their turn."""
+"""The queue for bcrypt is bounded, and no network or account keeps others from getting their turn."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from app.tests.helpers import CLIENT_IP, PASSWORD, bearer, begin, client_at, log
 
 @asynccontextmanager
 async def occupied(subjects: Iterable[str]) -> AsyncIterator[None]:
-    """While a password of each subject is being hashed or waits for that."""
+    """Keep one password of each subject in the queue, being hashed or waiting, for the duration."""
     done = asyncio.Event()
 
     async def hash_until_done(subject: str) -> None:
@@ -57,7 +57,7 @@ async def test_a_full_queue_is_a_503_at_once(
         response = await way(client, default_user)
     logging.getLogger("app.errors").removeHandler(caplog.handler)
     assert response.status_code == 503
-    assert response.json() == {"detail": "Too many logins and registrations at once, try again"}
+    assert response.json()["detail"] == "Too many logins and registrations at once, try again"
     assert response.headers["Retry-After"] == "1"
     assert "The password queue is full" in caplog.text
     assert "database" not in caplog.text
@@ -65,7 +65,7 @@ async def test_a_full_queue_is_a_503_at_once(
 
 
 @every_way_to_have_a_password_hashed
-async def test_a_network_with_many_places_in_the_queue_gets_no_more_and_others_do(
+async def test_a_network_that_has_used_all_its_places_is_refused_and_others_are_not(
     client: AsyncClient, default_user: User, other_user: User, way: Way
 ) -> None:
     async with occupied([CLIENT_IP] * PLACES_OF_ONE):
@@ -81,7 +81,7 @@ async def test_all_networks_of_an_ipv6_site_share_its_places(client: AsyncClient
         await login(client_at("2001:db8:2:2::3"), default_user)
 
 
-async def test_an_account_with_many_places_gets_no_more_and_others_do(
+async def test_an_account_that_has_used_all_its_places_is_refused_and_others_are_not(
     client: AsyncClient, default_user: User, other_user: User
 ) -> None:
     async with occupied([default_user.email] * PLACES_OF_ONE):
@@ -89,14 +89,16 @@ async def test_an_account_with_many_places_gets_no_more_and_others_do(
         await login(client, other_user)
 
 
-async def test_a_refusal_by_the_queue_hits_no_rate_limit(client: AsyncClient, default_user: User) -> None:
+async def test_a_refusal_by_the_queue_does_not_count_against_a_rate_limit(
+    client: AsyncClient, default_user: User
+) -> None:
     async with occupied([CLIENT_IP] * PLACES_OF_ONE):
-        answers = [await try_login(client, default_user.email, "wrong") for _ in range(11)]
-    assert {answer.status_code for answer in answers} == {429}
+        responses = [await try_login(client, default_user.email, "wrong") for _ in range(11)]
+    assert {response.status_code for response in responses} == {429}
     await login(client, default_user)
 
 
-async def test_whoever_comes_after_a_flood_of_another_network_is_next() -> None:
+async def test_a_request_that_comes_after_a_flood_from_another_network_is_next() -> None:
     queue, order = PasswordQueue(), []
 
     async def hash_password_of(subject: str) -> None:
@@ -109,7 +111,7 @@ async def test_whoever_comes_after_a_flood_of_another_network_is_next() -> None:
     assert len(order) == PLACES_OF_ONE + 1
 
 
-async def test_whoever_gives_up_waiting_leaves_the_queue() -> None:
+async def test_a_request_that_gives_up_waiting_leaves_the_queue() -> None:
     queue, release = PasswordQueue(), asyncio.Event()
 
     async def hash_until_released(subject: str) -> None:

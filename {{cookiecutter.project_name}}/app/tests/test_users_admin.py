@@ -12,7 +12,7 @@ from app.api.endpoints.users import SUPERUSERS_LOCK
 from app.models import LoginSession, User
 from app.tests.helpers import Json, bearer, begin, is_logged_in, try_login, try_refresh, waiting_for_locks
 
-LAST_SUPERUSER = {"detail": "The last active superuser has to stay"}
+LAST_SUPERUSER = {"detail": "The last active superuser must remain"}
 FIELDS = {"id", "email", "is_active", "is_superuser", "created_at", "updated_at"}
 
 every_way_to_lose_a_superuser = pytest.mark.parametrize(
@@ -23,7 +23,7 @@ every_way_to_lose_a_superuser = pytest.mark.parametrize(
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/users"), *((m, "/users/{}") for m in ("GET", "PATCH", "DELETE"))]
 )
-async def test_only_superusers_may(
+async def test_only_superusers_may_manage_users(
     client: AsyncClient, default_user: User, default_user_headers: dict[str, str], method: str, path: str
 ) -> None:
     body = {"is_superuser": True} if method == "PATCH" else None
@@ -68,7 +68,9 @@ async def test_deactivation_ends_every_session_at_once_and_for_good(
     assert (await try_login(client, default_user.email)).status_code == 200
 
 
-async def test_a_change_is_dated(client: AsyncClient, superuser_headers: dict[str, str], default_user: User) -> None:
+async def test_a_change_sets_updated_at(
+    client: AsyncClient, superuser_headers: dict[str, str], default_user: User
+) -> None:
     user_path = f"/users/{default_user.id}"
     before = (await client.get(user_path, headers=superuser_headers)).json()
     after = (await client.patch(user_path, json={"is_active": False}, headers=superuser_headers)).json()
@@ -76,7 +78,7 @@ async def test_a_change_is_dated(client: AsyncClient, superuser_headers: dict[st
     assert after["updated_at"] > before["updated_at"]
 
 
-async def test_superusers_are_made_and_unmade_with_effect_at_once(
+async def test_granting_and_revoking_superuser_rights_takes_effect_at_once(
     client: AsyncClient, superuser_headers: dict[str, str], default_user: User
 ) -> None:
     tokens, user_path = await begin(default_user), f"/users/{default_user.id}"
@@ -88,7 +90,7 @@ async def test_superusers_are_made_and_unmade_with_effect_at_once(
 
 
 @pytest.mark.parametrize("change", [{}, {"is_active": None}, {"is_active": True, "is_superuser": None}], ids=str)
-async def test_what_is_not_named_stays(
+async def test_fields_that_are_not_given_stay_as_they_are(
     client: AsyncClient, superuser_headers: dict[str, str], default_user: User, change: Json
 ) -> None:
     tokens = await begin(default_user)
@@ -117,10 +119,10 @@ async def test_a_user_that_does_not_exist_is_a_404(
 
 
 @every_way_to_lose_a_superuser
-async def test_the_last_active_superuser_stays(
+async def test_the_last_active_superuser_cannot_be_removed(
     client: AsyncClient, session: AsyncSession, superuser: User, other_user: User, *, method: str, change: Json | None
 ) -> None:
-    other_user.is_superuser, other_user.is_active = True, False  # an inactive one is none
+    other_user.is_superuser, other_user.is_active = True, False  # an inactive superuser doesn't count
     await session.commit()
     headers = bearer(await begin(superuser))
     response = await client.request(method, f"/users/{superuser.id}", json=change, headers=headers)
@@ -129,7 +131,7 @@ async def test_the_last_active_superuser_stays(
 
 
 @every_way_to_lose_a_superuser
-async def test_one_superuser_stays_although_all_remove_each_other_at_once(
+async def test_one_superuser_stays_even_if_all_remove_each_other_at_once(
     client: AsyncClient, session: AsyncSession, superuser: User, default_user: User, *, method: str, change: Json | None
 ) -> None:
     default_user.is_superuser = True
@@ -137,11 +139,11 @@ async def test_one_superuser_stays_although_all_remove_each_other_at_once(
     for _ in range(5):
         pair = (superuser, default_user)
         headers = [bearer(await begin(user)) for user in pair]
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             client.request(method, f"/users/{superuser.id}", json=change, headers=headers[1]),
             client.request(method, f"/users/{default_user.id}", json=change, headers=headers[0]),
         )
-        assert sum(answer.status_code in {200, 204} for answer in answers) == 1
+        assert sum(response.status_code in {200, 204} for response in responses) == 1
         superusers = select(func.count()).select_from(User).where(User.is_superuser, User.is_active)
         assert await session.scalar(superusers) == 1
         if method == "DELETE":
@@ -152,7 +154,7 @@ async def test_one_superuser_stays_although_all_remove_each_other_at_once(
         await session.commit()
 
 
-async def test_what_concerns_no_superuser_does_not_wait_for_changes_of_superusers(
+async def test_changes_to_other_users_do_not_wait_for_changes_to_superusers(
     client: AsyncClient, session: AsyncSession, superuser_headers: dict[str, str], default_user: User, other_user: User
 ) -> None:
     mine = bearer(await begin(other_user))
@@ -177,7 +179,7 @@ async def test_superusers_do_not_wait_while_the_rows_of_another_are_deleted(
     await waiting_for_locks(1)
     change = {"is_superuser": False}
     assert (await client.patch(f"/users/{other_user.id}", json=change, headers=headers)).status_code == 200
-    # The one who is about to go counts no more.
+    # The superuser who is being deleted no longer counts.
     assert (await client.patch(f"/users/{superuser.id}", json=change, headers=headers)).status_code == 409
     await session.rollback()
     assert (await deletion).status_code == 204
