@@ -1,16 +1,16 @@
 """The application, put together. Read this file first."""
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
 from app.api.api import add_routers
-from app.api.errors import add_error_handlers
+from app.api.errors import ANY_ROUTE, add_error_handlers
+from app.api.specification import complete_specification
 from app.core.config import PROJECT, settings
 from app.server.forwarded import ForwardedFor
 from app.server.lifespan import lifespan
 from app.server.logging import set_up_logging
-from app.server.middleware import AllowedHosts, InputLimits, RequestLog, SecurityHeaders
+from app.server.middleware import AllowedHosts, Cors, InputLimits, RequestLog, SecurityHeaders
 
 
 def create_app() -> FastAPI:
@@ -20,6 +20,10 @@ def create_app() -> FastAPI:
         title=PROJECT["name"],
         version=PROJECT["version"],
         description=PROJECT["description"],
+        contact={"name": PROJECT["authors"][0]["name"]},
+        license_info={"name": PROJECT["license"], "identifier": PROJECT["license"]},
+        responses=ANY_ROUTE,
+        servers=[{"url": "/"}],
         openapi_url=f"{settings.api_prefix}/openapi.json" if settings.docs else None,
         docs_url=None,  # endpoints/docs.py serves the page, without a CDN
         redoc_url=None,
@@ -36,6 +40,7 @@ def create_app() -> FastAPI:
         },
     )
     add_routers(app, settings.api_prefix)
+    complete_specification(app, settings.api_prefix)
     add_error_handlers(app)
     add_middleware(app)
     return app
@@ -50,11 +55,10 @@ def add_middleware(app: FastAPI) -> None:
     app.add_middleware(InputLimits)
     if settings.backend_cors_origins:
         app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.backend_cors_origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["Link", "Retry-After", "WWW-Authenticate"],
+            Cors,
+            origins=settings.backend_cors_origins,
+            origins_with_cookies=settings.named_cors_origins,
+            path_with_cookies=f"{settings.api_prefix}/auth/browser/",
         )
     app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
     app.add_middleware(RequestLog)

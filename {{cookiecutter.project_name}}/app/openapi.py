@@ -12,7 +12,8 @@ def describe() -> str:
     """The description as JSON, the same whatever the settings: its paths don't include API_PREFIX."""
     schema = app.openapi()
     paths = {path.removeprefix(settings.api_prefix): routes for path, routes in schema["paths"].items()}
-    return json.dumps(schema | {"paths": paths}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(schema | {"paths": paths}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return text.replace(f'"{settings.api_prefix}/auth/access-token"', '"/auth/access-token"')
 
 
 if __name__ == "__main__":

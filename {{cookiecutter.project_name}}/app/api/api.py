@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from app.api.endpoints import auth, docs, health, oauth, pets, users, well_known
+from app.api.endpoints import auth, browser, docs, health, oauth, pets, users, well_known
 from app.api.errors import UNAVAILABLE
 from app.core.config import settings
 
@@ -13,6 +13,7 @@ def add_routers(app: FastAPI, prefix: str) -> None:
     app.include_router(pets.router, prefix=f"{prefix}/pets", tags=["pets"], responses=UNAVAILABLE)
     app.include_router(auth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     app.include_router(oauth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
+    app.include_router(browser.router, prefix=f"{prefix}/auth/browser", tags=["browser"], responses=UNAVAILABLE)
     app.include_router(health.router, prefix=prefix, tags=["health"])
     app.include_router(well_known.router, tags=["well-known"])
     if settings.docs:

@@ -18,7 +18,7 @@ from app.auth.rate_limits import RateLimitedError
 from app.core.outages import is_outage, reason
 from app.schemas.responses import ErrorResponse
 from app.server.limits import MAX_PROBLEMS, MAX_PROBLEMS_SIZE
-from app.server.middleware import CONTENT_TOO_LARGE, UNREADABLE_BODY
+from app.server.middleware import CONTENT_TOO_LARGE, INVALID_HEADER, INVALID_HOST_OR_QUERY, UNREADABLE_BODY
 
 INCORRECT_EMAIL_OR_PASSWORD = "Incorrect email or password"
 INCORRECT_PASSWORD = "Incorrect password"
@@ -56,6 +56,7 @@ def body_refused(*messages: str) -> Documented:
     return documented(400, *messages, UNREADABLE_BODY) | documented(413, CONTENT_TOO_LARGE)
 
 
+ANY_ROUTE = documented(400, INVALID_HOST_OR_QUERY, INVALID_HEADER)
 BODY = body_refused()
 UNAUTHORIZED = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, header="WWW-Authenticate")
 UNAVAILABLE = documented(503, NOT_NOW, header="Retry-After")
@@ -76,7 +77,7 @@ def unauthorized(token_was_sent: bool) -> HTTPException:
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)  # noqa: S101
     if isinstance(error, OAuthError):
-        return JSONResponse({"detail": error.detail, "error": error.error}, error.status_code)
+        return JSONResponse({"detail": error.detail, "error": error.error}, error.status_code, error.headers)
     if code := code_of(request, error.status_code):
         return JSONResponse({"detail": error.detail} | code, error.status_code, error.headers)
     return await http_exception_handler(request, error)

@@ -11,9 +11,7 @@ from app.schemas.responses import OAuthErrorResponse, OAuthValidationErrorRespon
 
 # What the status says where no OAuthError says more. Without a code, authlib takes an error for a token.
 _CODES: Final = {
-    400: "invalid_request",
-    413: "invalid_request",
-    422: "invalid_request",
+    403: "access_denied",
     429: "temporarily_unavailable",
     503: "temporarily_unavailable",
 }
@@ -33,7 +31,11 @@ class OAuthError(HTTPException):
 
 def code_of(request: Request, status_code: int) -> dict[str, str]:
     """The `error` of a refusal with this status; nothing for a route that isn't OAuth's."""
-    return {"error": _CODES[status_code]} if isinstance(request.scope.get("route"), OAuthRoute) else {}
+    return {"error": _code(status_code)} if isinstance(request.scope.get("route"), OAuthRoute) else {}
+
+
+def _code(status_code: int) -> str:
+    return _CODES.get(status_code, "invalid_request")
 
 
 def refusal(request: Request, status_code: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -49,7 +51,7 @@ def with_codes(
     }
     for status_code, response in responses.items():
         examples = {
-            detail: {"value": example["value"] | {"error": (codes or {}).get(detail, _CODES[int(status_code)])}}
+            detail: {"value": example["value"] | {"error": (codes or {}).get(detail, _code(int(status_code)))}}
             for detail, example in response["content"]["application/json"]["examples"].items()
         }
         content = {"application/json": {"examples": examples}}

@@ -196,6 +196,11 @@ class Settings(BaseSettings):
         return tuple(key.get_secret_value() for key in (self.secret_key, *self.secret_key_fallbacks))
 
     @property
+    def named_cors_origins(self) -> list[str]:
+        """The origins that may send the cookie of /auth/browser, which `*` never lets anybody."""
+        return [origin for origin in self.backend_cors_origins if origin != "*"]
+
+    @property
     def private_keys(self) -> tuple[str, ...]:
         """The key that signs access tokens, then those that verify them; none where SECRET_KEY does."""
         if self.jwt_private_key is None:

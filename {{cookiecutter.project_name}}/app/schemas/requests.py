@@ -1,6 +1,6 @@
 """What clients may send. A field that is too long, of the wrong type or unknown is a 422."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import (
@@ -115,6 +115,14 @@ class TokenForm(BaseModel):
         if missing:
             raise ValidationError.from_exception_data("TokenForm", missing)
         return self
+
+
+class LoginForm(BaseModel):
+    """The password grant alone."""
+
+    grant_type: Literal["password"] = "password"
+    username: Username
+    password: AnyPassword
 
 
 class RevocationForm(BaseModel):

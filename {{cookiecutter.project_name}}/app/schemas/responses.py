@@ -16,17 +16,22 @@ class Response(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class TokenResponse(Response):
-    """Times in Unix seconds."""
+class BrowserTokenResponse(Response):
+    """Times in Unix seconds. The refresh token is in a cookie."""
 
     token_type: Literal["Bearer"] = "Bearer"
     access_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIs…"])]
     issued_at: UnixTime
     expires_at: UnixTime
     expires_in: Annotated[int, Field(description="Seconds (RFC 6749 section 5.1).", examples=[900])]
-    refresh_token: Annotated[str, Field(examples=["QbX8yq3u…"])]
     refresh_token_issued_at: UnixTime
     refresh_token_expires_at: UnixTime
+
+
+class TokenResponse(BrowserTokenResponse):
+    """Times in Unix seconds."""
+
+    refresh_token: Annotated[str, Field(examples=["QbX8yq3u…"])]
 
 
 class SessionResponse(Response):

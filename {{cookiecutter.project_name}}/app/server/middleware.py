@@ -4,11 +4,12 @@ import asyncio
 import logging
 import re
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.server.limits import (
@@ -25,6 +26,8 @@ logger = logging.getLogger("app.requests")
 MAX_DIGITS: Final = 20  # of a Content-Length; Python refuses to parse thousands of digits
 CONTENT_TOO_LARGE: Final = "Content Too Large"
 UNREADABLE_BODY: Final = "There was an error parsing the body"  # FastAPI's own message, e.g. for deeply nested JSON
+INVALID_HOST_OR_QUERY: Final = "Invalid host or query"
+INVALID_HEADER: Final = "Invalid header"
 WELL_FORMED_HOST: Final = re.compile(r"(\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 MAX_PORT: Final = 65_535
 
@@ -92,6 +95,23 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
+class Cors:
+    """What pages of other origins may do: everything but send cookies; under one path, named origins may that too."""
+
+    def __init__(
+        self, app: ASGIApp, origins: list[str], origins_with_cookies: list[str], path_with_cookies: str
+    ) -> None:
+        exposed = ["Link", "Retry-After", "WWW-Authenticate"]
+        cors = partial(CORSMiddleware, app, allow_methods=["*"], allow_headers=["*"], expose_headers=exposed)
+        self.plain = cors(allow_origins=origins)
+        self.with_cookies = cors(allow_origins=origins_with_cookies, allow_credentials=True)
+        self.path_with_cookies = path_with_cookies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_with_cookies = scope["type"] == "http" and scope["path"].startswith(self.path_with_cookies)
+        await (self.with_cookies if is_with_cookies else self.plain)(scope, receive, send)
+
+
 class AllowedHosts:
     """Serves the allowed host names only, but probes under any; malformed URLs are a 400 (RFC 9112 section 3.2)."""
 
@@ -104,7 +124,7 @@ class AllowedHosts:
         if scope["type"] != "http" or self._allows(scope):
             await self.app(scope, receive, send)
         else:
-            await JSONResponse({"detail": "Invalid host or query"}, 400)(scope, receive, send)
+            await JSONResponse({"detail": INVALID_HOST_OR_QUERY}, 400)(scope, receive, send)
 
     def _allows(self, scope: Scope) -> bool:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
@@ -152,7 +172,7 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
         elif (name == b"cookie" and value.count(b"\\") > MAX_COOKIE_BACKSLASHES) or (
             name == b"content-type" and len(value) > MAX_CONTENT_TYPE_LENGTH
         ):
-            return 400, "Invalid header"
+            return 400, INVALID_HEADER
     return None
 
 

@@ -75,7 +75,8 @@ FORMS = {
     "a long name": filled(b"x"),
     "a long token": filled(b"x", b"token="),
     "a token of dots": filled(b".", b"token="),
-    "a token with a long header": b"token=" + base64.b64encode(filled(b"[],", b"[", b"0]", 750_000)),
+    "a token with a long header": b"token="
+    + base64.urlsafe_b64encode(filled(b"[],", b'{"typ":"at+jwt","alg":"HS256","x":[', b"0]}", 750_000)),
 }
 PART = b'--x\r\nContent-Disposition: form-data; name="a"'
 MULTIPARTS = {

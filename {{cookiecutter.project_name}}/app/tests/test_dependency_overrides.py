@@ -9,6 +9,7 @@ from httpx import AsyncClient
 from sqlalchemy import make_url
 
 from app.api.deps import get_current_user, get_database
+from app.api.endpoints.browser import COOKIE
 from app.auth.caller import Caller
 from app.core.config import settings
 from app.core.database import Database
@@ -24,6 +25,9 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/refresh-token"): {"json": REFRESH_TOKEN},
     ("POST", "/auth/logout"): {"json": REFRESH_TOKEN},
     ("POST", "/auth/revoke"): {"data": {"token": REFRESH_TOKEN["refresh_token"]}},
+    ("POST", "/auth/browser/login"): {"data": {"username": CALLER.email, "password": PASSWORD}},
+    ("POST", "/auth/browser/refresh"): {"headers": {"Cookie": f"{COOKIE}={REFRESH_TOKEN['refresh_token']}"}},
+    ("POST", "/auth/browser/logout"): {"headers": {"Cookie": f"{COOKIE}={REFRESH_TOKEN['refresh_token']}"}},
     ("POST", "/users/register"): {"json": {"email": CALLER.email, "password": PASSWORD}},
     ("POST", "/users/reset-password"): {"json": {"current_password": PASSWORD, "new_password": PASSWORD}},
     ("PATCH", "/users/{user_id}"): {"json": {"is_active": False}},
