@@ -21,7 +21,7 @@ def keep_chosen_files() -> None:
 def drop_leftovers() -> None:
     """Remove what cookiecutter copied along if the project has been run inside the template: secrets, caches."""
     for slot in Path(TEMPLATE).glob("*cookiecutter.project_name*") if TEMPLATE else ():
-        for pattern in (".env", ".venv", ".postgres", ".*_cache", ".coverage*", "**/__pycache__"):
+        for pattern in (".env", ".venv", ".postgres", ".mail", ".*_cache", ".coverage*", "**/__pycache__"):
             for leftover in [path.relative_to(slot) for path in slot.glob(pattern)]:
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 

@@ -2,11 +2,13 @@ import fcntl
 import hashlib
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rendering import copy_template
-from scaffolding import COMBINATIONS, ROOT, make, scaffold
+from scaffolding import COMBINATIONS, ROOT, make, run, scaffold
+from serving import Api, free_port, initialised_project, served
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +38,18 @@ def environment(template: Path) -> Path:
     with (home.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # wait while another worker creates it
         if not (home / "complete").exists():
-            for outdated in home.parent.glob("*/"):
+            for outdated in home.parent.glob("?" * 16 + "/"):  # what foreign.py has installed stays
                 shutil.rmtree(outdated)
             make(scaffold(template, home / "project"), ".venv/.installed")
             (home / "complete").touch()
     return home / "project/my-api/.venv"
+
+
+@pytest.fixture(scope="session")
+def api(template: Path, environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A served project whose access tokens others can verify."""
+    with initialised_project(template, environment, tmp_path_factory.mktemp("served")) as project:
+        port = free_port()
+        key = run("make", "--silent", "jwt-key", cwd=project).stdout.strip()
+        with served(project, port, {"JWT_PRIVATE_KEY": key, "PUBLIC_URL": f"http://localhost:{port}"}) as api:
+            yield api

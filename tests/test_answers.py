@@ -107,6 +107,7 @@ def test_leftovers_of_running_the_project_in_place_are_not_rendered(template: Pa
         ".env",
         ".venv/lib/jinja.html",
         ".postgres/database/PG_VERSION",
+        ".mail/20300621.eml",
         ".mypy_cache/x.json",
         ".coverage",
     ):

@@ -13,8 +13,8 @@ from app.server.logging import set_up_logging
 from app.server.middleware import AllowedHosts, Cors, InputLimits, RequestLog, SecurityHeaders
 
 
-def create_app() -> FastAPI:
-    """Build the application with the current settings."""
+def create_app(*, with_every_route: bool = False) -> FastAPI:
+    """Build the application with the current settings, and with the routes that they enable."""
     set_up_logging()
     app = FastAPI(
         title=PROJECT["name"],
@@ -39,7 +39,7 @@ def create_app() -> FastAPI:
             "operation_spans": False,
         },
     )
-    add_routers(app, settings.api_prefix)
+    add_routers(app, settings.api_prefix, with_mail=with_every_route or settings.mail_url is not None)
     complete_specification(app, settings.api_prefix)
     add_error_handlers(app)
     add_middleware(app)

@@ -45,6 +45,10 @@ class User(Base):
     is_superuser: Mapped[bool] = mapped_column(default=False, server_default=false())
     # A login that was checked against an older password must not begin a session; see auth/sessions.py.
     password_changed_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
+    # The one that was asked for last, and when; see mail/tokens.py.
+    pending_email: Mapped[str | None] = mapped_column(String(EMAIL_MAX_LENGTH), init=False, default=None)
+    pending_email_at: Mapped[datetime | None] = mapped_column(init=False, default=None)
+    email_verified_at: Mapped[datetime | None] = mapped_column(default=None)
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now(), onupdate=func.now())
 
@@ -90,6 +94,22 @@ class RateLimit(Base):
 
     key: Mapped[bytes] = mapped_column(primary_key=True)
     resets_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class OutgoingMail(Base):
+    """A mail that is to be sent, or that could not be; gone once it is sent. See mail/outbox.py."""
+
+    __tablename__ = "outgoing_mails"
+
+    id: Mapped[PrimaryKey] = mapped_column(init=False, default_factory=uuid.uuid4)
+    kind: Mapped[str] = mapped_column(String(40))
+    address: Mapped[str] = mapped_column(String(EMAIL_MAX_LENGTH))
+    # None where no account was looked up, so that the request takes the same time whether there is one.
+    user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    attempts: Mapped[int] = mapped_column(init=False, default=0, server_default="0")
+    due_at: Mapped[datetime | None] = mapped_column(init=False, server_default=func.now(), index=True)  # None: dead
+    failure: Mapped[str | None] = mapped_column(init=False, default=None)  # the last one
+    created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
 
 
 class Pet(Base):

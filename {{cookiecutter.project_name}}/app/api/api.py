@@ -2,18 +2,20 @@
 
 from fastapi import FastAPI
 
-from app.api.endpoints import auth, browser, docs, health, oauth, pets, users, well_known
+from app.api.endpoints import accounts, auth, browser, docs, health, oauth, pets, users, well_known
 from app.api.errors import UNAVAILABLE
 from app.core.config import settings
 
 
-def add_routers(app: FastAPI, prefix: str) -> None:
+def add_routers(app: FastAPI, prefix: str, *, with_mail: bool) -> None:
     """Add each router to the application itself: nested routers would slow every request down by a few percent."""
     app.include_router(users.router, prefix=f"{prefix}/users", tags=["users"], responses=UNAVAILABLE)
     app.include_router(pets.router, prefix=f"{prefix}/pets", tags=["pets"], responses=UNAVAILABLE)
     app.include_router(auth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     app.include_router(oauth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     app.include_router(browser.router, prefix=f"{prefix}/auth/browser", tags=["browser"], responses=UNAVAILABLE)
+    if with_mail:
+        app.include_router(accounts.router, prefix=prefix, tags=["accounts by mail"], responses=UNAVAILABLE)
     app.include_router(health.router, prefix=prefix, tags=["health"])
     app.include_router(well_known.router, tags=["well-known"])
     if settings.docs:

@@ -32,6 +32,8 @@ USER_NOT_FOUND = "User not found"
 SESSION_NOT_FOUND = "Session not found"
 NOT_FOUND = "Not Found"
 PET_NOT_FOUND = "Pet not found"
+EMAIL_NOT_VERIFIED = "Email address not verified"
+INVALID_MAIL_TOKEN = "Invalid or expired token"
 LAST_SUPERUSER = "The last active superuser must remain"
 TOO_MANY_ATTEMPTS = "Too many attempts, try again later"
 TOO_MANY_AT_ONCE = "Too many logins and registrations at once, try again"
@@ -64,6 +66,7 @@ UNAVAILABLE = documented(503, NOT_NOW, header="Retry-After")
 RATE_LIMITED = documented(429, TOO_MANY_ATTEMPTS, header="Retry-After") | documented(
     503, NOT_NOW, TOO_MANY_AT_ONCE, header="Retry-After"
 )
+UNVERIFIED = documented(403, EMAIL_NOT_VERIFIED)
 FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER)
 
 

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, status
 
-from app.api.errors import INCORRECT_EMAIL_OR_PASSWORD, INVALID_REFRESH_TOKEN
+from app.api.errors import EMAIL_NOT_VERIFIED, INCORRECT_EMAIL_OR_PASSWORD, INVALID_REFRESH_TOKEN
 from app.api.oauth import OAuthError
 from app.auth.audit import audit
 from app.auth.login import authenticate
-from app.auth.sessions import Tokens, begin_session, spend_refresh_token
+from app.auth.sessions import EmailNotVerifiedError, Tokens, begin_session, spend_refresh_token
+from app.core.config import settings
 from app.core.database import Database
 from app.models import USER_AGENT_MAX_LENGTH
 
@@ -23,7 +24,12 @@ Device = Annotated[str | None, Depends(get_device)]
 async def log_in(database: Database, email: str, password: str, client_ip: str, device: str | None) -> Tokens:
     """The tokens of a new session. Raises OAuthError."""
     account = await authenticate(database, email, password, client_ip)
-    tokens = account and await begin_session(database, account, device, client_ip)
+    try:
+        tokens = account and await begin_session(database, account, device, client_ip)
+    except EmailNotVerifiedError:
+        if settings.registration == "discreet":  # a registration must not reveal an older account
+            raise OAuthError("invalid_grant", INCORRECT_EMAIL_OR_PASSWORD) from None
+        raise OAuthError("email_not_verified", EMAIL_NOT_VERIFIED, status.HTTP_403_FORBIDDEN) from None
     if account is None or tokens is None:  # the same for an unknown user, a wrong password and an inactive user
         raise OAuthError("invalid_grant", INCORRECT_EMAIL_OR_PASSWORD)
     audit("login_succeeded", client_ip, account.id)

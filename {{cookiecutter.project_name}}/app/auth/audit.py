@@ -16,6 +16,10 @@ Event = Literal[
     "account_deactivated",
     "account_activated",
     "account_deleted",
+    "recovery_requested",
+    "password_recovered",
+    "email_verified",
+    "email_changed",
 ]
 
 logger: Final = logging.getLogger("app.audit")

@@ -15,9 +15,9 @@ from app.core.database import Database
 from app.core.passwords import check_password, hash_password
 from app.models import User
 
-_ACCOUNT: Final = select(User.id, User.hashed_password, User.password_changed_at, IS_KNOWN.label("knows_client")).where(
-    func.lower(User.email) == func.lower(bindparam("email")), User.is_active
-)
+_ACCOUNT: Final = select(
+    User.id, User.hashed_password, User.password_changed_at, IS_KNOWN.label("knows_client"), User.email_verified_at
+).where(func.lower(User.email) == func.lower(bindparam("email")), User.is_active)
 _RENEW_HASH: Final = (
     update(User)
     .where(User.id == bindparam("account"), User.hashed_password == bindparam("old"))
@@ -32,6 +32,7 @@ class Account(NamedTuple):
     hashed_password: str
     password_changed_at: datetime
     knows_client: bool = False
+    email_verified_at: datetime | None = None
 
 
 async def admit_registration(database: Database, client_ip: str) -> None:

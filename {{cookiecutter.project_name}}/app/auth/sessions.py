@@ -34,6 +34,7 @@ from app.core.security import (
     read_access_token,
     read_refresh_token,
 )
+from app.mail.outbox import posting
 from app.models import LoginSession, User
 
 _LAST_END = LoginSession.created_at + bindparam("max_age", type_=Interval())
@@ -99,6 +100,23 @@ _END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).re
 _END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
 
 
+_ENDED_IF_SPENT = _END_IF_SPENT.cte("ended")
+# The same, and its owner is told.
+_END_IF_SPENT_BY_MAIL = select(_ENDED_IF_SPENT.c.user_id).add_cte(
+    posting(
+        "refresh_token_replayed",
+        select(User.id, User.email).join(_ENDED_IF_SPENT, _ENDED_IF_SPENT.c.user_id == User.id),
+    )
+)
+_POST_VERIFICATION = select(1).add_cte(
+    posting("verification", select(User.id, User.email).where(User.id == bindparam("account")))
+)
+
+
+class EmailNotVerifiedError(Exception):
+    """The password was right, but nobody has shown yet that the account's e-mail address is theirs."""
+
+
 class Tokens(NamedTuple):
     """What a client gets; times in Unix seconds."""
 
@@ -124,7 +142,11 @@ async def begin_session(database: Database, account: Account, user_agent: str | 
     """Begin a session for a user whose password was right.
 
     None if the account was closed, or its password changed, while the password was being checked.
+    Raises EmailNotVerifiedError, after posting another mail with a token, if EMAIL_VERIFICATION is required.
     """
+    if settings.email_verification == "required" and account.email_verified_at is None:
+        await database.fetch_all(_POST_VERIFICATION, {"account": account.id})
+        raise EmailNotVerifiedError
     now, session_id = int(time.time()), uuid.uuid4()
     begun_at = datetime.fromtimestamp(now, UTC)
     session_end = min(_session_end(now), begun_at + _max_age())
@@ -160,7 +182,8 @@ async def spend_refresh_token(database: Database, token: str, client_ip: str) ->
         leeway = timedelta(seconds=settings.refresh_token_leeway)
         session = await database.fetch_one(_UNSPENT_SUCCESSOR, limited | {"leeway": leeway})
     if session is None:
-        if ended := await database.fetch_one(_END_IF_SPENT, spent):
+        end = _END_IF_SPENT_BY_MAIL if settings.mail_url else _END_IF_SPENT
+        if ended := await database.fetch_one(end, spent):
             audit("refresh_token_replayed", client_ip, ended.user_id, session_id=claims.session_id)
         return None
     return _issue_tokens(claims.session_id, claims.generation + 1, now, _Session(*session))

@@ -30,6 +30,7 @@ from sqlalchemy import URL
 from app.core.common_passwords import is_common, is_own_address
 from app.core.database_url import address, to_asyncpg_url
 from app.core.keys import private_key
+from app.core.mail_url import MailServer, parse_mail_url
 from app.core.weak_keys import MIN_SECRET_KEY_LENGTH, is_weak_key
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -54,6 +55,7 @@ PublicUrl = Annotated[
     Field(pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?$"),
     AfterValidator(lambda url: url.removesuffix("/")),
 ]
+Url = Annotated[str, Field(pattern=r"^https?://[^?#\s]+$"), AfterValidator(lambda url: url.rstrip("/"))]
 
 
 class Settings(BaseSettings):
@@ -104,6 +106,14 @@ class Settings(BaseSettings):
     backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = Field([], examples=["https://app.example.com"])
     # X-Forwarded-For counts only when one of these sends it: anybody else could make it up.
     trusted_proxies: Annotated[list[IPvAnyNetwork], *CommaSeparated] = []
+
+    # Mail: without MAIL_URL there are none of its routes, and nothing is sent
+    mail_url: SecretStr | None = None
+    mail_from: EmailStr | None = None
+    frontend_url: Url | None = Field(default=None, examples=["https://app.example.com"])  # where links lead
+    email_verification: Literal["optional", "required"] = "optional"  # required: before the first login
+    registration: Literal["open", "discreet"] = "open"  # discreet: nobody learns that an address is taken
+    mail_sender: Literal["server", "process"] = "server"  # process: `python -m app.mail` sends instead
 
     # Shutdown, in seconds
     # After SIGTERM the server keeps serving for the delay, with readiness at 503, until load balancers stop sending.
@@ -156,6 +166,25 @@ class Settings(BaseSettings):
         for value in values:
             private_key(value.get_secret_value())
         return values
+
+    @field_validator("mail_url")
+    @classmethod
+    def _leads_to_mail(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_mail_url(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _can_send_what_it_promises(self) -> Self:
+        if self.email_verification == "required" and self.mail_url is None:
+            raise ValueError("EMAIL_VERIFICATION=required needs a MAIL_URL: without mail nobody could ever log in")
+        if self.registration == "discreet" and self.email_verification == "optional":
+            raise ValueError("REGISTRATION=discreet needs EMAIL_VERIFICATION=required: else a login tells")
+        if self.mail_url is not None and self.mail_from is None:
+            raise ValueError("MAIL_FROM must be set where MAIL_URL is, e.g. no-reply@example.com")
+        if self.environment == "production" and isinstance(self.mail_server, Path):
+            raise ValueError("MAIL_URL is a folder, which nobody reads in production: smtp://… or smtps://…")
+        return self
 
     @model_validator(mode="after")
     def _has_a_database(self) -> Self:
@@ -220,6 +249,10 @@ class Settings(BaseSettings):
         if self.environment == "test" or self.migration_database_url is None:
             return self.sqlalchemy_url
         return to_asyncpg_url(self.migration_database_url.get_secret_value())
+
+    @property
+    def mail_server(self) -> MailServer | Path | None:
+        return parse_mail_url(self.mail_url.get_secret_value()) if self.mail_url else None
 
     @property
     def database_address(self) -> str:

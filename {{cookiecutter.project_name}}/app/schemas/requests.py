@@ -1,6 +1,6 @@
 """What clients may send. A field that is too long, of the wrong type or unknown is a 422."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import (
@@ -82,6 +82,14 @@ PetName = Annotated[
 ]
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+# openapi-typescript has clients always send a field for which the specification names a default.
+OPTIONAL = Field(json_schema_extra=_without_default)
+
+
 class JsonRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -100,10 +108,10 @@ class TokenForm(BaseModel):
     `password`, the default, needs `username` and `password`; `refresh_token` needs `refresh_token`.
     """
 
-    grant_type: Annotated[str, Field(examples=["password", "refresh_token"])] = "password"
-    username: Username = ""
-    password: AnyPassword = ""
-    refresh_token: RefreshToken = ""
+    grant_type: Annotated[str, Field(examples=["password", "refresh_token"]), OPTIONAL] = "password"
+    username: Annotated[Username, OPTIONAL] = ""
+    password: Annotated[AnyPassword, OPTIONAL] = ""
+    refresh_token: Annotated[RefreshToken, OPTIONAL] = ""
 
     @model_validator(mode="after")
     def _has_what_its_grant_needs(self) -> Self:
@@ -120,7 +128,7 @@ class TokenForm(BaseModel):
 class LoginForm(BaseModel):
     """The password grant alone."""
 
-    grant_type: Literal["password"] = "password"
+    grant_type: Annotated[Literal["password"], OPTIONAL] = "password"
     username: Username
     password: AnyPassword
 
@@ -129,7 +137,7 @@ class RevocationForm(BaseModel):
     """RFC 7009 section 2.1; the hint isn't needed, as the two kinds of token look different."""
 
     token: Annotated[str, Field(repr=False, description="A refresh token or an access token.", examples=["QbX8yq3u…"])]
-    token_type_hint: str = ""
+    token_type_hint: Annotated[str, OPTIONAL] = ""
 
 
 class RefreshTokenRequest(JsonRequest):

@@ -51,6 +51,7 @@ class UserResponse(Response):
 class UserAdminResponse(UserResponse):
     is_active: bool
     is_superuser: bool
+    email_verified_at: Time | None
     created_at: Time
     updated_at: Time
 

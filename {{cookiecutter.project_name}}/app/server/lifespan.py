@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app.core.database import database
+from app.mail.sender import sending
 from app.server.connections import warn_of_too_few_connections
 from app.server.shutdown import delay_shutdown
 
@@ -18,5 +19,6 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     # Everything imported so far stays. Freezing it saves the garbage collector 30 ms in each full collection.
     gc.collect()
     gc.freeze()
-    yield
+    async with sending(database):
+        yield
     await database.dispose()

@@ -73,6 +73,12 @@ os.environ.update(
     ALLOWED_HOSTS="api.example.com",
     BACKEND_CORS_ORIGINS="https://app.example.com",
     TRUSTED_PROXIES="192.0.2.1",
+    MAIL_URL="smtp://127.0.0.1:9",
+    MAIL_FROM="no-reply@example.com",
+    FRONTEND_URL="https://app.example.com",
+    EMAIL_VERIFICATION="optional",
+    REGISTRATION="open",
+    MAIL_SENDER="process",  # tests that want a mail sent do it themselves
     FIRST_SUPERUSER_EMAIL="Root@example.com",
     FIRST_SUPERUSER_PASSWORD="first superuser's password",
 )

@@ -16,7 +16,7 @@ from app.tests.helpers import client_at
 
 
 @contextmanager
-def other_settings(**variables: str) -> Iterator[None]:
+def other_settings(**variables: str | None) -> Iterator[None]:
     """Set these variables for the duration; all others keep the tests' values."""
     values = settings.model_dump() | {name.lower(): value for name, value in variables.items()}
     with patch.dict(vars(settings), vars(Settings(**values)), clear=True):
@@ -24,7 +24,7 @@ def other_settings(**variables: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def other_application(**variables: str) -> AsyncIterator[FastAPI]:
+async def other_application(**variables: str | None) -> AsyncIterator[FastAPI]:
     """An application with these variables and its own connection pool."""
     with other_settings(**variables):
         app, database = create_app(), Database(settings.sqlalchemy_url)
@@ -41,7 +41,7 @@ async def other_application(**variables: str) -> AsyncIterator[FastAPI]:
 
 
 @asynccontextmanager
-async def application_with(**variables: str) -> AsyncIterator[AsyncClient]:
+async def application_with(**variables: str | None) -> AsyncIterator[AsyncClient]:
     """A client of an application with these variables."""
     async with other_application(**variables) as app:
         yield client_at("198.51.100.1", app)

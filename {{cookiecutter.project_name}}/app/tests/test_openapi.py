@@ -61,6 +61,7 @@ async def test_a_route_that_needs_a_token_documents_it_and_refuses_requests_with
         *("POST /auth/access-token", "POST /auth/refresh-token", "POST /auth/revoke", "POST /auth/logout"),
         *("POST /auth/browser/login", "POST /auth/browser/refresh", "POST /auth/browser/logout"),
         "POST /users/register",
+        *("POST /auth/forgot-password", "POST /auth/recover-password", "POST /auth/verify-email"),
         *("GET /", "GET /health/live", "GET /health/ready"),
         *("GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server"),
     }

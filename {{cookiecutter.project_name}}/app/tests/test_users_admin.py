@@ -13,7 +13,7 @@ from app.models import LoginSession, User
 from app.tests.helpers import Json, bearer, begin, is_logged_in, try_login, try_refresh, waiting_for_locks
 
 LAST_SUPERUSER = {"detail": "The last active superuser must remain"}
-FIELDS = {"id", "email", "is_active", "is_superuser", "created_at", "updated_at"}
+FIELDS = {"id", "email", "is_active", "is_superuser", "email_verified_at", "created_at", "updated_at"}
 
 every_way_to_lose_a_superuser = pytest.mark.parametrize(
     ("method", "change"), [("DELETE", None), ("PATCH", {"is_active": False}), ("PATCH", {"is_superuser": False})]

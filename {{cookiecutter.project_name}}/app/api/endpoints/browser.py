@@ -10,6 +10,7 @@ from fastapi import APIRouter, Cookie, Depends, Form, HTTPException, Request, Re
 
 from app.api.deps import Autocommit, ClientIp
 from app.api.errors import (
+    EMAIL_NOT_VERIFIED,
     INCORRECT_EMAIL_OR_PASSWORD,
     INVALID_REFRESH_TOKEN,
     RATE_LIMITED,
@@ -50,8 +51,8 @@ FOREIGN = documented(403, ANOTHER_SITE)
 @router.post(
     "/login",
     responses=with_codes(
-        FOREIGN | body_refused(INCORRECT_EMAIL_OR_PASSWORD) | RATE_LIMITED,
-        {INCORRECT_EMAIL_OR_PASSWORD: "invalid_grant"},
+        documented(403, ANOTHER_SITE, EMAIL_NOT_VERIFIED) | body_refused(INCORRECT_EMAIL_OR_PASSWORD) | RATE_LIMITED,
+        {INCORRECT_EMAIL_OR_PASSWORD: "invalid_grant", EMAIL_NOT_VERIFIED: "email_not_verified"},
     ),
 )
 async def log_in_browser(

@@ -7,11 +7,13 @@ from fastapi import APIRouter, Form, Response
 from app.api.deps import Autocommit, ClientIp
 from app.api.errors import (
     BODY,
+    EMAIL_NOT_VERIFIED,
     INCORRECT_EMAIL_OR_PASSWORD,
     INVALID_REFRESH_TOKEN,
     RATE_LIMITED,
     UNAVAILABLE,
     UNSUPPORTED_GRANT_TYPE,
+    UNVERIFIED,
     body_refused,
 )
 from app.api.grants import Device, log_in, refresh
@@ -23,8 +25,11 @@ from app.schemas.responses import TokenResponse
 router = APIRouter(route_class=OAuthRoute)
 
 GRANT_REFUSED = with_codes(
-    body_refused(INCORRECT_EMAIL_OR_PASSWORD, INVALID_REFRESH_TOKEN, UNSUPPORTED_GRANT_TYPE) | RATE_LIMITED,
+    body_refused(INCORRECT_EMAIL_OR_PASSWORD, INVALID_REFRESH_TOKEN, UNSUPPORTED_GRANT_TYPE)
+    | UNVERIFIED
+    | RATE_LIMITED,
     {
+        EMAIL_NOT_VERIFIED: "email_not_verified",
         INCORRECT_EMAIL_OR_PASSWORD: "invalid_grant",
         INVALID_REFRESH_TOKEN: "invalid_grant",
         UNSUPPORTED_GRANT_TYPE: "unsupported_grant_type",

@@ -24,6 +24,8 @@ from app.api.pagination import PAGED, PageQuery
 from app.auth.audit import audit
 from app.auth.known_clients import remember_client
 from app.auth.login import admit_registration, authenticate, hash_new_password
+from app.core.config import settings
+from app.mail.outbox import post
 from app.models import LoginSession, User
 from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest, refuse_own_address
 from app.schemas.responses import UserAdminResponse, UserResponse
@@ -41,15 +43,24 @@ CONFLICT = documented(409, LAST_SUPERUSER)
     status_code=status.HTTP_201_CREATED,
     responses=body_refused(EMAIL_NOT_AVAILABLE) | RATE_LIMITED,
 )
-async def register_new_user(new_user: UserCreateRequest, client_ip: ClientIp, autocommit: Autocommit) -> UserResponse:
+async def register_new_user(
+    new_user: UserCreateRequest, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
+) -> UserResponse:
     """Create an account."""
     await admit_registration(autocommit, client_ip)
     hashed_password = await hash_new_password(new_user.password, client_ip)
     user = User(new_user.email, hashed_password)
+    session.add(user)
     try:
-        await autocommit.insert(user)
+        await session.flush()
     except IntegrityError:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
+        await session.rollback()
+        if settings.registration == "open":
+            raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
+        post(session, "already_registered", user.email)  # only its owner learns that there is an account
+    else:
+        post(session, "verification", user.email, user.id)
+    await session.commit()
     await remember_client(autocommit, user.id, client_ip)
     return UserResponse.model_validate(user)
 
@@ -95,6 +106,7 @@ async def reset_current_user_password(
     if changed is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
     await session.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
+    post(session, "password_changed", user.email, user.id)
     await session.commit()
     audit("password_changed", client_ip, user.id)
 

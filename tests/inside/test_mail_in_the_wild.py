@@ -1,0 +1,205 @@
+"""Mail while processes are killed, many of them send, or many mails wait."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import statistics
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from httpx import AsyncClient, ConnectError, Response
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.config import PROJECT_DIR, settings
+from app.core.database import database
+from app.models import OutgoingMail, RateLimit, User
+from app.tests.helpers import PASSWORD, bearer, begin, hash_of_password
+from app.tests.mail.server import mail_server
+
+Json = dict[str, str]
+logger = logging.getLogger("tests")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def process(*arguments: str, **environment: str) -> AsyncIterator[Process]:
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *arguments, cwd=PROJECT_DIR, env=os.environ | environment
+    )
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            started.kill()
+            await started.wait()
+
+
+@asynccontextmanager
+async def api(**environment: str) -> AsyncIterator[tuple[AsyncClient, Process]]:
+    port = free_port()
+    base_url = f"http://127.0.0.1:{port}{settings.api_prefix}"
+    headers = {"Host": settings.allowed_hosts[0]}
+    async with (
+        process("uvicorn", "app.main:app", "--port", str(port), "--no-access-log", **environment) as server,
+        AsyncClient(base_url=base_url, headers=headers, timeout=20) as client,
+    ):
+        await until_it_answers(client)
+        yield client, server
+
+
+async def until_it_answers(client: AsyncClient) -> None:
+    for _ in range(600):
+        try:
+            await client.get("/health/live")
+        except ConnectError:
+            await asyncio.sleep(0.05)
+        else:
+            return
+    pytest.fail("It should answer by now")
+
+
+async def waiting() -> int:
+    return len(await database.fetch_all(select(OutgoingMail.id)))
+
+
+async def until_sent(seconds: float = 60) -> None:
+    for _ in range(int(seconds / 0.05)):
+        if not await waiting():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"{await waiting()} mails still wait")
+
+
+async def fill(session: AsyncSession, count: int) -> None:
+    """So many accounts, and a mail to each."""
+    users = [User(f"user{number}@example.com", "-") for number in range(count)]
+    session.add_all(users)
+    await session.flush()
+    session.add_all([OutgoingMail("password_changed", user.email, user.id) for user in users])
+    await session.commit()
+
+
+async def test_a_mail_outlives_a_kill_between_commit_and_sending(default_user: User) -> None:
+    async with mail_server() as server:
+        url = f"smtp://127.0.0.1:{server.port}"
+        async with api(MAIL_URL=url, MAIL_SENDER="process") as (client, api_server):
+            response = await client.post("/auth/forgot-password", json={"email": default_user.email})
+            assert response.status_code == 202
+            api_server.send_signal(signal.SIGKILL)
+            await api_server.wait()
+        assert await waiting() == 1
+        async with process("app.mail", MAIL_URL=url):
+            await until_sent()
+    assert server.recipients == [default_user.email]
+
+
+async def test_a_mail_outlives_a_kill_in_the_middle_of_sending(session: AsyncSession, default_user: User) -> None:
+    await fill(session, 1)
+    async with mail_server() as server:
+        url = f"smtp://127.0.0.1:{server.port}"
+        server.delay = 60
+        async with process("app.mail", MAIL_URL=url) as killed:
+            await asyncio.wait_for(server.is_asked.wait(), 30)
+            killed.send_signal(signal.SIGKILL)
+            await killed.wait()
+        server.delay = 0
+        await session.execute(update(OutgoingMail).values(due_at=func.now()))  # the lease is over
+        await session.commit()
+        async with process("app.mail", MAIL_URL=url):
+            await until_sent()
+    assert server.recipients == ["user0@example.com"]
+
+
+async def test_ten_processes_send_each_mail_once(session: AsyncSession, empty_tables: None) -> None:
+    async with mail_server() as server:
+        processes = [process("app.mail", MAIL_URL=f"smtp://127.0.0.1:{server.port}") for _ in range(10)]
+        for sender in processes:
+            await sender.__aenter__()
+        try:
+            await fill(session, 300)
+            await until_sent()
+        finally:
+            for sender in processes:
+                await sender.__aexit__(None, None, None)
+    assert len(server.recipients) == len(set(server.recipients)) == 300
+    assert server.connections > 1
+
+
+async def latencies(client: AsyncClient, headers: Json, seconds: float) -> list[float]:
+    """Of GET /users/me, 100 a second, in seconds."""
+    taken = []
+    end = time.perf_counter() + seconds
+    while (begun := time.perf_counter()) < end:
+        response = await client.get("/users/me", headers=headers)
+        assert response.status_code == 200
+        taken.append(time.perf_counter() - begun)
+        await asyncio.sleep(0.01)
+    return taken
+
+
+@pytest.mark.timeout(180)
+async def test_a_thousand_mails_at_once_do_not_hold_up_requests(session: AsyncSession, default_user: User) -> None:
+    headers, port = bearer(await begin(default_user)), free_port()
+    sink = ("aiosmtpd", "--nosetuid", "--listen", f"127.0.0.1:{port}", "--class", "aiosmtpd.handlers.Sink")
+    async with process(*sink), api(MAIL_URL=f"smtp://127.0.0.1:{port}", MAIL_SENDER="server") as (client, _):
+        await latencies(client, headers, 1)
+        quiet = await latencies(client, headers, 8)
+        begun = time.perf_counter()
+        await fill(session, 1000)
+        loaded: list[float] = []
+        while await waiting():
+            loaded += await latencies(client, headers, 1)
+            assert time.perf_counter() - begun < 60
+        quiet += await latencies(client, headers, 8)
+    p99, p99_loaded = (statistics.quantiles(taken, n=100)[98] * 1000 for taken in (quiet, loaded))
+    seconds = time.perf_counter() - begun - 8
+    logger.info("1000 mails in %.0f s; p99 of GET /users/me: %.1f ms, with them %.1f ms", seconds, p99, p99_loaded)
+    assert p99_loaded < 1.5 * p99 + 5  # a noisy machine has a few milliseconds
+
+
+Ask = Callable[[AsyncClient, Json, str], Awaitable[Response]]
+
+
+async def forget(client: AsyncClient, _: Json, email: str) -> Response:
+    return await client.post("/auth/forgot-password", json={"email": email})
+
+
+async def change(client: AsyncClient, headers: Json, email: str) -> Response:
+    body = {"email": email, "current_password": PASSWORD}
+    return await client.post("/users/me/email", json=body, headers=headers)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("ask", "rounds"), [(forget, 400), (change, 200)])
+async def test_the_response_takes_the_same_time_whoever_has_an_account(
+    session: AsyncSession, default_user: User, ask: Ask, rounds: int
+) -> None:
+    session.add_all([User(f"taken{number}@example.com", hash_of_password()) for number in range(rounds)])
+    await session.commit()
+    headers = bearer(await begin(default_user))
+    ratios: list[float] = []
+    async with api(MAIL_URL="smtp://127.0.0.1:9", MAIL_SENDER="server") as (client, _):
+        while len(ratios) < 3 and not any(0.95 < ratio < 1.05 for ratio in ratios):  # of a noisy machine
+            taken: dict[str, list[float]] = {"taken": [], "free": []}
+            for number in range(rounds):
+                await session.execute(update(RateLimit).values(resets_at=func.now()))
+                await session.commit()
+                for kind in sorted(taken, reverse=bool(number % 2)):
+                    begun = time.perf_counter()
+                    response = await ask(client, headers, f"{kind}{number}@example.com")
+                    taken[kind].append(time.perf_counter() - begun)
+                    assert response.status_code == 202
+            ratios.append(statistics.median(taken["taken"]) / statistics.median(taken["free"]))
+    logger.info("%s: %s of the time for a free address", ask, ratios)
+    assert 0.95 < ratios[-1] < 1.05

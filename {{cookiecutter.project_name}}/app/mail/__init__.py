@@ -1,0 +1,1 @@
+"""Mail: written to an outbox in the transaction that causes it, sent later by whichever process comes first."""

@@ -1,0 +1,26 @@
+"""Sends mail in a process of its own: `python -m app.mail`, with MAIL_SENDER=process. Ends on SIGTERM or Ctrl-C."""
+
+import asyncio
+import signal
+import sys
+
+from app.core.config import settings
+from app.core.database import database
+from app.mail.sender import Sender
+from app.server.logging import set_up_logging
+
+
+async def main() -> None:
+    sender = Sender(database)
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, sender.stop)
+    await sender.run()
+    await database.dispose()
+
+
+if __name__ == "__main__":
+    if settings.mail_url is None:
+        sys.exit("MAIL_URL is not set: there is no mail to send.")
+    set_up_logging()
+    asyncio.run(main())

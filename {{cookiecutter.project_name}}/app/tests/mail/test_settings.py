@@ -1,0 +1,81 @@
+"""Settings of mail: what is refused, and how a URL is read."""
+
+from pathlib import Path
+
+import pytest
+
+from app.core.config import load_settings
+from app.core.mail_url import MailServer, parse_mail_url
+
+GOOD_KEY = "Zk3vT9qLw7RbYx1NcHs5Jd8FgMp2Ua6E"
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as exit_info:
+        load_settings()
+    return str(exit_info.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("xyzzy", "http://xyzzy", "smtp://", "smtp://user:xyzzy@", "smtp://user:xyzzy@host:port", "smtp://xyzzy@host"),
+        *("smtp://user:xy/zzy@host", "smtp://user:xyzzy@host/x", "smtp://host?xyzzy", "file:", "file:///"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    message = refusal(monkeypatch, MAIL_URL=url)
+    assert "\n  MAIL_URL: " in message
+    assert "zzy" not in message
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtp://mail.example.com", MailServer("mail.example.com", 587, False, True, None, None)),
+        ("smtp://ana:p%40ss%2F@mail.example.com:25", MailServer("mail.example.com", 25, False, True, "ana", "p@ss/")),
+        ("smtps://ana:x@mail.example.com", MailServer("mail.example.com", 465, True, False, "ana", "x")),
+        ("smtp://localhost:1025", MailServer("localhost", 1025, False, False, None, None)),
+        ("smtp://[::1]:1025", MailServer("::1", 1025, False, False, None, None)),
+        ("file:.mail", Path(".mail")),
+        ("file:///var/mail/app", Path("/var/mail/app")),
+    ],
+)
+def test_a_url_says_where_mail_goes_and_how(url: str, server: MailServer | Path) -> None:
+    assert parse_mail_url(url) == server
+
+
+@pytest.mark.parametrize(
+    ("settings", "mend"),
+    [
+        ({"MAIL_FROM": ""}, "MAIL_FROM must be set where MAIL_URL is"),
+        ({"MAIL_FROM": "xyzzy"}, "  MAIL_FROM: "),
+        ({"MAIL_URL": "", "EMAIL_VERIFICATION": "required"}, "EMAIL_VERIFICATION=required needs a MAIL_URL"),
+        ({"REGISTRATION": "discreet"}, "REGISTRATION=discreet needs EMAIL_VERIFICATION=required"),
+        ({"FRONTEND_URL": "app.example.com"}, "FRONTEND_URL: must look like https://app.example.com"),
+        ({"FRONTEND_URL": "https://app.example.com/#/x"}, "FRONTEND_URL: must look like"),
+        ({"ENVIRONMENT": "production", "MAIL_URL": "file:.mail"}, "MAIL_URL is a folder"),
+    ],
+)
+def test_what_could_not_work_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], mend: str
+) -> None:
+    good = {"SECRET_KEY": GOOD_KEY, "SECRET_KEY_FALLBACKS": "", "DATABASE_URL": "postgresql://u@h/x"}
+    assert mend in refusal(monkeypatch, **good, **settings)
+
+
+def test_production_starts_with_a_server_that_takes_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "ENVIRONMENT": "production",
+        "SECRET_KEY": GOOD_KEY,
+        "SECRET_KEY_FALLBACKS": "",
+        "DATABASE_URL": "postgresql://u@h/x",
+        "MAIL_URL": "smtps://ana:x@mail.example.com",
+        "EMAIL_VERIFICATION": "required",
+        "REGISTRATION": "discreet",
+        "FRONTEND_URL": "https://app.example.com/",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().frontend_url == "https://app.example.com"  # links have one slash
