@@ -6,7 +6,6 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out
@@ -177,12 +176,6 @@ def test_prompt_session_of_the_readme_is_that_of_the_questions() -> None:
         assert f"[{number}/{len(prompts)}] {sentence}" in readme, name
         for choice in [] if isinstance(prompt, str) else [prompt[key] for key in prompt if key != "__prompt__"]:
             assert f" - {choice}\n" in readme
-
-
-@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks/README.md"], ids=str)
-def test_links_of_the_template_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:|mailto:)([^)#]+)", page.read_text()):
-        assert (page.parent / unquote(target)).exists(), target
 
 
 def tree(page: Path, section: str) -> list[str]:
