@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from documentation import blocks, carry_out
+from documentation import Block, blocks, carry_out
 from scaffolding import ROOT, make, run, scaffold, secrets_of
 
 VERSIONS = re.findall(r"^## (\d+\.\d+\.\d+) - ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 SLOT = "{{cookiecutter.project_name}}"
 LOCKS = ("requirements.txt", "requirements-dev.txt")
 OWN = {".env": "# mine\n", ".postgres/PG_VERSION": "18\n"}  # what Git ignores: settings, and data
-SECTIONS = ("Remove the example", "Step by step: add your own resource")
 EVENTS_MIGRATION = "alembic/versions/2026_11_21_1405-3324da21bdd7_add_events.py"
 # Where a file is edited, at the first match: a setting's default; a port in docker-compose.yml, and two lines below it.
 DEFAULT = r"(?<=Field\(default=)\d+"
@@ -144,9 +143,17 @@ def merged(old: Tree, mine: Tree, new: Tree, skip: set[str], folder: Path) -> tu
     return result, conflicts
 
 
+def tutorial(project: Path) -> list[Block]:
+    """How to remove the example and then to add a resource; 0.1.0 says it in its README."""
+    page, resource = project / "docs/tutorial.md", "Add your own resource"
+    if not page.exists():
+        page, resource = project / "README.md", "Step by step: add your own resource"
+    return [*blocks(page, "Remove the example"), *blocks(page, resource)]
+
+
 def change(project: Path, environment: Path, template: Path) -> None:
     """Change the project as people do: remove the example, add a resource, change settings, update the pins."""
-    for block in [block for section in SECTIONS for block in blocks(project / "README.md", section)]:
+    for block in tutorial(project):
         if block.sentence.startswith("It wrote"):
             carry_out(replace(block, sentence=f"New file `{EVENTS_MIGRATION}`:"), project)
         elif block.language != "console":  # most of those need a database
