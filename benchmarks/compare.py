@@ -136,7 +136,7 @@ def show_profile(accounts: Accounts) -> None:
         input=plan,
         text=True,
         cwd=project.folder,
-        env=os.environ | project.environment,
+        env=os.environ | project.environment | {"PYTHONPATH": str(project.folder)},
         check=True,
     )
 

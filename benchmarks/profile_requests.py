@@ -7,7 +7,6 @@ import asyncio
 import cProfile
 import importlib
 import json
-import os
 import pstats
 import sys
 import time
@@ -76,7 +75,6 @@ def show(route: str, profile: cProfile.Profile) -> None:
 
 async def main() -> None:
     plan = json.load(sys.stdin)
-    sys.path.insert(0, os.getcwd())
     module, _, name = plan["application"].partition(":")
     application = getattr(importlib.import_module(module), name)
     messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
