@@ -2,7 +2,8 @@
 
 from fastapi import FastAPI
 
-from app.api.endpoints import accounts, auth, docs, health, pets, users
+from app.api.endpoints import auth, docs, health, pets, users
+from app.api.endpoints.accounts import router as accounts_router
 from app.api.errors import UNAVAILABLE
 from app.core.config import settings
 
@@ -24,4 +25,4 @@ def add_routers(app: FastAPI, prefix: str) -> None:
 
 def add_mail_routes(app: FastAPI, prefix: str) -> None:
     """Those that are only there with MAIL_URL."""
-    app.include_router(accounts.router, prefix=prefix, tags=["accounts by mail"], responses=UNAVAILABLE)
+    app.include_router(accounts_router, prefix=prefix, tags=["accounts by mail"], responses=UNAVAILABLE)
