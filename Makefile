@@ -12,37 +12,37 @@ help: ## Show this list
 demo: .venv/.installed ## Scaffold a project into demo/ and serve it on PORT (8000) until Ctrl-C
 	@exec $(PYTHON) scripts/demo.py "$(PORT)"
 
-test: .venv/.installed ## Run all tests, those of generated projects too (ARGS="-k name" for some)
+test: .venv/.installed ## Run all tests, including those of generated projects (ARGS="-k name" for some)
 	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 bench: .venv/.installed ## Measure a project beside a bare floor (ARGS=growth.py: as its tables grow)
-	$(PYTHON) benchmarks/bench.py $(ARGS)
+	$(PYTHON) scripts/bench.py $(ARGS)
 
 deploy-test: .venv/.installed ## Two replicas under load, through a deploy and outages (three minutes; needs haproxy, pgbouncer)
-	@exec $(PYTHON) deploy_test
+	@exec $(PYTHON) scripts/deployment.py
 
 lint: .venv/.installed ## Check format, style and types of the template's own Python
 	$(PYTHON) -m ruff format --check $(SOURCES)
 	$(PYTHON) -m ruff check $(SOURCES)
 	$(PYTHON) -m mypy
 
-format: .venv/.installed ## Mend format and style
+format: .venv/.installed ## Fix format and style
 	$(PYTHON) -m ruff check --fix $(SOURCES)
 	$(PYTHON) -m ruff format $(SOURCES)
 
-lock: .venv/.installed ## Renew requirements-dev.txt from pyproject.toml
+lock: .venv/.installed ## Update requirements-dev.txt from pyproject.toml
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	$(PYTHON) -m uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --group dev --output-file requirements-dev.txt
 
-# Each Python is run, as a name on the PATH may stand for one that isn't installed.
+# Runs each Python, as a name on the PATH may be a shim for one that isn't installed.
 .venv/.installed: requirements-dev.txt
 	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	  if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    echo "Installing the template's tools into .venv, which takes a minute the first time."; \
 	    rm -rf .venv && $$python -m venv .venv && \
 	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt \
-	      || { echo "The tools could not be installed; the reason stands above. Once it is fixed, try again." >&2; exit 1; }; \
+	      || { echo "The tools could not be installed, for the reason above. Once it is fixed, try again." >&2; exit 1; }; \
 	    touch $@; exit; \
 	  fi; \
 	done; \

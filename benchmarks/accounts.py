@@ -1,4 +1,4 @@
-"""Users of a server, what they ask for, and the load that they make together."""
+"""Users of a server, the requests they send, and the load they generate together."""
 
 import json
 import subprocess
@@ -11,13 +11,13 @@ from load import Plan, Seen
 from machine import CORES, OTHERS, pinned
 from servers import HERE, Server
 
-RUN_IN = 0.2  # seconds, before each round
+RUN_IN = 0.2  # seconds of warm-up before each round
 PASSWORD = "correct horse battery staple"  # noqa: S105
 
 
 @dataclass
 class Accounts:
-    """Users of a server, logged in, and what they ask for."""
+    """Users of a server, logged in, and the requests they send."""
 
     server: Server
     count: int
@@ -43,7 +43,7 @@ class Accounts:
         return [urllib.parse.urlencode({"username": email, "password": PASSWORD}) for email in self.emails()]
 
     def requests(self, route: str) -> list[str]:
-        """One request for each user, byte for byte."""
+        """One request for each user, as it is sent."""
         description = self.server.project.routes[route]
         chain = description.get("chain")
         bodies = [
@@ -55,20 +55,20 @@ class Accounts:
         ]
 
     def send(self, route: str, times: int) -> None:
-        """Send each user's request so often, in no hurry."""
+        """Send each user's request this many times, without measuring."""
         (method, path), body = route.split(), self.server.project.routes[route]["body"]
         headers = [{"Authorization": f"Bearer {tokens['access_token']}"} for tokens in self.tokens] * times
         with ThreadPoolExecutor(len(CORES)) as threads:
             list(threads.map(lambda header: self.server.call(method, path, body, header), headers))
 
     def logins(self, whose: slice, seconds: float) -> Plan:
-        """Logins of some of the users, all of which count."""
+        """A plan of logins by some of the users, without a warm-up."""
         route = f"POST {self.server.project.login}"
         requests = [write_request(route, form, "application/x-www-form-urlencoded") for form in self.forms()[whose]]
         return {"port": self.server.port, "requests": requests, "run_in": 0.0, "seconds": seconds, "chain": ""}
 
     def load(self, route: str, seconds: float, connections: int, run_in: float = RUN_IN) -> Seen:
-        """Load a route and keep the tokens that took the place of spent ones."""
+        """Load a route, and keep the tokens that replace spent ones."""
         chain = self.server.project.routes[route].get("chain", "")
         requests = self.requests(route)[:connections]
         seen = load(
@@ -103,7 +103,7 @@ def finish_load(client: "subprocess.Popen[str]") -> Seen:
     seen: Seen = json.load(client.stdout)
     client.wait()
     if seen["refused"]:
-        sys.exit(f"{seen['refused']} of {len(seen['latencies'])} requests were refused: this measures nothing.")
+        sys.exit(f"{seen['refused']} of {len(seen['latencies'])} requests were refused, so the measurement is void.")
     return seen
 
 

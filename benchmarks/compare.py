@@ -1,6 +1,6 @@
-"""Measures projects beside the floor and prints Markdown: ratios, with the goals beside them.
+"""Compare projects with the floor and print Markdown: ratios, with the goals beside them.
 
-`bench.py` sets a project up and runs this with its Python.
+`scripts/bench.py` sets a project up and runs this with its Python.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from accounts import RUN_IN, Accounts, finish_load, load, start_load
 from load import Seen
 from machine import CORES, SERVER, resident_mib
 from rounds import Bench, milliseconds, over_starts, percentile, rate, ratio, round_trips, row
-from servers import HERE, NoAnswerError, Postgres, Project, Server, free_port, unit_command
+from servers import HERE, Postgres, Project, Server, StartError, free_port, unit_command
 
 GRANIAN = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"]
 GRANIAN += ["--workers", "{workers}", "--log-level", "warning", "{application}"]
@@ -48,14 +48,14 @@ def compare_routes(bench: Bench, floors: list[Accounts], accounts: list[Accounts
             share, goal = ratio(rounds, seen[0], rate), "" if one in floors else description["goal"]
             p50, p99 = milliseconds(rounds, 0.5), milliseconds(rounds, 0.99)
             with Server(one.server.project, SERVER) as one.server:
-                one.load(route, 0.5, bench.concurrency)  # connects
+                one.load(route, 0.5, bench.concurrency)  # opens the connections
                 trips = round_trips(bench.postgres, one, route)
             figures = (f"{median:.0f}", f"{share:.2f}", goal, f"{p50:.1f}", f"{p99:.1f}", f"{p99 / p50:.1f}")
             row(route, one.server.project.name, *figures, f"{trips:g}")
 
 
 def compare_logins(bench: Bench, floor: Project, project: Project) -> None:
-    """On all cores: as many logins as bcrypt allows, and what they leave to others."""
+    """On all cores: compare logins with bcrypt alone, and measure how much they delay other requests."""
     count = 8 * len(CORES)
     rounds_of_bcrypt = project.environment.get("SECURITY_BCRYPT_ROUNDS", "12")
     command = [sys.executable, "-c", BCRYPT, rounds_of_bcrypt, str(3 * count)]
@@ -67,7 +67,7 @@ def compare_logins(bench: Bench, floor: Project, project: Project) -> None:
             logins.append(bench.undisturbed(partial(load, ours.logins(slice(8), 15.0))))
         share = statistics.median(rate(seen) / bound for seen, bound in zip(logins, alone, strict=True))
         row("logins beside bcrypt alone", project.name, f"{share:.2f}", "at least 0.95")
-        seconds = 2 * bench.seconds  # a login is long, and a p99 takes many requests
+        seconds = 2 * bench.seconds  # a login takes long, and a p99 needs many requests
         seen = bench.interleaved(*(partial(under_logins, one, seconds) for one in (floors, ours)))
         slower = ratio(seen[1], seen[0], lambda seen: percentile(seen, 0.99))
         row("p99 of `GET /users/me` under 4 logins, beside the floor's", project.name, f"{slower:.2f}", "at most 1.5")
@@ -81,7 +81,7 @@ def under_logins(accounts: Accounts, seconds: float) -> Seen:
 
 
 def compare_observed(bench: Bench, project: Project) -> None:
-    """`GET /users/me` with the log of requests and metrics, beside the same without."""
+    """Compare `GET /users/me` with request log and metrics to the same without."""
     environment = project.environment | {"METRICS_PORT": str(free_port())} | project.observed
     with Server(project, SERVER) as plain, Server(replace(project, environment=environment), SERVER) as watched:
         both = [Accounts(server, bench.concurrency).logged_in() for server in (plain, watched)]
@@ -95,7 +95,7 @@ def compare_observed(bench: Bench, project: Project) -> None:
 
 
 def compare_servers(bench: Bench, project: Project) -> None:
-    """`GET /users/me` by each server there is, and by two workers on all cores."""
+    """Compare `GET /users/me` under each installed server, and with two workers on all cores."""
     print("\n| server | workers | cores | beside uvicorn with one worker |\n|---|---:|---:|---:|")
     with contextlib.ExitStack() as stack:
         servers = [
@@ -114,7 +114,7 @@ def compare_servers(bench: Bench, project: Project) -> None:
         for name, server in servers:
             try:
                 accounts.append(Accounts(stack.enter_context(server), bench.concurrency).logged_in())
-            except NoAnswerError:  # a Unit built for another Python than that of the virtual environment
+            except StartError:  # Unit was built for another Python than the virtual environment's
                 row(name, "-", "-", "did not start with this Python")
         loads = (partial(one.load, "GET /users/me", bench.seconds, bench.concurrency) for one in accounts)
         seen = bench.interleaved(*loads)
@@ -124,7 +124,7 @@ def compare_servers(bench: Bench, project: Project) -> None:
 
 
 def show_profile(accounts: Accounts) -> None:
-    print("\n## Profile of one request\n\nThe share of each function's own time; profiling itself slows all of them.")
+    print("\n## Profile of one request\n\nEach function's share of the own time; profiling itself slows all of them.")
     project = accounts.server.project
     requests = [
         (route, accounts.requests(route)[0], description.get("chain", ""))
@@ -136,7 +136,7 @@ def show_profile(accounts: Accounts) -> None:
         input=plan,
         text=True,
         cwd=project.folder,
-        env=os.environ | project.environment,
+        env=os.environ | project.environment | {"PYTHONPATH": str(project.folder)},
         check=True,
     )
 
@@ -150,13 +150,13 @@ def read_projects(configuration: dict[str, Any], folder: Path, postgres: Postgre
 
 
 def floors_beside(project: Project) -> list[Project]:
-    """The floor, and the floor without the query by which asyncpg's pool resets each connection: a round trip less.
+    """The floor, and the floor with the query by which asyncpg's pool resets each connection: a round trip more.
 
-    Both read the tables of the first project.
+    Both use the first project's tables.
     """
-    floor = replace(project, name="floor", application="floor:app", folder=HERE, python=sys.executable)
-    bare = replace(floor, name="floor, no reset", environment=floor.environment | {"WITHOUT_RESET": "1"})
-    return [floor, bare]
+    usual = replace(project, application="floor:app", folder=HERE, python=sys.executable)
+    floor = replace(usual, name="floor", environment=usual.environment | {"WITHOUT_RESET": "1"})
+    return [floor, replace(usual, name="floor, with asyncpg's reset")]
 
 
 def measure(configuration: dict[str, Any], folder: Path, postgres: Postgres) -> None:
@@ -183,7 +183,7 @@ def measure(configuration: dict[str, Any], folder: Path, postgres: Postgres) -> 
             compare_observed(bench, project)
     compare_servers(bench, projects[0])
     show_profile(everyone[0])
-    print(f"\nOther programs took at most {bench.worst:.1%} of the cores during a round that counts.")
+    print(f"\nOther programs took at most {bench.worst:.1%} of the cores during any round that counts.")
 
 
 def row_of_memory(bench: Bench, accounts: Accounts) -> None:
@@ -195,7 +195,7 @@ def row_of_memory(bench: Bench, accounts: Accounts) -> None:
 
 
 def row_of_start(project: Project) -> None:
-    """The first start compiles; the others find the byte code."""
+    """The median without the first start, which compiles: the others find the byte code."""
     seconds = []
     for _ in range(4):
         with Server(project, SERVER) as server:

@@ -1,7 +1,7 @@
-"""The floor: what the same answers cost with no framework at all. Raw ASGI, asyncpg, and the same HS256 check.
+"""The floor: what the same responses cost without any framework. Raw ASGI, asyncpg, and the same HS256 check.
 
-It reads the tables of the generated project, with the statements that the project sends, and answers the same bytes.
-What it leaves out is what the project is measured for: validation, documentation, middleware, throttles, an ORM.
+It uses the generated project's tables, sends the statements that the project sends, and returns the same bytes.
+It leaves out what the project adds: validation, documentation, middleware, rate limits, an ORM.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ import bcrypt
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Answer = tuple[int, Any]
+Response = tuple[int, Any]
 
 SECRET_KEY = os.environ["SECRET_KEY"].encode()
 ISSUER = "floor"
@@ -62,7 +62,7 @@ def decode(text: str) -> bytes:
 HEADER = encode(b'{"alg":"HS256","typ":"at+jwt"}')
 
 
-def seal(data: bytes) -> bytes:
+def mac_of(data: bytes) -> bytes:
     return hmac.digest(SECRET_KEY, data, hashlib.sha256)
 
 
@@ -70,14 +70,14 @@ def write_token(user_id: uuid.UUID, session_id: uuid.UUID, now: int) -> str:
     claims = {"iss": ISSUER, "aud": ISSUER, "sub": str(user_id), "sid": str(session_id), "iat": now}
     claims |= {"exp": now + ACCESS_SECONDS, "jti": secrets.token_urlsafe(12)}
     signed = f"{HEADER}.{encode(json.dumps(claims).encode())}"
-    return f"{signed}.{encode(seal(signed.encode()))}"
+    return f"{signed}.{encode(mac_of(signed.encode()))}"
 
 
 def read_token(token: str) -> tuple[uuid.UUID, uuid.UUID] | None:
     signed, _, signature = token.rpartition(".")
     header, _, claims = signed.partition(".")
     if (
-        not hmac.compare_digest(decode(signature), seal(signed.encode()))
+        not hmac.compare_digest(decode(signature), mac_of(signed.encode()))
         or json.loads(decode(header))["alg"] != "HS256"
     ):
         return None
@@ -94,7 +94,7 @@ def new_tokens(user_id: uuid.UUID, session_id: uuid.UUID, generation: int, now: 
         "access_token": write_token(user_id, session_id, now),
         "issued_at": now,
         "expires_at": now + ACCESS_SECONDS,
-        "refresh_token": encode(body + seal(body)),
+        "refresh_token": encode(body + mac_of(body)),
         "refresh_token_issued_at": now,
         "refresh_token_expires_at": now + REFRESH_SECONDS,
     }
@@ -105,7 +105,7 @@ def session_end(now: int) -> datetime:
 
 
 async def leave_as_it_is(_: asyncpg.Connection) -> None:
-    """In place of the query by which asyncpg's pool resets every connection that comes back."""
+    """Replaces the query with which asyncpg's pool resets every connection that is returned."""
 
 
 async def caller(scope: dict[str, Any]) -> asyncpg.Record | None:
@@ -123,12 +123,12 @@ async def read_body(receive: Receive) -> bytes:
     return body
 
 
-async def me(scope: dict[str, Any], _: Receive) -> Answer:
+async def me(scope: dict[str, Any], _: Receive) -> Response:
     user = await caller(scope)
     return (200, {"id": str(user[0]), "email": user[1]}) if user else (401, None)
 
 
-async def my_pets(scope: dict[str, Any], _: Receive) -> Answer:
+async def my_pets(scope: dict[str, Any], _: Receive) -> Response:
     user = await caller(scope)
     if user is None:
         return 401, None
@@ -136,7 +136,7 @@ async def my_pets(scope: dict[str, Any], _: Receive) -> Answer:
     return 200, [{"id": str(row[1]), "pet_name": row[0], "user_id": str(row[2])} for row in rows[:50]]
 
 
-async def create_pet(scope: dict[str, Any], receive: Receive) -> Answer:
+async def create_pet(scope: dict[str, Any], receive: Receive) -> Response:
     user = await caller(scope)
     if user is None:
         return 401, None
@@ -145,10 +145,10 @@ async def create_pet(scope: dict[str, Any], receive: Receive) -> Answer:
     return 201, {"id": str(pet_id), "pet_name": pet_name, "user_id": str(user[0])}
 
 
-async def refresh(_: dict[str, Any], receive: Receive) -> Answer:
+async def refresh(_: dict[str, Any], receive: Receive) -> Response:
     raw, now = decode(json.loads(await read_body(receive))["refresh_token"]), int(time.time())
     body, signature = raw[: REFRESH_BODY.size], raw[REFRESH_BODY.size :]
-    if not hmac.compare_digest(signature, seal(body)):
+    if not hmac.compare_digest(signature, mac_of(body)):
         return 400, None
     session, generation = REFRESH_BODY.unpack(body)
     session_id = uuid.UUID(bytes=session)
@@ -156,8 +156,8 @@ async def refresh(_: dict[str, Any], receive: Receive) -> Answer:
     return (200, new_tokens(user_id, session_id, generation + 1, now)) if user_id else (400, None)
 
 
-async def login(_: dict[str, Any], receive: Receive) -> Answer:
-    """With plain bcrypt: its stored hashes are the floor's own, of the same rounds."""
+async def login(_: dict[str, Any], receive: Receive) -> Response:
+    """Hash the password with plain bcrypt, against a made-up hash with the same number of rounds."""
     form, now = parse_qs((await read_body(receive)).decode()), int(time.time())
     user = await pool.fetchrow(LOGIN, form["username"][0].lower())
     if user is None:
@@ -171,7 +171,7 @@ async def login(_: dict[str, Any], receive: Receive) -> Answer:
     return 200, new_tokens(user[0], session_id, 0, now)
 
 
-ROUTES: dict[tuple[str, str], Callable[[dict[str, Any], Receive], Awaitable[Answer]]] = {
+ROUTES: dict[tuple[str, str], Callable[[dict[str, Any], Receive], Awaitable[Response]]] = {
     ("GET", "/users/me"): me,
     ("GET", "/pets/me"): my_pets,
     ("POST", "/pets/create"): create_pet,

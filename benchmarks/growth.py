@@ -1,7 +1,7 @@
 """`make bench ARGS=growth.py`: what a request costs as the tables grow from 10^3 to 10^6 rows each.
 
-Statements per request stay the same, the time of each route flat, and every statement that the application sends finds
-its rows by an index: its plan goes to explain.txt. Ends with 1 otherwise.
+Exits with 1 unless the number of statements per request stays the same, the time of each route stays flat, and every
+statement that the application sends finds its rows by an index. The plans are written to explain.txt.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from servers import HERE, Postgres, Project, Server
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 TOLERANCE = 0.15
 PAGES = 10_000
-TABLES = ("users", "login_sessions", "pets", "throttles")
+TABLES = ("users", "login_sessions", "pets", "rate_limits")
 ROUTES: dict[str, dict[str, Any]] = {
     "GET /users/me": {},
     "GET /users": {},
@@ -42,7 +42,7 @@ INSERT INTO login_sessions (user_id, expires_at)
     SELECT id, now() + random() * interval '28 days' FROM users WHERE hashed_password = '-';
 INSERT INTO pets (user_id, pet_name)
     SELECT id, 'pet ' || n FROM users, generate_series(1, {size}) n WHERE email = 'benchmark0@example.com';
-INSERT INTO throttles (key, spent_until)
+INSERT INTO rate_limits (key, resets_at)
     SELECT sha256(n::text::bytea), now() + interval '1 day' FROM generate_series(1, {size}) n;
 UPDATE users SET is_superuser = true WHERE email = 'benchmark0@example.com';
 """
@@ -77,26 +77,26 @@ def compare_sizes(bench: Bench, everyone: list[Accounts]) -> bool:
 
 
 def compare_pages(bench: Bench, accounts: Accounts) -> bool:
-    """Follow the links to page 10 000, as a client would, and load it beside page 1."""
+    """Follow the links to page 10 000, as a client would, and compare it with page 1."""
     port, path = accounts.server.port, "/pets/me"
     headers = {"Authorization": f"Bearer {accounts.tokens[0]['access_token']}"}
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for _ in range(PAGES - 1):
         connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        answer.read()
-        path = re.findall(r"<http://[^/]+(/[^>]+)>", answer.headers["Link"])[0]
+        response = connection.getresponse()
+        response.read()
+        path = re.findall(r"<http://[^/]+(/[^>]+)>", response.headers["Link"])[0]
     connection.close()
     accounts.server.project.routes[f"GET {path}"] = {}
     pages = ("GET /pets/me", f"GET {path}")
     seen = bench.interleaved(*(partial(accounts.load, route, bench.seconds, 1) for route in pages))
     growth = statistics.median(percentile(b, 0.5) / percentile(a, 0.5) for a, b in zip(*seen, strict=True))
-    print(f"\nPage {PAGES:,} of a million pets takes {growth:.2f} of the time of page 1; goal: within 10 %.")
+    print(f"\nPage {PAGES:,} of a million pets takes {growth:.2f} times as long as page 1; goal: at most 1.1.")
     return growth <= 1.1
 
 
 def visit_everything(server: Server) -> None:
-    """Each route at least once, and what it does on other paths than the first."""
+    """Call each route at least once, and some again so that they take another path through the code."""
 
     def call(method: str, path: str, body: Any = None, token: str = "") -> Any:
         text = "" if body is None else body if isinstance(body, str) else json.dumps(body)
@@ -145,7 +145,7 @@ STATEMENT = re.compile(r"LOG:  execute [^:]+: (.*(?:\n\t.*)*)")
 
 
 def explain(postgres: Postgres, server: Server) -> bool:
-    """Write the plan of every statement that the application sends; whether none reads a whole table."""
+    """Write down the plan of every statement that the application sends; return whether none reads a whole table."""
     with logging_statements(postgres):
         before = postgres.log.stat().st_size
         visit_everything(server)
@@ -161,7 +161,7 @@ def explain(postgres: Postgres, server: Server) -> bool:
 
 
 def plan_of(statement: str, postgres: Postgres, name: str) -> str:
-    """The plan for any parameters, as PostgreSQL keeps it for a prepared statement."""
+    """The generic plan, which PostgreSQL keeps for a prepared statement whatever its parameters."""
     nulls = ", ".join("NULL" for _ in set(re.findall(r"\$\d+", statement)))
     rows = postgres.run(
         name,

@@ -1,7 +1,7 @@
-"""A load generator: connections that each send the next request as soon as the answer to the last is complete.
+"""A load generator: each connection sends its next request as soon as the response to the last is complete.
 
 Reads a plan as JSON from standard input and writes what it saw as JSON to standard output. It has to cost much less
-than the server it measures: the bytes are made beforehand, and of an answer only status and length are read.
+than the server it measures: it makes the bytes beforehand, and reads only the status and length of a response.
 """
 
 import asyncio
@@ -12,22 +12,22 @@ from typing import Any, TypedDict
 
 import uvloop
 
-PATIENCE = 60  # seconds for the last answers
+PATIENCE = 60  # seconds to wait for the last responses
 
 
 class Plan(TypedDict):
     port: int
-    requests: list[str]  # one per connection, complete with its head
-    run_in: float  # seconds whose answers do not count: a server that has been idle answers its first requests late
-    seconds: float  # after those
-    chain: str  # a field of an answer that replaces the former one in the connection's next request; or nothing
+    requests: list[str]  # one per connection, complete with its headers
+    run_in: float  # seconds of warm-up that don't count: a server that was idle is slow at first
+    seconds: float  # after the warm-up
+    chain: str  # a field that the next request copies from the last response; or empty
 
 
 class Seen(TypedDict):
     elapsed: float
     latencies: list[float]  # seconds, sorted
-    refused: int  # answers that were no success
-    requests: list[str]  # as they would have been sent next
+    refused: int  # responses other than a success
+    requests: list[str]  # those that would have been sent next
 
 
 class Connection(asyncio.Protocol):

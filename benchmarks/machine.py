@@ -1,4 +1,4 @@
-"""The machine: which core runs what, what it cost, and whether anything else ran meanwhile. Linux only."""
+"""The machine: which core runs what, what it costs, and whether anything else is running. Linux only."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ TICK: int = os.sysconf("SC_CLK_TCK")
 
 @contextlib.contextmanager
 def pinned(cores: set[int]) -> Iterator[None]:
-    """What is started in here runs on these cores."""
+    """Whatever is started inside the block runs on these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -23,7 +23,7 @@ def pinned(cores: set[int]) -> Iterator[None]:
 
 
 def statistics_of(pid: int) -> list[str]:
-    """The fields of /proc/<pid>/stat from the third on; the second, a name in brackets, may hold blanks."""
+    """The fields of /proc/<pid>/stat from the third on; the second, a name in brackets, may contain spaces."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -40,7 +40,7 @@ def family(*ancestors: int) -> set[int]:
 
 
 def seconds_of(*ancestors: int) -> float:
-    """CPU time of the processes and their descendants, also of those that have ended."""
+    """CPU seconds of the processes and their descendants, including those that have ended."""
     ticks = 0
     for pid in family(*ancestors):
         with contextlib.suppress(OSError):
@@ -53,7 +53,7 @@ def resident_mib(pid: int) -> float:
 
 
 class Watch:
-    """Sees what share of all cores other programs took, or the hypervisor kept, while it watched."""
+    """Measures the share of all cores that other programs or the hypervisor took inside the block."""
 
     def __init__(self, *ours: int) -> None:
         self.ours = (os.getpid(), *ours)
@@ -68,5 +68,5 @@ class Watch:
 
     def _now(self) -> tuple[float, float]:
         ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-        # User, nice, system and steal; what interrupts take is nobody's.
+        # User, nice, system and steal; interrupts can't be attributed to any program.
         return (sum(ticks[:3]) + ticks[7]) / TICK - seconds_of(*self.ours), time.perf_counter()

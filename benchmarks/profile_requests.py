@@ -1,4 +1,4 @@
-"""Where one request's time goes, function by function: calls the application itself, without a server.
+"""Show where one request's time goes, function by function. Calls the application itself, without a server.
 
 Reads the application's name and one request per route as JSON from standard input.
 """
@@ -7,7 +7,6 @@ import asyncio
 import cProfile
 import importlib
 import json
-import os
 import pstats
 import sys
 import time
@@ -52,16 +51,16 @@ async def call(application: Any, request: str) -> bytes:
 
     await application(scope_of(head) | {"state": {}}, receive, send)
     if not 200 <= sent[0]["status"] < 300:
-        sys.exit(f"{head.splitlines()[0]} answers {sent[0]['status']}.")
+        sys.exit(f"{head.splitlines()[0]} returned {sent[0]['status']}.")
     return b"".join(message.get("body", b"") for message in sent[1:])
 
 
 async def call_often(application: Any, request: str, chain: str) -> str:
     for _ in range(TIMES):
-        answer = await call(application, request)
+        response = await call(application, request)
         if chain:
             spent = json.loads(request.partition("\r\n\r\n")[2])[chain]
-            request = request.replace(spent, json.loads(answer)[chain])
+            request = request.replace(spent, json.loads(response)[chain])
     return request
 
 
@@ -76,7 +75,6 @@ def show(route: str, profile: cProfile.Profile) -> None:
 
 async def main() -> None:
     plan = json.load(sys.stdin)
-    sys.path.insert(0, os.getcwd())
     module, _, name = plan["application"].partition(":")
     application = getattr(importlib.import_module(module), name)
     messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
@@ -90,7 +88,7 @@ async def main() -> None:
     await started.wait()
     for route, request, chain in plan["requests"]:
         warm = await call_often(application, request, chain)
-        profile = cProfile.Profile(time.thread_time)  # the clock on the wall would count waiting as work
+        profile = cProfile.Profile(time.thread_time)  # wall-clock time would count waiting as work
         with profile:
             await call_often(application, warm, chain)
         show(route, profile)

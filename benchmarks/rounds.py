@@ -1,4 +1,4 @@
-"""Rounds of load that count only if nothing else ran meanwhile, what they come to, and how one figure is printed."""
+"""Rounds of load, which count only if nothing else was running, and how their figures are computed and printed."""
 
 import contextlib
 import re
@@ -13,13 +13,13 @@ from load import Seen
 from machine import SERVER, Watch
 from servers import Postgres, Server
 
-TRIES = 3  # for each round that has to be measured
+ATTEMPTS = 3  # at each round
 STARTS = 6  # two starts of the same server differ by up to a tenth
 STATEMENT = re.compile(r"LOG:  (execute|statement)\b(?!.*ALTER SYSTEM|.*pg_reload_conf)")
 
 
 class Bench:
-    """One run: a database, its configuration, and rounds that count only if nothing else ran meanwhile."""
+    """One run of the benchmark: its configuration, its database, and how its rounds are measured."""
 
     def __init__(self, configuration: dict[str, Any], postgres: Postgres) -> None:
         self.seconds: float = configuration["seconds"]
@@ -30,19 +30,19 @@ class Bench:
         self.worst = 0.0
 
     def undisturbed(self, measure: Callable[[], Seen]) -> Seen:
-        for _ in range(TRIES):
+        for _ in range(ATTEMPTS):
             with Watch(self.postgres.pid) as watch:
                 seen = measure()
             if watch.disturbance <= self.limit:
                 self.worst = max(self.worst, watch.disturbance)
                 return seen
         sys.exit(
-            f"Nothing to report: something else took {watch.disturbance:.0%} of this machine's cores, three times in a"
-            f" row. Up to {self.limit:.0%} would do."
+            f"Nothing to report: other programs took {watch.disturbance:.0%} of this machine's cores, three times in a"
+            f" row. At most {self.limit:.0%} is allowed."
         )
 
     def interleaved(self, *measures: Callable[[], Seen], starts: int = 1) -> list[list[Seen]]:
-        """Rounds of all in turn, after one to warm up; every second round the other way round."""
+        """Measure all in turn, after one warm-up of each; every second round goes in reverse order."""
         seen: list[list[Seen]] = [[measure()][:0] for measure in measures]
         for number in range(max(1, self.rounds // starts)):
             order = list(enumerate(measures))
@@ -60,7 +60,7 @@ def percentile(seen: Seen, share: float) -> float:
 
 
 def ratio(above: list[Seen], below: list[Seen], figure: Callable[[Seen], float]) -> float:
-    """The median over the rounds, as what disturbs one of a pair mostly disturbs the other."""
+    """The median over pairs of rounds, as what disturbs one of a pair mostly disturbs the other."""
     return statistics.median(figure(one) / figure(other) for one, other in zip(above, below, strict=True))
 
 
@@ -73,7 +73,7 @@ def row(*cells: object) -> None:
 
 
 def over_starts(bench: Bench, everyone: list[Accounts], route: str) -> list[list[Seen]]:
-    """Rounds of one route for each, over several starts of their servers."""
+    """Measure one route of everyone, over several starts of their servers."""
     seen: list[list[Seen]] = [[] for _ in everyone]
     for _ in range(STARTS):
         with contextlib.ExitStack() as stack:
@@ -86,7 +86,7 @@ def over_starts(bench: Bench, everyone: list[Accounts], route: str) -> list[list
 
 
 def round_trips(postgres: Postgres, accounts: Accounts, route: str) -> float:
-    """Per request, from the log of the database: it gets one line for each message that it answers."""
+    """Round trips per request, from the database's log, which has one line for each message that it handled."""
     with logging_statements(postgres):
         before = postgres.log.stat().st_size
         seen = accounts.load(route, 0.2, 1, run_in=0.0)

@@ -1,4 +1,4 @@
-"""What is measured: projects, their servers, and a PostgreSQL behind these."""
+"""What is measured: projects, their servers, and the PostgreSQL behind them."""
 
 import asyncio
 import getpass
@@ -23,10 +23,10 @@ from machine import OTHERS, pinned
 
 HERE = Path(__file__).parent
 SECRET_KEY = "a key for the length of one benchmark, and for nothing else: 2f9c8e1b"  # noqa: S105
-PATIENCE = 20  # seconds, for a start
+PATIENCE = 20  # seconds to wait for a start
 UVICORN = ["-m", "uvicorn", "{application}", "--host", "127.0.0.1", "--port", "{port}", "--workers", "{workers}"]
 UVICORN += ["--no-access-log", "--no-proxy-headers", "--log-level", "warning"]
-# A server of the generated project knows how to start a PostgreSQL; durability is the disk's speed, and not compared.
+# The generated project's own script starts PostgreSQL, without durability, which would measure the disk.
 POSTGRES = """
 import sys
 from pathlib import Path
@@ -49,7 +49,7 @@ def free_port() -> int:
 
 @dataclass
 class Postgres:
-    """A PostgreSQL of its own, on the core of the others."""
+    """A private PostgreSQL, on the core that it shares with the client."""
 
     project: Path
     folder: Path
@@ -72,7 +72,7 @@ class Postgres:
         return f"postgresql://postgres:benchmark@127.0.0.1:{self.port}/{name}"
 
     def run(self, name: str, *statements: str) -> list[Any]:
-        """Run statements; the rows of the last."""
+        """Run statements, and return the rows of the last one."""
 
         async def run() -> list[Any]:
             connection = await asyncpg.connect(self.url(name))
@@ -106,7 +106,7 @@ class Project:
     python: str = sys.executable
 
     def prepared(self, postgres: Postgres) -> "Project":
-        """Give it a database of its own, with its tables."""
+        """Create a database for it, with its tables."""
         postgres.run("postgres", f'CREATE DATABASE "{self.name}"')
         url = postgres.url(self.name)
         self.environment = {name: value.format(database=url) for name, value in self.environment.items()}
@@ -117,13 +117,13 @@ class Project:
         return self
 
 
-class NoAnswerError(Exception):
-    """A server that does not come up."""
+class StartError(Exception):
+    """A server that does not start."""
 
 
 @dataclass
 class Server:
-    """A running server. `command` completes the project's Python; `{port}` and the like are filled in."""
+    """A running server. `command` is run by the project's Python; `{port}` and the like are filled in."""
 
     project: Project
     cores: set[int]
@@ -160,7 +160,7 @@ class Server:
     def _wait(self) -> float:
         while time.perf_counter() < self.begun + PATIENCE:
             if self.process.poll() is not None:
-                raise NoAnswerError(f"{self.project.name} has ended before it answered.")
+                raise StartError(f"{self.project.name} ended before it responded.")
             try:
                 self.call("GET", "/")
             except urllib.error.HTTPError:
@@ -169,15 +169,15 @@ class Server:
                 time.sleep(0.002)
                 continue
             return time.perf_counter() - self.begun
-        raise NoAnswerError(f"{self.project.name} does not answer.")
+        raise StartError(f"{self.project.name} does not respond.")
 
     def call(self, method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> Any:
         kind = "application/json" if body.startswith("{") else "application/x-www-form-urlencoded"
         headers = {"Content-Type": kind} | (headers or {}) if body else headers or {}
         url = f"http://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(url, body.encode() or None, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return json.loads(answer.read() or "null")
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            return json.loads(response.read() or "null")
 
 
 UNIT = {
@@ -197,7 +197,7 @@ UNIT = {
 
 
 def unit_command(project: Project, folder: Path, port: int) -> list[str]:
-    """A command that starts Nginx Unit with the project, from a state folder made beforehand."""
+    """Write a state folder, and return the command that starts Nginx Unit with the project from it."""
     state = folder / "state"
     state.mkdir(parents=True, exist_ok=True)
     home = str(Path(project.python).absolute().parents[1])

@@ -1,4 +1,4 @@
-"""Clients that never rest: each logs in, then reads, writes and renews its tokens, and notes what came of it."""
+"""Clients that never pause for long: each keeps reading, writing and logging in again, and records what happens."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ PASSWORD = "correct horse battery staple"  # noqa: S105
 
 @dataclass
 class Phase:
-    """What was asked while one thing happened."""
+    """The requests during one event."""
 
     requests: int = 0
     failures: Counter[str] = field(default_factory=Counter)
@@ -46,7 +46,7 @@ class Load:
                 client.join()
 
     def begin(self) -> Phase:
-        """What is asked from now on belongs to a new phase."""
+        """Count the requests from now on in a new phase."""
         self.phase = Phase()
         return self.phase
 
@@ -75,7 +75,7 @@ class Load:
 
 
 class Client:
-    """One connection that is kept, opened again after a failure; nothing is ever asked twice."""
+    """One connection, kept open and reopened after a failure; no request is ever sent twice."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
@@ -92,20 +92,20 @@ class Client:
         return time.monotonic() - self.logged_in
 
     def ask(self, method: str, path: str, body: str | None = None, content_type: str = "application/json") -> Any:
-        """The answer, or None if it is not a good one."""
+        """Send a request, and return the body of the response, or None if it isn't a success."""
         time.sleep(PAUSE)
-        begun, failure, answer = time.monotonic(), None, None
+        begun, failure, result = time.monotonic(), None, None
         try:
             headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type}
             self.connection.request(method, path, body, headers)
             response = self.connection.getresponse()
             content = response.read()
             if response.status in {200, 201}:
-                answer = json.loads(content)
+                result = json.loads(content)
             else:
                 failure = str(response.status)
         except (OSError, http.client.HTTPException) as error:
             failure = type(error).__name__
             self.connection.close()
         self.load.note(time.monotonic() - begun, failure)
-        return answer
+        return result

@@ -1,7 +1,7 @@
-"""Two replicas under constant load, through a deploy and outages. Prints a table; fails if a promise is broken.
+"""Test two replicas under constant load, through a deploy and outages. Prints a table; fails if a promise is broken.
 
-The promises: a rolling restart fails no request; whatever else happens, no answer is a 500, all is well again within
-RECOVERY seconds, and every write that was acknowledged is there afterwards, once.
+The promises: a rolling restart fails no request; whatever else happens, no response is a 500, requests succeed again
+within RECOVERY seconds, and every acknowledged write is there afterwards, exactly once.
 """
 
 import contextlib
@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from signal import SIGKILL
-
-sys.path.insert(0, f"{sys.argv[1]}/scripts")
 
 from clients import Load
 from stack import Stack, wait_until
@@ -28,7 +26,7 @@ def rolling_restart(stack: Stack) -> None:
         if status != 0:
             sys.exit(f"A replica ended with {status} instead of 0")
         replica.start()
-        time.sleep(1)  # until the load balancer has seen it
+        time.sleep(1)  # until the load balancer has noticed
 
 
 def killed_replica(stack: Stack) -> None:
@@ -81,24 +79,27 @@ def running(stack: Stack) -> Iterator[Load]:
 
 
 def run(stack: Stack, load: Load) -> list[str]:
-    """Which promises were broken, in sentences."""
+    """Cause all events, and return a message for each broken promise."""
     broken = []
-    print(TABLE.format("while under load:", "requests", "failures", "slowest", "well after"))
+    print(TABLE.format("while under load:", "requests", "failures", "slowest", "recovered"))
     for name, event in EVENTS.items():
         phase = load.begin()
         event(stack)
         over = time.monotonic()
-        wait_until(stack.answers, f"{name}: recovery")
+        wait_until(stack.responds, f"{name}: recovery")
         time.sleep(AROUND + RECOVERY if phase.failures else AROUND)
-        well_after = max(0.0, phase.last_failure - over)
+        recovered_after = max(0.0, phase.last_failure - over)
         failures = ", ".join(f"{count} x {kind}" for kind, count in sorted(phase.failures.items())) or "none"
-        print(TABLE.format(name, phase.requests, failures, f"{phase.slowest:.2f} s", f"{well_after:.2f} s"), flush=True)
+        print(
+            TABLE.format(name, phase.requests, failures, f"{phase.slowest:.2f} s", f"{recovered_after:.2f} s"),
+            flush=True,
+        )
         if phase.failures and event in WITHOUT_FAILURE:
             broken.append(f"{name}: {failures}")
         if "500" in phase.failures:
-            broken.append(f"{name}: an answer was a 500")
-        if well_after > RECOVERY:
-            broken.append(f"{name}: well again only after {well_after:.2f} s")
+            broken.append(f"{name}: a response was a 500")
+        if recovered_after > RECOVERY:
+            broken.append(f"{name}: recovered only after {recovered_after:.2f} s")
     load.stop()
     found, acknowledged = stack.pet_names(), set(load.acknowledged)
     lost, doubled = acknowledged - set(found), len(found) - len(set(found))

@@ -1,4 +1,4 @@
-"""What a small production has, on one machine: HAProxy, two replicas, PgBouncer, PostgreSQL; all on free ports."""
+"""A small production system on one machine: HAProxy, two replicas, PgBouncer and PostgreSQL, all on free ports."""
 
 import contextlib
 import http.client
@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import private_postgres  # of the project
+import private_postgres  # the project's
 
 TIMEOUT = 30  # seconds, for anything to start or stop
-SHUTDOWN_DELAY = 2  # seconds; HAProxy asks twice a second
+SHUTDOWN_DELAY = 2  # seconds; HAProxy checks twice a second
 
 PGBOUNCER = """\
 [databases]
@@ -69,7 +69,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 def get(port: int, path: str) -> int:
-    """The status of the answer, 0 without one."""
+    """The status of the response, or 0 without one."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
         connection.request("GET", path)
@@ -89,9 +89,9 @@ class Program:
             self.process = subprocess.Popen(
                 self.command, cwd=self.folder, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(self.answers, f"starting {self.name}")
+        wait_until(self.responds, f"starting {self.name}")
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         return private_postgres.listens(self.port)
 
     def end(self, ending: signal.Signals = signal.SIGTERM) -> int:
@@ -104,7 +104,7 @@ class Program:
 
 
 class Replica(Program):
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         return get(self.port, "/health/ready") == 200
 
 
@@ -113,7 +113,7 @@ class Stack:
         self.folder = folder
         self.database = private_postgres.Address("127.0.0.1", free_port(), "postgres", secrets.token_hex(16), "app")
         as_nobody: list[str] = []
-        if os.geteuid() == 0:  # which PgBouncer refuses to be
+        if os.geteuid() == 0:  # PgBouncer refuses to run as root
             nobody = pwd.getpwnam("nobody")
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             as_nobody = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
@@ -131,7 +131,7 @@ class Stack:
             "SECRET_KEY": secrets.token_urlsafe(48),
             "DATABASE_URL": f"postgresql://postgres:{self.database.password}@127.0.0.1:{pooler}/app",
             "DATABASE_POOLER": "transaction",
-            "SECURITY_BCRYPT_ROUNDS": "4",  # logins are not what is tested here
+            "SECURITY_BCRYPT_ROUNDS": "4",  # this test isn't about logins
             "SHUTDOWN_DELAY": str(SHUTDOWN_DELAY),
             "PYTHONPATH": str(project),
             "VENV": str(project / ".venv"),
@@ -146,9 +146,9 @@ class Stack:
         self.start_database()
         for program in (self.pooler, *self.replicas, self.balancer):
             program.start()
-        wait_until(self.answers, "the first answer")
+        wait_until(self.responds, "the first response")
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         return get(self.balancer.port, "/health/ready") == 200
 
     def stop(self) -> None:
@@ -166,7 +166,7 @@ class Stack:
         os.kill(private_postgres.noted_pid_and_port(self.folder / "database")[0], signal.SIGKILL)
 
     def pet_names(self) -> list[str]:
-        """Straight from PostgreSQL, whatever the replicas believe."""
+        """The names in PostgreSQL itself, whatever the replicas have reported."""
         assert private_postgres.PROGRAMS is not None  # noqa: S101
         url = f"postgresql://postgres:{self.database.password}@127.0.0.1:{self.database.port}/app"
         query = [str(private_postgres.PROGRAMS / "psql"), "-At", "-c", "SELECT pet_name FROM pets", url]

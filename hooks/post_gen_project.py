@@ -1,4 +1,4 @@
-"""Keeps the chosen files, makes the secrets, and starts a Git repository. Safe to repeat, and cruft does."""
+"""Keeps the chosen files, makes the secrets, and starts a Git repository. Safe to repeat, as cruft does."""
 
 import shlex
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 CHOSEN_LICENSE = Path("variants/license", {{cookiecutter.license | tojson}})
 CHOSEN_SERVER = Path("variants/web_server", {{cookiecutter.web_server | tojson}})
-TEMPLATE = {{cookiecutter._repo_dir | default("") | tojson}}  # cruft renders from a fresh clone, and does not say
+TEMPLATE = {{cookiecutter._repo_dir | default("") | tojson}}  # cruft renders from a fresh clone, and doesn't set it
 
 
 def keep_chosen_files() -> None:
@@ -19,7 +19,7 @@ def keep_chosen_files() -> None:
 
 
 def drop_leftovers() -> None:
-    """Running the project where it lies in the template leaves things there, secrets too, which came along."""
+    """Remove what cookiecutter copied along if the project has been run inside the template: secrets, caches."""
     for slot in Path(TEMPLATE).glob("*cookiecutter.project_name*") if TEMPLATE else ():
         for pattern in (".env", ".venv", ".postgres", ".mail", ".*_cache", ".coverage*", "**/__pycache__"):
             for leftover in [path.relative_to(slot) for path in slot.glob(pattern)]:
@@ -27,7 +27,7 @@ def drop_leftovers() -> None:
 
 
 def start_repository() -> None:
-    """No commit, which is the user's to make; a project inside another repository belongs to that one."""
+    """Leave the first commit to the user. A project inside another repository belongs to that one."""
     git = shutil.which("git")
     if git is None:
         return
@@ -39,7 +39,7 @@ def start_repository() -> None:
 keep_chosen_files()
 drop_leftovers()
 for script in Path().glob("*.sh"):
-    script.chmod(0o755)  # a template that came as a zip archive has lost its modes
+    script.chmod(0o755)  # a template from a zip archive has lost its file modes
 subprocess.run([sys.executable, "scripts/make_env.py"], check=True, stdout=subprocess.DEVNULL)
 start_repository()
 print(f"\nYour project is ready. Next:\n\n    cd {shlex.quote(str(Path.cwd()))}\n    make dev\n")

@@ -1,4 +1,4 @@
-"""`make demo`: a project with the default answers, set up in demo/ and served until Ctrl-C. Its data stays."""
+"""`make demo`: set up a project with the default answers in demo/, and serve it until Ctrl-C. Its data stays."""
 
 import contextlib
 import http.client
@@ -12,13 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from rendering import ENVIRONMENT, TEMPLATE, render_command
 from running import ENDINGS
 
-TEMPLATE = Path(__file__).parent.parent
 DEMO = TEMPLATE / "demo"
 PROJECT = DEMO / "my-api"
-# The project's make is not to take over this one's options.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
 MAKE = ["make", "--no-print-directory", "-C", str(PROJECT)]
 
 
@@ -36,20 +34,20 @@ def chosen_port(text: str) -> int:
 
 
 def scaffold() -> None:
-    """Render elsewhere and move, so that an interrupted attempt leaves no half a project."""
+    """Render elsewhere and move, so that an interrupted attempt doesn't leave half a project behind."""
     if PROJECT.exists():
         print(f"Using the project in {PROJECT} (delete it to start afresh).", flush=True)
         return
     print(f"Scaffolding a project with the default answers into {PROJECT} ...", flush=True)
     DEMO.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=DEMO) as folder:
-        command = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config", "--output-dir", folder]
-        if subprocess.run([*command, str(TEMPLATE)], stdout=subprocess.DEVNULL, check=False).returncode:
+        render = render_command(TEMPLATE, Path(folder), "--default-config")
+        if subprocess.run(render, stdout=subprocess.DEVNULL, check=False).returncode:
             sys.exit("Scaffolding failed, see above.")
         Path(folder, PROJECT.name).rename(PROJECT)
 
 
-def wait_until_it_answers(port: int, server: "subprocess.Popen[bytes]") -> bool:
+def wait_until_it_responds(port: int, server: "subprocess.Popen[bytes]") -> bool:
     while server.poll() is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
@@ -82,13 +80,13 @@ Ctrl-C ends the server and its databases. The data stays.
 def end(server: "subprocess.Popen[bytes]") -> None:
     """End the server's whole process group, then the databases."""
     for ending in ENDINGS:
-        signal.signal(ending, signal.SIG_IGN)  # the clean-up below is what they ask for
+        signal.signal(ending, signal.SIG_IGN)  # they must not interrupt the clean-up below
     for ending, patience in ((signal.SIGINT, 10), (signal.SIGKILL, None)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, ending)
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(patience)
-    if (PROJECT / ".venv/.installed").exists():  # else no database is running yet, and make would install all of it
+    if (PROJECT / ".venv/.installed").exists():  # otherwise nothing runs, and make would install it all
         subprocess.run([*MAKE, "stop"], env=ENVIRONMENT, stdin=subprocess.DEVNULL, start_new_session=True, check=False)
 
 
@@ -97,12 +95,12 @@ def main() -> int:
         signal.signal(ending, signal.default_int_handler)
     port = chosen_port(sys.argv[1])
     scaffold()
-    # In a session of its own, Ctrl-C does not reach it: this script ends it, in order and completely.
+    # In a session of its own, so that Ctrl-C doesn't reach it: this script ends it, completely and in order.
     server = subprocess.Popen(
         [*MAKE, "dev", f"PORT={port}"], env=ENVIRONMENT, stdin=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        if wait_until_it_answers(port, server):
+        if wait_until_it_responds(port, server):
             say_what_to_do(port)
         return server.wait()
     finally:

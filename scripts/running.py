@@ -13,7 +13,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run_to_the_end(command: Sequence[str | Path], environment: Mapping[str, str]) -> int:
     """Run a program and return its exit status.
 
-    What is to end this process ends the program as Ctrl-C does, once, and waits until it has stopped what it started.
+    A signal that ends this process interrupts the program once, as Ctrl-C does; this then waits for its clean-up.
     """
 
     def end(number: int, _: FrameType | None) -> None:
@@ -23,7 +23,7 @@ def run_to_the_end(command: Sequence[str | Path], environment: Mapping[str, str]
 
     for ending in ENDINGS:
         signal.signal(ending, end)
-    # In a session of its own: what a terminal or `timeout` sends to the whole group would interrupt its clean-up.
+    # In its own session: a signal from a terminal or `timeout` to the whole group would interrupt its clean-up.
     program = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         return program.wait()

@@ -1,4 +1,4 @@
-"""Photographs the documentation page of a running project for the README: `python scripts/screenshot.py [URL]`.
+"""Takes the README's screenshot of a running project's documentation page: `python scripts/screenshot.py [URL]`.
 
 Needs Chromium. `make demo` serves such a project.
 """
@@ -21,7 +21,7 @@ def main() -> None:
     PICTURE.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as profile:
         options = [f"--user-data-dir={profile}", "--no-sandbox", "--hide-scrollbars", "--window-size=1100,1000"]
-        wait = "--virtual-time-budget=8000"  # milliseconds, until the page has drawn itself
+        wait = "--virtual-time-budget=8000"  # milliseconds for the page to render
         command = [chromium, "--headless", *OFFLINE, *options, wait, f"--screenshot={PICTURE}", url]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
     print(f"Wrote {PICTURE}")

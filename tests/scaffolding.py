@@ -3,21 +3,15 @@
 import json
 import os
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from rendering import ENVIRONMENT, TEMPLATE, render_command
 
-ROOT = Path(__file__).parent.parent
-# What `make test` and pytest tell those that they start is not meant for the make and pytest of a rendered project.
-ENVIRONMENT = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in {"ARGS", "PORT", "VENV", "MFLAGS"} and not name.startswith(("MAKE", "PYTEST_"))
-}
+ROOT = TEMPLATE
 
 # Not every product of the choices, but every choice at least once.
 COMBINATIONS: dict[str, dict[str, str]] = {
@@ -37,7 +31,7 @@ COMBINATIONS: dict[str, dict[str, str]] = {
 def run(
     *command: str | Path, cwd: Path | None = None, environment: dict[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run without a terminal, and keep what it says."""
+    """Run without a terminal, and capture the output."""
     return subprocess.run(
         command,
         cwd=cwd,
@@ -52,9 +46,9 @@ def run(
 def cookiecutter(
     template: Path, folder: Path, *options: str, answers: dict[str, str] | None = None, path: str = ENVIRONMENT["PATH"]
 ) -> "subprocess.CompletedProcess[str]":
-    """Scaffold into `folder`, with a HOME beside it; answers that are not given are the defaults."""
+    """Scaffold into `folder`, with a HOME beside it; questions without an answer take their defaults."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(folder), *options, str(template)]
+    command = render_command(template, folder, *options)
     given = [f"{name}={answer}" for name, answer in (answers or {}).items()]
     return run(*command, *given, environment={"HOME": str(folder.parent / "home"), "PATH": path})
 
@@ -74,7 +68,7 @@ def make(project: Path, target: str) -> None:
 def installed_project(
     template: Path, environment: Path, folder: Path, answers: dict[str, str] | None = None
 ) -> Iterator[Path]:
-    """A project in a folder with a space in its name, ready to be worked on; its databases are stopped afterwards."""
+    """A project in a folder with a space in its name, ready to work on; its databases are stopped afterwards."""
     project = scaffold(template, folder / "my projects", answers)
     (project / ".venv").symlink_to(environment)
     # older than the environment, so that make has nothing to install
@@ -86,12 +80,12 @@ def installed_project(
 
 
 def files(project: Path) -> Iterator[Path]:
-    """All files of the project but Git's own."""
+    """All files of the project except Git's own."""
     return (path for path in sorted(project.rglob("*")) if path.is_file() and ".git" not in path.parts)
 
 
 def assert_parses(project: Path) -> None:
-    """Read every file that has a format by a parser of that format."""
+    """Parse every file whose format has a parser."""
     for path in files(project):
         text = path.read_text(encoding="utf-8")
         match path.suffix:

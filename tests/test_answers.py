@@ -1,4 +1,4 @@
-"""Which answers are refused, and that every other one arrives."""
+"""Which answers are refused, and that all others reach the project."""
 
 import os
 import pty
@@ -9,7 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from scaffolding import ENVIRONMENT, assert_parses, cookiecutter, scaffold
+from rendering import ENVIRONMENT
+from scaffolding import assert_parses, cookiecutter, scaffold
 
 BAD_NAMES = [
     "",
@@ -32,7 +33,7 @@ BAD_NAMES = [
     "a" * 300,
 ]
 
-# What is typed, and what arrives: one line of printable text.
+# What is typed, and what reaches the project: one line of printable text.
 FREE_TEXTS = {
     "quotes": ("""It's a "quote", '''three''' and \"\"\"three\"\"\"""",) * 2,
     "backslashes": (r"C:\new\table \\ \" \u0041 \x41 ends in \\"[:-1],) * 2,
@@ -70,7 +71,7 @@ def test_absolute_path_as_a_name_is_refused_and_leaves_nothing_behind(template: 
 
 
 @pytest.mark.parametrize("name", ["a", "A1", "my_api-2", "a" * 64])
-def test_good_name_is_folder_and_distribution(name: str, template: Path, tmp_path: Path) -> None:
+def test_good_name_names_the_folder_and_the_distribution(name: str, template: Path, tmp_path: Path) -> None:
     project = scaffold(template, tmp_path / "out", {"project_name": name})
 
     assert tomllib.loads((project / "pyproject.toml").read_text())["project"]["name"] == name
@@ -98,7 +99,7 @@ def test_existing_folder_is_left_alone(template: Path, tmp_path: Path) -> None:
     assert mine.read_text() == "mine"
 
 
-def test_what_running_the_project_in_the_template_leaves_there_is_not_passed_on(template: Path, tmp_path: Path) -> None:
+def test_leftovers_of_running_the_project_in_place_are_not_rendered(template: Path, tmp_path: Path) -> None:
     used = tmp_path / "used"
     shutil.copytree(template, used)
     (slot,) = used.glob("*cookiecutter.project_name*")
@@ -120,7 +121,9 @@ def test_what_running_the_project_in_the_template_leaves_there_is_not_passed_on(
 
 
 @pytest.mark.parametrize(("typed", "arrives"), FREE_TEXTS.values(), ids=FREE_TEXTS)
-def test_any_text_arrives_and_every_file_parses(typed: str, arrives: str, template: Path, tmp_path: Path) -> None:
+def test_any_text_reaches_the_project_and_every_file_parses(
+    typed: str, arrives: str, template: Path, tmp_path: Path
+) -> None:
     answers = dict.fromkeys(("project_description", "author_name", "author_email"), typed)
 
     project = scaffold(template, tmp_path / "out", answers)
@@ -141,13 +144,13 @@ def ask(template: Path, folder: Path, typed: list[str]) -> str:
         command, stdin=inside, stdout=inside, stderr=inside, env=ENVIRONMENT | {"HOME": str(folder), "TERM": "dumb"}
     )
     os.close(inside)
-    # One Ctrl-D more than there are questions ends a prompt that would wait for ever.
+    # A Ctrl-D after the last answer ends a prompt that would otherwise wait for ever.
     os.write(terminal, "".join(f"{line}\n" for line in typed).encode() + b"\x04")
     shown = b""
     try:
         while part := os.read(terminal, 4096):
             shown += part
-    except OSError:  # the other end is closed, as Linux says it
+    except OSError:  # on Linux: the other end is closed
         pass
     os.close(terminal)
     assert process.wait() == 0, shown.decode()
@@ -165,7 +168,7 @@ def test_enter_takes_every_default(template: Path, tmp_path: Path) -> None:
     assert "make dev" in shown
 
 
-def test_typed_answers_arrive(template: Path, tmp_path: Path) -> None:
+def test_typed_answers_reach_the_project(template: Path, tmp_path: Path) -> None:
     typed = ["shop", "{{ braces }} {% if %} {# 'a' \"b\" \\c", "Zoë 👩‍💻", "zoe@example.com", "5", "2", "3", "2"]
 
     ask(template, tmp_path / "out", typed)

@@ -1,4 +1,4 @@
-"""The container files of a rendered project, read by linters; and where there is a Unit or a builder, by these."""
+"""The container files of a rendered project, checked by linters and, where they are installed, by Unit and Docker."""
 
 import contextlib
 import json
@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scaffolding import ENVIRONMENT, run, scaffold
+from rendering import ENVIRONMENT
+from scaffolding import run, scaffold
 
 TOOLS = f"{Path(sys.executable).parent}{os.pathsep}{ENVIRONMENT['PATH']}"
 TIMEOUT = 10  # seconds, for Unit to start or stop
@@ -63,22 +64,22 @@ def unit(tmp_path: Path) -> Iterator[Path]:
     server.wait(TIMEOUT)
 
 
-def test_unit_takes_its_configuration(template: Path, tmp_path: Path, unit: Path) -> None:
+def test_unit_accepts_its_configuration(template: Path, tmp_path: Path, unit: Path) -> None:
     project = scaffold(template, tmp_path / "out", {"web_server": "nginx-unit"})
     configuration = json.loads((project / "nginx-unit-config.json").read_text())
-    del configuration["applications"]  # its folders are those of the image
+    del configuration["applications"]  # its folders exist only in the image
     configuration["listeners"] = {f"unix:{unit.with_name('listener.sock')}": configuration["listeners"]["*:8000"]}
     configuration["routes"] = [{"action": {"return": 204}}]
     put = ("--request", "PUT", "--data", json.dumps(configuration))
-    answer = run("curl", "--silent", "--unix-socket", unit, *put, "http://unit/config")
-    assert "success" in json.loads(answer.stdout), answer.stdout
+    response = run("curl", "--silent", "--unix-socket", unit, *put, "http://unit/config")
+    assert "success" in json.loads(response.stdout), response.stdout
 
 
-def test_unit_ends_a_header_where_the_application_says(template: Path, tmp_path: Path) -> None:
+def test_unit_limits_headers_as_the_application_does(template: Path, tmp_path: Path) -> None:
     project = scaffold(template, tmp_path / "out", {"web_server": "nginx-unit"})
     limits = (project / "app/server/limits.py").read_text()
     http = json.loads((project / "nginx-unit-config.json").read_text())["settings"]["http"]
-    first_buffer = 2048  # Unit's own
+    first_buffer = 2048  # Unit's default
     assert "MAX_HEADER_SIZE: Final = 64 * 1024\n" in limits
     assert first_buffer + http["large_header_buffers"] * http["large_header_buffer_size"] == 64 * 1024
 
@@ -106,7 +107,7 @@ print("0" if sys.argv[-1].endswith("active") else "success")
 
 @pytest.fixture
 def entrypoint(template: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Unit's entrypoint with scripts in place of Unit, curl and init.sh, once it has handed over the configuration."""
+    """Unit's entrypoint with scripts in place of Unit, curl and init.sh, once it has sent the configuration."""
     project = scaffold(template, tmp_path / "out", {"web_server": "nginx-unit"})
     script = (project / "docker-entrypoint.sh").read_text()
     for folder in ("unit", "metrics"):
@@ -164,7 +165,7 @@ def test_unit_is_stopped_once_and_only_the_application_writes_to_stdout(
     assert output == '{"the application": "logs"}\n'
 
 
-def test_unit_listens_to_both_families(entrypoint: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_unit_listens_on_ipv4_and_ipv6(entrypoint: subprocess.Popen[str], tmp_path: Path) -> None:
     entrypoint.terminate()
     entrypoint.communicate(timeout=TIMEOUT)
     configuration = json.loads((tmp_path / "bin/configuration").read_text())
@@ -172,13 +173,28 @@ def test_unit_listens_to_both_families(entrypoint: subprocess.Popen[str], tmp_pa
     assert set(configuration["listeners"]) == {"*:8000"} | ({"[::]:8000"} if with_ipv6 else set())
 
 
-def test_unit_says_when_it_may_not_log(template: Path, tmp_path: Path) -> None:
+def test_unit_reports_that_it_may_not_log(template: Path, tmp_path: Path) -> None:
     project = scaffold(template, tmp_path / "out", {"web_server": "nginx-unit"})
-    reader, writer = socket.socketpair()  # which nobody can open by name
+    reader, writer = socket.socketpair()  # a socket, which can't be opened by name
     with reader, writer:
         process = subprocess.run(["bash", str(project / "docker-entrypoint.sh")], check=False, stderr=writer.fileno())
         assert process.returncode == 1
         assert b"may not open /dev/stderr" in reader.recv(1000)
+
+
+def test_uvicorn_does_not_start_without_its_port_for_metrics(template: Path, tmp_path: Path) -> None:
+    project = scaffold(template, tmp_path / "out", {"web_server": "uvicorn"})
+    (project / "init.sh").write_text("echo init.sh says\n")
+    entrypoint = project / "docker-entrypoint.sh"
+    entrypoint.write_text(entrypoint.read_text().replace("=/tmp/metrics", f"={tmp_path / 'metrics'}"))
+    with socket.create_server(("", 0)) as server:
+        port = str(server.getsockname()[1])
+        command = ("env", f"METRICS_PORT={port}", f"PATH={TOOLS}", "bash", entrypoint, "echo", "serving")
+        taken = run(*command)
+    free = run(*command)
+    assert taken.returncode == 1
+    assert f"METRICS_PORT {port} can't be used" in taken.stderr
+    assert (free.returncode, free.stdout) == (0, "serving\n"), free.stderr
 
 
 @pytest.mark.parametrize("web_server", ["nginx-unit", "uvicorn"])
@@ -191,7 +207,7 @@ def test_image_can_be_built_and_holds_nothing_that_its_user_could_change(
     project = scaffold(template, tmp_path / "out", {"web_server": web_server})
     base = re.findall(r"^FROM (\S+)", (project / "Dockerfile").read_text(), re.MULTILINE)[0]
     if run(docker, "image", "inspect", base).returncode != 0 and run(docker, "pull", base).returncode != 0:
-        pytest.skip(f"{base} is not here and can't be pulled")
+        pytest.skip(f"{base} is not available and can't be pulled")
     image = f"template-test-{web_server}"
     build = run(docker, "build", "--network", "host", "--tag", image, project)
     assert build.returncode == 0, build.stdout + build.stderr

@@ -1,4 +1,4 @@
-"""The README's `make demo`, from nothing to a login, and to nothing left running."""
+"""The README's `make demo` gets from nothing to a login, and leaves nothing running."""
 
 import http.client
 import json
@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from scaffolding import ENVIRONMENT, read_env, run
+from rendering import ENVIRONMENT
+from scaffolding import read_env, run
 
 PATIENCE = 240  # seconds for a first start, which installs everything
 
@@ -45,13 +46,13 @@ def is_open(port: int) -> bool:
 def post(port: int, path: str, body: str, content_type: str) -> tuple[int, dict[str, str]]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         connection.request("POST", path, body, {"Content-Type": content_type})
-        answer = connection.getresponse()
-        return answer.status, json.load(answer)
+        response = connection.getresponse()
+        return response.status, json.load(response)
 
 
 @contextmanager
 def running_demo(clone: Path, port: int, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    """Start it, wait for what it says once it answers, and see to it that nothing outlives the test."""
+    """Start the demo, wait until it prints how to log in, and stop it after the test."""
     with log.open("wb") as output:
         demo = subprocess.Popen(
             ["make", "demo", f"PORT={port}"],
@@ -77,13 +78,13 @@ def running_demo(clone: Path, port: int, log: Path) -> Iterator[tuple["subproces
 
 def test_demo_logs_in_ends_completely_and_keeps_its_data(clone: Path, port: int, tmp_path: Path) -> None:
     credentials = {"email": "new@example.com", "password": "a password of mine"}
-    with running_demo(clone, port, tmp_path / "first.log") as (demo, said):
-        assert f"http://127.0.0.1:{port}/docs" in said
+    with running_demo(clone, port, tmp_path / "first.log") as (demo, printed):
+        assert f"http://127.0.0.1:{port}/docs" in printed
         lines = [
-            line for line in said.splitlines() if not line.startswith("WARNING: ")
-        ]  # of this machine's pip settings
-        assert len(lines) <= 40, said
-        login = next(line for line in said.splitlines() if line.startswith("curl "))
+            line for line in printed.splitlines() if not line.startswith("WARNING: ")
+        ]  # from this machine's pip settings
+        assert len(lines) <= 40, printed
+        login = next(line for line in printed.splitlines() if line.startswith("curl "))
         assert json.loads(run("sh", "-c", f"{login} --silent").stdout)["token_type"] == "Bearer"
         assert post(port, "/users/register", json.dumps(credentials), "application/json")[0] == 201
         os.killpg(demo.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
@@ -93,16 +94,16 @@ def test_demo_logs_in_ends_completely_and_keeps_its_data(clone: Path, port: int,
     ports = [port, int(env["POSTGRES_PORT"]), int(env["TEST_POSTGRES_PORT"])]
     assert not [port for port in ports if is_open(port)]
 
-    with running_demo(clone, port, tmp_path / "second.log") as (demo, said):
+    with running_demo(clone, port, tmp_path / "second.log") as (demo, printed):
         form = urlencode({"username": credentials["email"], "password": credentials["password"]})
         assert post(port, "/auth/access-token", form, "application/x-www-form-urlencoded")[0] == 200
-        demo.terminate()  # what a service manager does, to make alone
+        demo.terminate()  # what a service manager does: only make gets the signal
         demo.wait(60)
 
     assert not [port for port in ports if is_open(port)]
 
 
-def test_taken_port_is_named_before_anything_is_set_up(clone: Path) -> None:
+def test_taken_port_is_reported_before_anything_is_set_up(clone: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run("make", "demo", f"PORT={port}", cwd=clone)
@@ -112,7 +113,7 @@ def test_taken_port_is_named_before_anything_is_set_up(clone: Path) -> None:
     assert not (clone / "demo").exists()
 
 
-def test_missing_python_is_said(clone: Path, tmp_path: Path) -> None:
+def test_missing_python_is_reported(clone: Path, tmp_path: Path) -> None:
     (clone / ".venv").unlink()
     make = shutil.which("make")
     assert make

@@ -11,7 +11,7 @@ import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out
 from scaffolding import ROOT, files, installed_project, make, read_env, run, scaffold
 
-RECIPES = Path(__file__).parent / "inside" / "recipes"
+INSIDE = Path(__file__).parent / "inside"
 
 
 @pytest.fixture
@@ -34,13 +34,15 @@ def test_list_of_commands_is_what_make_prints(installed: Path) -> None:
 
 
 def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path) -> None:
-    follow(installed, "README.md", "Step by step: add your own resource")
+    follow(installed, "docs/tutorial.md", "Add your own resource")
 
+    shutil.copy(INSIDE / "test_tutorial.py", installed / "app/tests")
+    make(installed, "lint")
     make(installed, "test")
 
 
 def test_removal_of_the_example_leaves_no_trace_and_passes_everything(installed: Path) -> None:
-    follow(installed, "README.md", "Remove the example")
+    follow(installed, "docs/tutorial.md", "Remove the example")
 
     make(installed, "lint")
     make(installed, "test")
@@ -77,7 +79,7 @@ def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) 
 
 def test_recipes_work(installed: Path) -> None:
     follow(installed, "docs/recipes.md")
-    for test in RECIPES.glob("*.py"):
+    for test in INSIDE.glob("recipes/*.py"):
         shutil.copy(test, installed / f"app/tests/test_recipe_{test.name}")
 
     make(installed, "format")
@@ -126,10 +128,15 @@ print(json.dumps(defaults, default=lambda _: None))
 
 def test_settings_of_readme_example_and_code_agree(installed: Path) -> None:
     make(installed, "env")
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", (installed / "README.md").read_text(), re.MULTILINE)
+    readme, env_example = ((installed / name).read_text() for name in ("README.md", ".env.example"))
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", readme, re.MULTILINE)
     described = {name: default.strip("`") for name, default in rows}
-    lines = re.findall(r"^#? ?([A-Z_]+)=(.*)$", (installed / ".env.example").read_text(), re.MULTILINE)
+    lines = re.findall(r"^#? ?([A-Z_]+)=(.*)$", env_example, re.MULTILINE)
     example = dict(lines)
+    in_order = r"^##+ (.+)$|^(?:\| `|# )?([A-Z_]+)(?:` \||=)"  # sections and variables
+    settings = re.search(r"^## Settings$(.*)^### Rotate the key$", readme, re.DOTALL | re.MULTILINE)
+    assert settings
+    assert re.findall(in_order, settings[1], re.MULTILINE) == re.findall(in_order, env_example, re.MULTILINE)
     defaults = json.loads(run(".venv/bin/python", "-c", DEFAULTS, cwd=installed).stdout)
 
     assert set(described) == set(defaults) == set(example)
@@ -191,18 +198,29 @@ def test_prompt_session_of_the_readme_is_that_of_the_questions() -> None:
             assert f" - {choice}\n" in readme
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
-def test_links_of_the_template_lead_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text()):
-        assert (ROOT / target).exists(), target
+def tree(page: Path, section: str) -> list[str]:
+    """The paths that a drawn tree names."""
+    (drawn,) = [block for block in blocks(page, section) if block.language == "text"]
+    paths: list[str] = []
+    folders: list[str] = []
+    for line in drawn.text.splitlines():
+        indent, name = re.match(r"( *)(\S+)", line).groups()  # type: ignore[union-attr]
+        folders = [*folders[: len(indent) // 2], name]
+        paths.append("".join(folders))
+    return paths
 
 
 def test_tree_of_the_readme_is_that_of_a_project(template: Path, tmp_path: Path) -> None:
-    project = scaffold(template, tmp_path, {"project_name": "shop-api"})
-    (tree,) = [block for block in blocks(ROOT / "README.md", "What you get") if block.language == "text"]
-    folders: list[str] = []
-    for line in tree.text.splitlines():
-        indent, name = re.match(r"( *)(\S+)", line).groups()  # type: ignore[union-attr]
-        folders = [*folders[: len(indent) // 2], name]
-        assert Path(tmp_path, *folders).exists(), line
-    assert project.exists()
+    scaffold(template, tmp_path, {"project_name": "shop-api"})
+    assert not [path for path in tree(ROOT / "README.md", "What you get") if not (tmp_path / path).exists()]
+
+
+def test_map_of_a_project_names_every_file_once(project: Path) -> None:
+    named = tree(project / "README.md", "Map")
+    assert len(named) == len(set(named))
+    assert not [path for path in named if not (project / path).exists()]
+    whole = tuple(path for path in named if path.endswith("/") and sum(n.startswith(path) for n in named) == 1)
+    for path in files(project):
+        name = path.relative_to(project).as_posix()
+        is_understood = name.startswith((".", *whole)) or path.name == "__init__.py"
+        assert is_understood or name in named, name

@@ -1,4 +1,4 @@
-"""What a newcomer can get wrong is answered by a sentence that names the mend, and by no traceback."""
+"""A newcomer's mistake is met by a message that names the fix, and by no traceback."""
 
 import os
 import re
@@ -17,19 +17,20 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from scaffolding import ENVIRONMENT, ROOT, installed_project, read_env, run
+from rendering import ENVIRONMENT, render_command
+from scaffolding import ROOT, installed_project, read_env, run
 
 PYTHON = ".venv/bin/python"
 INITIAL_DATA = (PYTHON, "-m", "app.initial_data")
 ALEMBIC = (PYTHON, "-m", "alembic", "upgrade", "head")
-OPENAPI = (PYTHON, "-m", "app.openapi")  # the quickest that reads the settings
+OPENAPI = (PYTHON, "-m", "app.openapi")  # the quickest command that reads the settings
 START = (PYTHON, "scripts/databases.py", "start")
 NOWHERE = "postgresql://postgres:swordfish@127.0.0.1:1/test"  # nobody listens there
 
 
 @pytest.fixture(scope="module")
 def installed(template: Path, environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project for the whole file. It waits a second and no more for its database, when that doesn't answer."""
+    """One project for the whole file. It waits at most a second for a database that doesn't response_to."""
     with installed_project(template, environment, tmp_path_factory.mktemp("first minutes")) as project:
         env = project / "alembic/env.py"
         code = env.read_text()
@@ -40,7 +41,7 @@ def installed(template: Path, environment: Path, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def databases(installed: Path) -> dict[str, str]:
-    """The settings of the project, whose databases run."""
+    """The project's settings, with its databases running."""
     result = run(*START, cwd=installed)
     assert result.returncode == 0, result.stdout + result.stderr
     return read_env(installed)
@@ -57,7 +58,7 @@ def env_file(installed: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    """Of a server that hangs up at once."""
+    """The port of a server that closes every connection at once."""
     with ThreadingTCPServer(("127.0.0.1", 0), BaseRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
@@ -65,7 +66,7 @@ def taken_port() -> Iterator[int]:
 
 
 def stand_in(folder: Path, name: str, script: str) -> dict[str, str]:
-    """The variables with which a command finds this shell script first."""
+    """The variables that make a command find this shell script first."""
     program = folder / name
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -73,46 +74,46 @@ def stand_in(folder: Path, name: str, script: str) -> dict[str, str]:
 
 
 def refusal(project: Path, *command: str, **variables: str) -> str:
-    """What a command says that fails, as it has to."""
+    """The output of a command, which has to fail."""
     result = run(*command, cwd=project, environment=variables)
-    said = result.stdout + result.stderr
-    assert result.returncode != 0, said
-    assert "Traceback" not in said
-    assert "swordfish" not in said
-    return said
+    output = result.stdout + result.stderr
+    assert result.returncode != 0, output
+    assert "Traceback" not in output
+    assert "swordfish" not in output
+    return output
 
 
 # Settings
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         (("SECRET_KEY=.*", "SECRET_KEY="), "SECRET_KEY: must be set; `make secret-key` prints a good one"),
         (("DATABASE_URL=.*", ""), "DATABASE_URL must be set, e.g. postgresql://user:password@host:5432/name"),
         (("DATABASE_URL=postgresql", "DATABASE_URL=mysql"), "DATABASE_URL: must look like postgresql://"),
-        (("ALLOWED_HOSTS=", "ALOWED_HOST=*"), "ALOWED_HOST: no such setting; is it ALLOWED_HOSTS?"),
+        (("ALLOWED_HOSTS=", "ALOWED_HOST=*"), "ALOWED_HOST: no such setting; did you mean ALLOWED_HOSTS?"),
         (("METRICS_PORT=", "METRICS_PORT=soon"), "METRICS_PORT: Input should be a valid integer"),
         (("ENVIRONMENT=dev\n(.*\n)*SECRET_KEY=.*", "ENVIRONMENT=production\nSECRET_KEY=swordfish"), "32 characters"),
         (("FIRST_SUPERUSER_EMAIL=.*", "FIRST_SUPERUSER_EMAIL=me"), "FIRST_SUPERUSER_EMAIL: value is not a valid email"),
         (("FIRST_SUPERUSER_PASSWORD=.*", "FIRST_SUPERUSER_PASSWORD=abc"), "should have at least 8 characters, not 3"),
     ],
 )
-def test_setting_is_named(change: tuple[str, str], sentence: str, installed: Path, env_file: Path) -> None:
+def test_wrong_setting_is_named(change: tuple[str, str], message: str, installed: Path, env_file: Path) -> None:
     pattern, new = change
     env_file.write_text(re.sub(f"^{pattern}", new, env_file.read_text(), flags=re.MULTILINE))
-    assert sentence in refusal(installed, *OPENAPI)
+    assert message in refusal(installed, *OPENAPI)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "sentence"),
+    ("name", "value", "message"),
     [
-        ("METRICS_PORT", '"9090"', "METRICS_PORT: stands in quotes, which are part of the value here: leave them out"),
+        ("METRICS_PORT", '"9090"', "METRICS_PORT: is in quotes, which are part of the value here: remove them"),
         ("METRICS_PORT", "9090\r", "METRICS_PORT: ends with a carriage return: give the file that sets it Unix line"),
     ],
 )
-def test_variable_as_another_program_hands_it_on(name: str, value: str, sentence: str, installed: Path) -> None:
-    assert sentence in refusal(installed, *OPENAPI, **{name: value})
+def test_quotes_and_line_ends_in_a_variable_are_reported(name: str, value: str, message: str, installed: Path) -> None:
+    assert message in refusal(installed, *OPENAPI, **{name: value})
 
 
 def test_quotes_and_windows_line_ends_in_env_do_no_harm(installed: Path, env_file: Path) -> None:
@@ -125,40 +126,40 @@ def test_quotes_and_windows_line_ends_in_env_do_no_harm(installed: Path, env_fil
 
 
 @pytest.mark.parametrize("command", [("bash", "init.sh"), INITIAL_DATA, (PYTHON, "-m", "uvicorn", "app.main:app")])
-def test_missing_env(command: tuple[str, ...], installed: Path, env_file: Path) -> None:
+def test_missing_env_is_reported(command: tuple[str, ...], installed: Path, env_file: Path) -> None:
     env_file.unlink()
     assert "There is no .env here; `make env` writes one." in refusal(installed, *command)
 
 
-def test_env_in_another_encoding(installed: Path, env_file: Path) -> None:
+def test_env_in_another_encoding_is_reported(installed: Path, env_file: Path) -> None:
     env_file.write_text(env_file.read_text(), encoding="utf-16")
-    assert ".env can't be read, which must be UTF-8" in refusal(installed, *OPENAPI)
+    assert ".env can't be read; it must be UTF-8" in refusal(installed, *OPENAPI)
     assert "DATABASE_URL can't be read: 'utf-8' codec" in refusal(installed, *START)
 
 
 @pytest.mark.parametrize(
-    ("url", "sentence"),
+    ("url", "message"),
     [
-        ("postgresql://postgres@127.0.0.1:5432/app", "`make env` writes .env with that and all secrets"),
+        ("postgresql://postgres@127.0.0.1:5432/app", "`make env` writes a .env with it and all secrets"),
         ("postgresql://postgres:swordfish@127.0.0.1:http/app", "DATABASE_URL can't be read: Port could not be cast"),
     ],
 )
-def test_url_that_no_database_can_be_made_for(url: str, sentence: str, installed: Path) -> None:
-    assert sentence in refusal(installed, *START, DATABASE_URL=url)
+def test_url_that_cannot_be_served_is_reported(url: str, message: str, installed: Path) -> None:
+    assert message in refusal(installed, *START, DATABASE_URL=url)
 
 
 # Python, make, ports
 
 
-def test_template_on_an_old_python(template: Path, tmp_path: Path) -> None:
+def test_template_refuses_an_old_python(template: Path, tmp_path: Path) -> None:
     pretend = (
         "import sys\nif '-m' not in sys.orig_argv:\n    sys.version_info, sys.version = (3, 10), '3.10.13 (old)'\n"
     )
     (tmp_path / "sitecustomize.py").write_text(pretend)
-    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(tmp_path / "out"), str(template)]
+    command = render_command(template, tmp_path / "out")
     result = run(*command, environment={"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)})
     assert result.returncode == 1
-    sentence = "A project needs Python 3.11 or newer, and this cookiecutter runs on 3.10.13."
+    sentence = "A project needs Python 3.11 or newer, but this cookiecutter runs on 3.10.13."
     assert result.stderr.startswith(sentence)  # cookiecutter's own words on its hooks follow
     assert not list((tmp_path / "out").iterdir())
 
@@ -168,63 +169,63 @@ def test_template_on_an_old_python(template: Path, tmp_path: Path) -> None:
     [('test "$1" = --version && echo Python 3.10.13', "3.10.13"), ("exit 127", "none")],
     ids=["old, or without venv", "none"],
 )
-def test_project_on_an_old_python(script: str, found: str, installed: Path, tmp_path: Path) -> None:
+def test_project_refuses_an_old_python(script: str, found: str, installed: Path, tmp_path: Path) -> None:
     stand_in(tmp_path, "python3", script)
     make = shutil.which("make", path=ENVIRONMENT["PATH"])
     assert make
     said = refusal(installed, make, "env", f"VENV={tmp_path / 'new'}", PATH=str(tmp_path))
-    assert "Needed: Python 3.11 or newer with its venv module" in said
+    assert "This needs Python 3.11 or newer with its venv module" in said
     assert re.search(f"Found: .*{re.escape(found)}$", said, re.MULTILINE)
 
 
-def test_packages_that_cannot_be_fetched(installed: Path, tmp_path: Path) -> None:
+def test_packages_that_cannot_be_installed_are_reported(installed: Path, tmp_path: Path) -> None:
     python = shlex.quote(sys.executable)
     without_pip = stand_in(tmp_path, "python3", f'test "$1" = -c || exec {python} "$@" --without-pip')
     said = refusal(installed, "make", "env", f"VENV={tmp_path / 'new'}", **without_pip)
     assert "which takes a minute" in said
-    assert "The packages could not be installed; the reason stands above." in said
+    assert "The packages could not be installed, for the reason above." in said
 
 
-def test_init_before_anything_is_installed(installed: Path, tmp_path: Path) -> None:
+def test_init_says_how_to_install_the_dependencies(installed: Path, tmp_path: Path) -> None:
     bare = stand_in(tmp_path, "python", "exit 1")
-    said = refusal(installed, "bash", "init.sh", VENV="nowhere", **bare)
-    assert "The dependencies aren't installed here: `make env` installs them into .venv." in said
+    output = refusal(installed, "bash", "init.sh", VENV="nowhere", **bare)
+    assert "The dependencies aren't installed here: `make env` installs them into .venv." in output
 
 
-def test_databases_by_another_python(installed: Path) -> None:
+def test_databases_script_says_which_python_to_use(installed: Path) -> None:
     assert "use .venv/bin/python, which `make env` sets up" in refusal(installed, sys.executable, "-S", *START[1:])
 
 
-def test_target_that_does_not_exist(installed: Path) -> None:
+def test_unknown_target_is_reported(installed: Path) -> None:
     assert "There is no `make migrations`; `make` alone prints the list." in refusal(installed, "make", "migrations")
 
 
 @pytest.mark.usefixtures("databases")
-def test_migration_without_a_name(installed: Path) -> None:
+def test_migration_without_a_name_is_refused(installed: Path) -> None:
     assert 'Say what it does: make migration name="add toys"' in refusal(installed, "make", "migration")
 
 
 @pytest.mark.usefixtures("databases")
 def test_port_of_the_server_is_taken(installed: Path, taken_port: int) -> None:
     said = refusal(installed, "make", "dev", f"PORT={taken_port}")
-    assert f"Port '{taken_port}' is taken, or no number from 1024 to 65535. Try: make dev PORT=8001" in said
+    assert f"Port '{taken_port}' is taken, or not a number from 1024 to 65535. Try: make dev PORT=8001" in said
 
 
 @pytest.mark.parametrize("port", ["70000", "http", ""])
-def test_port_of_the_demo_is_none(port: str) -> None:
+def test_invalid_port_of_the_demo_is_reported(port: str) -> None:
     assert f"PORT is a number from 1 to 65535, not {port!r}." in refusal(ROOT, sys.executable, "scripts/demo.py", port)
 
 
-def test_port_of_a_database_is_taken(installed: Path, taken_port: int, tmp_path: Path) -> None:
+def test_taken_port_of_a_database_is_reported(installed: Path, taken_port: int, tmp_path: Path) -> None:
     off = stand_in(tmp_path, "docker", "exit 1")
     url = f"postgresql://postgres:swordfish@127.0.0.1:{taken_port}/app"
     said = refusal(installed, *START, DATABASE_URL=url, TEST_DATABASE_URL=url, **off)
     assert f"Port {taken_port} is taken by another program" in said
-    assert "change the port in .env, where it stands twice" in said
+    assert "change the port in .env, in both places" in said
 
 
 @pytest.mark.usefixtures("databases")
-def test_number_that_a_crash_left_behind_is_no_leave_to_stop_a_stranger(installed: Path, taken_port: int) -> None:
+def test_stop_spares_a_stranger_that_has_the_process_id_of_a_crashed_server(installed: Path, taken_port: int) -> None:
     folder = installed / ".postgres/database"
     assert run("make", "stop", cwd=installed).returncode == 0
     with subprocess.Popen(["sleep", "60"]) as stranger:
@@ -239,12 +240,14 @@ def test_number_that_a_crash_left_behind_is_no_leave_to_stop_a_stranger(installe
 
 
 @pytest.mark.usefixtures("databases")
-def test_database_starts_although_a_stranger_has_the_process_id_that_a_crash_left_behind(installed: Path) -> None:
+def test_database_starts_although_a_stranger_has_the_process_id_of_the_crashed_server(installed: Path) -> None:
     noted = installed / ".postgres/database/postmaster.pid"
     server = int(noted.read_text().splitlines()[0])
     with subprocess.Popen(["sleep", "60"]) as stranger:
         os.kill(server, signal.SIGKILL)
+        deadline = time.monotonic() + 10
         while Path(f"/proc/{server}").exists():
+            assert time.monotonic() < deadline
             time.sleep(0.01)
         noted.write_text(noted.read_text().replace(str(server), str(stranger.pid), 1))
         started = run("make", "databases", cwd=installed)
@@ -257,7 +260,7 @@ def test_database_starts_although_a_stranger_has_the_process_id_that_a_crash_lef
 
 
 @pytest.mark.parametrize(
-    ("words", "mend"),
+    ("words", "fix"),
     [
         ("Cannot connect to the Docker daemon at unix:///docker.sock. Is the docker daemon running?", "start it"),
         ("permission denied while trying to connect to the Docker daemon socket at unix:///docker.sock", "join its"),
@@ -265,48 +268,50 @@ def test_database_starts_although_a_stranger_has_the_process_id_that_a_crash_lef
         ("docker: unknown command: docker compose", "install its Compose plugin"),
     ],
 )
-def test_docker_that_cannot_be_used(words: str, mend: str, installed: Path, taken_port: int, tmp_path: Path) -> None:
+def test_docker_that_cannot_be_used_is_reported_with_a_fix(
+    words: str, fix: str, installed: Path, taken_port: int, tmp_path: Path
+) -> None:
     docker = stand_in(tmp_path, "docker", f'echo "{words}" >&2; exit 1')
     # a port that is taken, so that no private PostgreSQL has to start for this
     url = f"postgresql://postgres:swordfish@127.0.0.1:{taken_port}/app"
     said = refusal(installed, *START, DATABASE_URL=url, TEST_DATABASE_URL=url, **docker)
-    assert f"Docker is installed, but can't be used: {words.splitlines()[0]}\nTo have its databases, {mend}" in said
+    assert f"Docker is installed, but can't be used: {words.splitlines()[0]}\nTo use its databases, {fix}" in said
     assert "Starting a private PostgreSQL" in said
 
 
-def test_docker_that_cannot_start_the_databases(installed: Path, tmp_path: Path) -> None:
+def test_docker_that_cannot_start_the_databases_is_reported(installed: Path, tmp_path: Path) -> None:
     fails = "Bind for 127.0.0.1:5432 failed: port is already allocated"
     docker = stand_in(tmp_path, "docker", f'test "$2" = ls || {{ echo "{fails}" >&2; exit 1; }}')
     said = refusal(installed, *START, DATABASE_URL=NOWHERE, TEST_DATABASE_URL=NOWHERE, **docker)
-    assert f"{fails}\nDocker could not start the databases; its reason stands above." in said
+    assert f"{fails}\nDocker could not start the databases; see its message above." in said
 
 
 # The database
 
 
 @pytest.mark.parametrize("command", [("bash", "init.sh"), INITIAL_DATA])
-def test_database_does_not_answer(command: tuple[str, ...], installed: Path) -> None:
-    said = refusal(installed, *command, DATABASE_URL=NOWHERE)
-    assert "database at 127.0.0.1:1 " in said
-    assert "`make databases` starts" in said
+def test_unreachable_database_is_reported(command: tuple[str, ...], installed: Path) -> None:
+    output = refusal(installed, *command, DATABASE_URL=NOWHERE)
+    assert "database at 127.0.0.1:1 " in output
+    assert "`make databases` starts" in output
 
 
-def test_tests_with_a_wrong_password(installed: Path, databases: dict[str, str]) -> None:
+def test_tests_report_a_wrong_password(installed: Path, databases: dict[str, str]) -> None:
     url = re.sub(":[^:]*@", ":swordfish@", databases["TEST_DATABASE_URL"])
     command = (PYTHON, "-m", "pytest", "app/tests/test_health.py", "-k", "root")
-    said = refusal(installed, *command, TEST_DATABASE_URL=url)
-    assert 'TEST_DATABASE_URL can\'t serve: password authentication failed for user "postgres": see' in said
+    output = refusal(installed, *command, TEST_DATABASE_URL=url)
+    assert 'TEST_DATABASE_URL can\'t serve: password authentication failed for user "postgres": see' in output
 
 
-def test_another_python(installed: Path) -> None:
-    said = refusal(installed, sys.executable, "-S", *INITIAL_DATA[1:])
-    assert "use .venv/bin/python, which `make env` sets up" in said
+def test_initial_data_says_which_python_to_use(installed: Path) -> None:
+    output = refusal(installed, sys.executable, "-S", *INITIAL_DATA[1:])
+    assert "use .venv/bin/python, which `make env` sets up" in output
 
 
-def test_database_does_not_answer_the_tests(installed: Path) -> None:
-    said = refusal(installed, PYTHON, "-m", "pytest", TEST_DATABASE_URL=NOWHERE)
-    assert "TEST_DATABASE_URL: nothing answers at 127.0.0.1:1" in said
-    assert "`make test` starts it" in said
+def test_tests_report_an_unreachable_database(installed: Path) -> None:
+    output = refusal(installed, PYTHON, "-m", "pytest", TEST_DATABASE_URL=NOWHERE)
+    assert "TEST_DATABASE_URL: nothing answers at 127.0.0.1:1" in output
+    assert "`make test` starts it" in output
 
 
 @pytest.mark.parametrize("command", [ALEMBIC, INITIAL_DATA])
@@ -317,26 +322,26 @@ def test_database_does_not_answer_the_tests(installed: Path) -> None:
         ("/app$", "/nowhere", 'database "nowhere" does not exist'),
     ],
 )
-def test_database_refuses(
+def test_database_that_refuses_is_reported(
     command: tuple[str, ...], pattern: str, new: str, reason: str, installed: Path, databases: dict[str, str]
 ) -> None:
-    said = refusal(installed, *command, DATABASE_URL=re.sub(pattern, new, databases["DATABASE_URL"]))
-    assert f"database at 127.0.0.1:{databases['POSTGRES_PORT']} " in said
-    assert reason in said
-    assert "DATABASE_URL" in said
+    output = refusal(installed, *command, DATABASE_URL=re.sub(pattern, new, databases["DATABASE_URL"]))
+    assert f"database at 127.0.0.1:{databases['POSTGRES_PORT']} " in output
+    assert reason in output
+    assert "DATABASE_URL" in output
 
 
 def unmigrated(databases: dict[str, str]) -> dict[str, str]:
     return {"DATABASE_URL": databases["DATABASE_URL"].removesuffix("app") + "postgres"}
 
 
-def test_initial_data_before_the_migrations(installed: Path, databases: dict[str, str]) -> None:
-    said = refusal(installed, *INITIAL_DATA, **unmigrated(databases))
-    assert 'relation "users" does not exist' in said
-    assert "`make migrate` or `bash init.sh` applies the migrations" in said
+def test_initial_data_reports_missing_migrations(installed: Path, databases: dict[str, str]) -> None:
+    output = refusal(installed, *INITIAL_DATA, **unmigrated(databases))
+    assert 'relation "users" does not exist' in output
+    assert "`make migrate` or `bash init.sh` applies the migrations" in output
 
 
-def answer(request: str | Request) -> tuple[int, str]:
+def response_to(request: str | Request) -> tuple[int, str]:
     try:
         with urlopen(request, timeout=10) as response:
             return response.status, response.read().decode()
@@ -345,7 +350,9 @@ def answer(request: str | Request) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def test_routes_before_the_migrations(installed: Path, databases: dict[str, str], tmp_path: Path) -> None:
+def test_missing_migrations_are_a_503_and_reported_in_the_log(
+    installed: Path, databases: dict[str, str], tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     log = tmp_path / "log"
@@ -364,14 +371,14 @@ def test_routes_before_the_migrations(installed: Path, databases: dict[str, str]
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
         here = f"http://127.0.0.1:{port}"
-        assert answer(f"{here}/health/ready") == (503, '{"status":"failed","checks":{"database":"no migrations"}}')
-        status, said = answer(Request(f"{here}/auth/access-token", b"username=ana@example.com&password=swordfish"))
-        assert (status, said) == (503, '{"detail":"The service is not available now, try again"}')
-        assert answer(Request(f"{here}/docs", method="HEAD")) == (200, "")
+        assert response_to(f"{here}/health/ready") == (503, '{"status":"failed","checks":{"database":"no migrations"}}')
+        status, said = response_to(Request(f"{here}/auth/access-token", b"username=ana@example.com&password=swordfish"))
+        assert (status, said) == (503, '{"detail":"The service is temporarily unavailable, try again"}')
+        assert response_to(Request(f"{here}/docs", method="HEAD")) == (200, "")
     finally:
         server.terminate()
         server.wait(20)
-    assert log.read_text().count("The database can't serve: ") == 1
+    assert log.read_text().count("The database is unavailable: ") == 1
     assert log.read_text().count("`make migrate` or `bash init.sh` applies the migrations") == 2
     assert "Traceback" not in log.read_text()
 
@@ -385,7 +392,7 @@ asyncio.run(main())
 """
 
 
-def test_stale_database_stops_migrations_but_not_tests(installed: Path, databases: dict[str, str]) -> None:
+def test_newer_database_stops_migrations_but_not_tests(installed: Path, databases: dict[str, str]) -> None:
     url = databases["TEST_DATABASE_URL"]
     assert run(PYTHON, "-c", NEWER, url, cwd=installed).returncode == 0
     assert "Is the database newer than this code?" in refusal(installed, *ALEMBIC, DATABASE_URL=url)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scaffolding import installed_project, make, run
 
-# Slow, as they wait for limits of time to pass or set up roles, and so not among the project's own tests.
+# Not among the project's own tests because they are slow: they wait for timeouts or set up roles.
 INSIDE = sorted((Path(__file__).parent / "inside").glob("test_*.py"))
 
 
@@ -23,7 +23,9 @@ def test_its_own_tests_pass(installed: Path) -> None:
 
 
 @pytest.mark.parametrize("tests", INSIDE, ids=lambda path: path.stem)
-def test_it_bears_what_happens_in_the_wild(template: Path, environment: Path, tmp_path: Path, tests: Path) -> None:
+def test_it_passes_the_slow_tests_of_the_template(
+    template: Path, environment: Path, tmp_path: Path, tests: Path
+) -> None:
     with installed_project(template, environment, tmp_path) as project:
         shutil.copy(tests, project / "app/tests")
         make(project, "lint")
@@ -31,7 +33,7 @@ def test_it_bears_what_happens_in_the_wild(template: Path, environment: Path, tm
         assert result.returncode == 0, result.stdout
 
 
-def test_a_test_of_it_that_hangs_fails_and_holds_up_no_other(template: Path, environment: Path, tmp_path: Path) -> None:
+def test_a_hanging_test_fails_and_does_not_hold_up_others(template: Path, environment: Path, tmp_path: Path) -> None:
     hanging = """import asyncio
 
 async def test_hangs(client): await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""The locks install with the pip that a stock Python brings, and go on doing so once newer releases are out."""
+"""The locks install with the pip that comes with Python, and still do once newer releases are out."""
 
 import fcntl
 import hashlib
@@ -14,21 +14,22 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import pytest
-from scaffolding import ENVIRONMENT, ROOT, files, run, scaffold
+from rendering import ENVIRONMENT
+from scaffolding import ROOT, files, run, scaffold
 
 PROJECT = "{{cookiecutter.project_name}}"
 PROJECT_LOCK = f"{PROJECT}/requirements-dev.txt"
 LOCKS = ("requirements-dev.txt", f"{PROJECT}/requirements.txt", PROJECT_LOCK)
-# What Debian, Ubuntu and CPython 3.11 and 3.12 brought, each with the newest Python that it runs on.
+# Those of Debian, Ubuntu and CPython 3.11 and 3.12, each with the newest Python that it runs on.
 PIPS = {"22.3.1": (3, 11), "23.0.1": (3, 11), "23.2.1": (3, 12), "24.0": (3, 12), "newest": (9, 9)}
-OLD = "23.2.1"  # the last that looks for a newer `coverage[toml]` than the pinned `coverage`
+OLD = "23.2.1"  # the last pip that looks for a newer `coverage[toml]` than the pinned `coverage`
 PIN = re.compile(r"^([a-z0-9-]+)(\[[a-z0-9,-]+\])?==([^\s;]+)( ;.*)? \\$", re.MULTILINE)
-# How much is printed, and what is kept, has no part in what is installed.
+# These affect what is printed or cached, but not what is installed.
 COSMETIC = {"--quiet", "--disable-pip-version-check", "--no-cache-dir"}
 
 
 def places(template: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """Each place that installs a lock: its file, the lock, and the options that it gives to pip."""
+    """Each place that installs a lock: its file, the lock, and the options that it passes to pip."""
     for path in files(template):
         name = path.relative_to(template).as_posix()
         for line in path.read_text(errors="replace").splitlines():
@@ -54,9 +55,9 @@ def installed(*folders: Path) -> dict[str, Distribution]:
 
 
 class Tomorrow:
-    """The locks on the day after a release of everything: the index has a newer one of each package than the pinned.
+    """The locks after a new release of everything: the index has a newer version of each package than the pinned one.
 
-    What is pinned is a stand-in, which asks for what the package asks for and holds nothing.
+    The pinned packages are stand-ins: empty, but with the requirements of the real ones.
     """
 
     def __init__(self, folder: Path, environment: Path) -> None:
@@ -68,12 +69,12 @@ class Tomorrow:
             self.copy(lock, theirs if lock.startswith(PROJECT) else installed(*map(Path, sys.path)))
 
     def add(self, name: str, version: str, original: Distribution | None = None) -> str:
-        """A wheel in the index, and the hash of it."""
+        """Add a wheel to the index, and return its hash."""
         folder = self.index / name
         folder.mkdir(parents=True, exist_ok=True)
         stem = f"{name.replace('-', '_')}-{version}"
         wheel = folder / f"{stem}-py3-none-any.whl"
-        if not wheel.exists():  # from another lock
+        if not wheel.exists():  # another lock may have added it
             headers = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
             for field in ("Provides-Extra", "Requires-Dist") if original else ():
                 headers += [f"{field}: {value}" for value in original.metadata.get_all(field) or []]  # type: ignore[union-attr]
@@ -86,9 +87,9 @@ class Tomorrow:
         return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
     def copy(self, lock: str, originals: dict[str, Distribution]) -> None:
-        """The same names, extras, versions and markers, with the hashes of the stand-ins."""
+        """Copy a lock: the same names, extras, versions and markers, but the hashes of the stand-ins."""
         pins = PIN.findall((ROOT / lock).read_text())
-        present = {name: version for name, _, version, _ in pins if name in originals}  # others' markers keep them away
+        present = {name: version for name, _, version, _ in pins if name in originals}  # markers exclude the others
         digests = {name: self.add(name, version, originals[name]) for name, version in present.items()}
         for name, version in present.items():
             self.add(name, f"{version.partition('.post')[0]}.post99", originals[name])
@@ -108,7 +109,7 @@ def tomorrow(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Tom
 
 @pytest.fixture(scope="module")
 def pip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This pip, unpacked. The wheels of old ones are kept for the next run, beside the folders in `.cache`."""
+    """This pip, unpacked. The wheels of old ones are kept in `.cache` for the next run."""
     version: str = request.param
     if sys.version_info[:2] > PIPS[version]:
         pytest.skip(f"pip {version} doesn't run on this Python, which never came with it")
@@ -128,7 +129,7 @@ def pip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def plan(pip: Path, tomorrow: Tomorrow, lock: Path, options: list[str], folder: Path) -> set[str] | str:
-    """What pip would install where nothing is installed yet, or why it refuses."""
+    """What pip would install if nothing were installed yet, or why it refuses."""
     report = folder / "report.json"
     alone = ("--isolated", "--index-url", tomorrow.index.as_uri(), "--no-cache-dir", "--ignore-installed")
     dry_run = ("--dry-run", *alone, "--report", str(report), *options, "--requirement", str(lock))
@@ -139,12 +140,12 @@ def plan(pip: Path, tomorrow: Tomorrow, lock: Path, options: list[str], folder: 
     return {f"{normal(item['name'])}=={item['version']}" for item in found}
 
 
-def test_every_place_installs_what_the_lock_names_and_nothing_else(template: Path) -> None:
+def test_every_place_installs_exactly_what_the_lock_names(template: Path) -> None:
     of_the_project = [".github/workflows/ci.yml", "Makefile", "README.md"]
     images = [f"variants/web_server/{name}/Dockerfile" for name in ("nginx-unit", "uvicorn")]
-    expected = ["Makefile", "benchmarks/bench.py", *(f"{PROJECT}/{name}" for name in (*of_the_project, *images))]
+    expected = ["Makefile", "scripts/bench.py", *(f"{PROJECT}/{name}" for name in (*of_the_project, *images))]
 
-    assert [name for name, _, _ in places(template)] == expected
+    assert list(dict.fromkeys(name for name, _, _ in places(template))) == expected
     assert not [name for name, _, options in places(template) if not {"--no-deps", "--require-hashes"} <= {*options}]
 
 
@@ -159,21 +160,21 @@ def test_lock_installs_after_newer_releases(
 
 @pytest.mark.parametrize(("pip", "lock"), [(OLD, LOCKS[1]), *(("newest", lock) for lock in LOCKS)], indirect=["pip"])
 def test_lock_is_complete_without_our_options(pip: Path, lock: str, tomorrow: Tomorrow, tmp_path: Path) -> None:
-    """A platform installs requirements.txt in its own way, perhaps with an old pip, to which `sqlalchemy[asyncio]==`
-    is no pin of `sqlalchemy`: so the locks do without extras (no `--no-strip-extras`)."""
+    """A platform installs requirements.txt in its own way, perhaps with an old pip, which doesn't accept
+    `sqlalchemy[asyncio]==` as a pin of `sqlalchemy`: so the locks name no extras (no `--no-strip-extras`)."""
     assert plan(pip, tomorrow, tomorrow.locks / lock, ["--require-hashes"], tmp_path) == tomorrow.pins[lock]
 
 
 @pytest.mark.parametrize("pip", [OLD], indirect=True)
 def test_old_pip_fails_without_our_options(pip: Path, tomorrow: Tomorrow, tmp_path: Path) -> None:
-    """Nothing else here would be noticed before the world has moved."""
-    said = str(plan(pip, tomorrow, tomorrow.locks / PROJECT_LOCK, ["--require-hashes"], tmp_path))
+    """Without this, nobody would know whether the tests above can fail."""
+    output = str(plan(pip, tomorrow, tomorrow.locks / PROJECT_LOCK, ["--require-hashes"], tmp_path))
 
-    assert "In --require-hashes mode, all requirements must have their versions pinned" in said
-    assert "coverage[toml]" in said
+    assert "In --require-hashes mode, all requirements must have their versions pinned" in output
+    assert "coverage[toml]" in output
 
 
-def test_installed_locks_hold_together(environment: Path) -> None:
+def test_installed_packages_are_compatible(environment: Path) -> None:
     for python in (environment / "bin/python", Path(sys.executable)):
         result = run(python, "-m", "pip", "check")
         assert result.returncode == 0, result.stdout
@@ -195,28 +196,28 @@ def newcomer(request: pytest.FixtureRequest, template: Path, tomorrow: Tomorrow,
 
 
 def install(folder: Path, tomorrow: Tomorrow) -> tuple[int, list[str]]:
-    """The exit code of an installation and the lines it prints, where pip has no settings but the index."""
+    """The exit status of an installation and the lines it prints; pip has no settings but the index."""
     ours = [f"--unset={name}" for name in ENVIRONMENT if name.startswith("PIP_")]
     settings = ("PIP_CONFIG_FILE=" + os.devnull, f"PIP_INDEX_URL={tomorrow.index.as_uri()}", "PIP_NO_CACHE_DIR=1")
     result = run("env", *ours, *settings, "make", ".venv/.installed", cwd=folder)
     return result.returncode, (result.stdout + result.stderr).splitlines()
 
 
-def test_installation_prints_no_more_than_how_long_it_takes(newcomer: Path, tomorrow: Tomorrow) -> None:
-    status, said = install(newcomer, tomorrow)
+def test_installation_prints_only_how_long_it_takes(newcomer: Path, tomorrow: Tomorrow) -> None:
+    status, output = install(newcomer, tomorrow)
 
-    assert status == 0, said
-    assert any("which takes a minute the first time" in line for line in said)
-    assert len(said) <= 2, said  # what pip says of its newer release, which the index has, would be more
+    assert status == 0, output
+    assert any("which takes a minute the first time" in line for line in output)
+    assert len(output) <= 2, output  # pip's notice of its newer release, which the index has, would be one more
 
 
-def test_installation_that_fails_shows_what_pip_says(newcomer: Path, tomorrow: Tomorrow) -> None:
+def test_failed_installation_shows_the_error_of_pip(newcomer: Path, tomorrow: Tomorrow) -> None:
     lock = newcomer / "requirements-dev.txt"
     lock.write_text(re.sub("sha256:.{64}", f"sha256:{'0' * 64}", lock.read_text()))
 
-    status, said = install(newcomer, tomorrow)
+    status, output = install(newcomer, tomorrow)
 
     assert status != 0
-    assert "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE" in "\n".join(said)
-    assert any("could not be installed; the reason stands above. Once it is fixed, try again." in line for line in said)
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE" in "\n".join(output)
+    assert any("could not be installed, for the reason above. Once it is fixed, try again." in line for line in output)
     assert not (newcomer / ".venv/.installed").exists()

@@ -1,4 +1,4 @@
-"""The Kubernetes manifests of a rendered project: valid, complete, and in agreement with each other."""
+"""The Kubernetes manifests of a rendered project: valid, complete and consistent with each other."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,18 +42,26 @@ def test_kustomization_lists_every_manifest(folder: Path) -> None:
     assert listed == {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
 
 
-def test_connections_are_reckoned_for_the_most_pods_that_there_can_be(folder: Path, settings: dict[str, str]) -> None:
+def test_max_replicas_counts_the_pods_of_a_rolling_update_too(folder: Path, settings: dict[str, str]) -> None:
     surge = read(folder / "deployment.yaml")["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     assert int(settings["MAX_REPLICAS"]) == read(folder / "autoscaler.yaml")["spec"]["maxReplicas"] + surge
 
 
-def test_pods_have_time_to_finish_what_they_began(folder: Path, settings: dict[str, str]) -> None:
+def test_pods_have_time_to_finish_requests_in_progress(folder: Path, settings: dict[str, str]) -> None:
     pod = read(folder / "deployment.yaml")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     delay = int(settings["SHUTDOWN_DELAY"])
 
     assert delay + int(settings["SHUTDOWN_TIMEOUT"]) < pod["terminationGracePeriodSeconds"]
     assert container["readinessProbe"]["periodSeconds"] < delay
+
+
+def test_only_the_job_may_migrate_as_another_role(folder: Path) -> None:
+    secrets = [
+        [source["secretRef"] for source in pod["containers"][0]["envFrom"] if "secretRef" in source]
+        for pod in pods(folder)
+    ]
+    assert secrets == [[{"name": "app"}], [{"name": "app"}, {"name": "app-migration", "optional": True}]]
 
 
 def test_pods_have_no_more_rights_than_they_need(folder: Path) -> None:
@@ -68,7 +76,7 @@ def test_pods_have_no_more_rights_than_they_need(folder: Path) -> None:
             }
 
 
-def test_selectors_and_ports_meet(folder: Path) -> None:
+def test_selectors_and_ports_match(folder: Path) -> None:
     template = read(folder / "deployment.yaml")["spec"]["template"]
     labels = template["metadata"]["labels"]
     ports = {port["name"] for container in template["spec"]["containers"] for port in container["ports"]}

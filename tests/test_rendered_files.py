@@ -1,4 +1,4 @@
-"""A walk over every file of every supported combination, and the sources that they come from."""
+"""Every file of every supported combination, and the sources that they are rendered from."""
 
 import json
 import os
@@ -18,14 +18,14 @@ CHOICES: dict[str, list[str]] = {
     if isinstance(answers, list) and not question.startswith("_")
 }
 
-# How a choice shows in a file: each pattern's group is an answer, and no other than the chosen one may occur.
+# How a choice shows in a file: each pattern's group is an answer, and only the chosen one may occur.
 SIGNS = {
     "license": r"\b(MIT|BSD-3-Clause|Apache-2\.0|GPL-3\.0|Proprietary)\b",
     "python_version": r"\bpython(?::|-|-version: *\W?)(3\.\d+)\b",
     "postgres_version": r"(?<!/)\bpostgres:(\d\d)\b",
 }
 # Development runs on uvicorn whatever the container does, so only these belong to one choice alone.
-SIGNS_OF_NGINX_UNIT = re.compile(r"nginx|unitd|freeunit", re.IGNORECASE)
+SIGNS_OF_NGINX_UNIT = re.compile(r"nginx[ -]unit|unitd|freeunit", re.IGNORECASE)  # nginx alone is a proxy
 
 
 def chosen(combination: dict[str, str], question: str) -> str:
@@ -41,7 +41,7 @@ def test_every_file_parses(project: Path) -> None:
     assert_parses(project)
 
 
-def test_no_file_holds_a_trace_of_the_template(project: Path) -> None:
+def test_no_file_contains_a_trace_of_the_template(project: Path) -> None:
     assert not [path for path in project.rglob("*") if re.search(r"cookiecutter|variants|[{}%]", path.name)]
     token = re.compile(r"cookiecutter|variants/|\{\{|\{%|\{#", re.IGNORECASE)
     for path in files(project):
@@ -106,6 +106,10 @@ SPECIFIED = {
     "vendor.dependabot": ".github/dependabot.yml",
     "vendor.github-workflows": ".github/workflows/*.yml",
 }
+OF_THE_TEMPLATE = {name: glob for name, glob in SPECIFIED.items() if glob.startswith(".github")} | {
+    "vendor.github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
+    "vendor.github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
+}
 
 
 def follows(schema: str, *paths: Path) -> None:
@@ -119,9 +123,9 @@ def test_file_follows_its_specification(schema: str, project: Path) -> None:
     follows(schema, *project.glob(SPECIFIED[schema]))
 
 
-@pytest.mark.parametrize("schema", [schema for schema, name in SPECIFIED.items() if name.startswith(".github")])
+@pytest.mark.parametrize("schema", OF_THE_TEMPLATE)
 def test_file_of_the_template_follows_its_specification(schema: str) -> None:
-    follows(schema, *ROOT.glob(SPECIFIED[schema]))
+    follows(schema, *ROOT.glob(OF_THE_TEMPLATE[schema]))
 
 
 def test_actions_are_pinned_by_commit_and_the_same_in_both_products(project: Path) -> None:
@@ -132,11 +136,11 @@ def test_actions_are_pinned_by_commit_and_the_same_in_both_products(project: Pat
     assert len(uses) == len({line.partition("@")[0] for line in uses}), uses
 
 
-def test_a_bot_looks_after_everything_that_is_pinned(project: Path) -> None:
+def test_dependabot_updates_everything_that_is_pinned(project: Path) -> None:
     settings = yaml.safe_load((project / ".github/dependabot.yml").read_text())
     ecosystems = {update["package-ecosystem"] for update in settings["updates"]}
 
     assert ecosystems == {"pip", "github-actions", "docker"}
-    # Dependabot reads no variable after FROM
+    # Dependabot can't read variables after FROM
     bases = re.findall(r"^FROM (\S+)", (project / "Dockerfile").read_text(), re.MULTILINE)
     assert [base for base in bases if ":" in base and "$" not in base] == bases[:1]

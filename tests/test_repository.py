@@ -1,4 +1,4 @@
-"""The project starts as a Git repository where that is possible, and does without one where it is not."""
+"""The project starts as a Git repository where that is possible, and works without one where it isn't."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What `make bench` and `make deploy-test` start is stopped, whatever ends them."""
+"""`make bench` and `make deploy-test` stop what they started, whatever ends them."""
 
 import os
 import signal
@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = str(Path(__file__).parents[1] / "scripts")
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "scripts")}
 TOOL = """
 import sys
-sys.path.insert(0, sys.argv[1])
 from running import run_to_the_end
-sys.exit(run_to_the_end(sys.argv[2:], {}))
+sys.exit(run_to_the_end(sys.argv[1:], {}))
 """
 PROGRAM = """
 import pathlib, sys, time
@@ -31,10 +30,10 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_ends_a_tool_lets_its_program_clean_up(ending: signal.Signals, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", TOOL, SCRIPTS, sys.executable, "-c", PROGRAM, str(tmp_path)]
-    tool = subprocess.Popen(command, start_new_session=True)
+    command = [sys.executable, "-c", TOOL, sys.executable, "-c", PROGRAM, str(tmp_path)]
+    tool = subprocess.Popen(command, env=ENVIRONMENT, start_new_session=True)
     give_up = time.monotonic() + 20
-    for stage in ("begun", "stopping"):  # `timeout` and make both send one
+    for stage in ("begun", "stopping"):  # twice, as `timeout` and make both send a signal
         while not (tmp_path / stage).exists() and time.monotonic() < give_up:
             time.sleep(0.02)
         os.killpg(tool.pid, ending)
@@ -43,5 +42,5 @@ def test_what_ends_a_tool_lets_its_program_clean_up(ending: signal.Signals, tmp_
 
 
 def test_a_tool_ends_with_the_status_of_its_program() -> None:
-    command = [sys.executable, "-c", TOOL, SCRIPTS, sys.executable, "-c", "raise SystemExit(3)"]
-    assert subprocess.run(command, check=False).returncode == 3
+    command = [sys.executable, "-c", TOOL, sys.executable, "-c", "raise SystemExit(3)"]
+    assert subprocess.run(command, env=ENVIRONMENT, check=False).returncode == 3

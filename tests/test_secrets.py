@@ -1,4 +1,4 @@
-"""What two projects do not share, and where it must not show."""
+"""Every project has its own secrets, and they appear only in its .env."""
 
 from pathlib import Path
 
@@ -29,15 +29,15 @@ def test_secrets_stay_in_env(template: Path, tmp_path: Path) -> None:
     project = tmp_path / "out/my-api"
     secrets = [secret.encode() for secret in secrets_of(project).values()]
 
-    # The folder beside the project is the HOME, in which cookiecutter keeps the answers for a replay.
+    # HOME is a folder beside the project; cookiecutter keeps the answers for a replay in it.
     elsewhere = [path for path in tmp_path.rglob("*") if path.is_file() and path != project / ".env"]
     assert any("replay" in path.as_posix() for path in elsewhere)
-    said = (result.stdout + result.stderr).encode()
-    assert not [secret for secret in secrets if secret in said]
+    output = (result.stdout + result.stderr).encode()
+    assert not [secret for secret in secrets if secret in output]
     assert not [path for path in elsewhere if any(secret in path.read_bytes() for secret in secrets)]
 
 
-def test_git_ignores_env_and_nothing_that_belongs_to_the_project(project: Path) -> None:
+def test_git_ignores_env_and_no_other_file_of_the_project(project: Path) -> None:
     untracked = run("git", "ls-files", "--others", "--exclude-standard", cwd=project).stdout.splitlines()
 
     everything = {path.relative_to(project).as_posix() for path in files(project)}

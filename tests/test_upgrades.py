@@ -1,4 +1,4 @@
-"""Later versions of the template reach a project by cruft, and leave what is the project's own."""
+"""cruft brings later versions of the template to a project, and keeps the project's own changes."""
 
 import os
 import re
@@ -17,7 +17,7 @@ LOCKS = ("requirements.txt", "requirements-dev.txt")
 OWN = {".env": "# mine\n", ".postgres/PG_VERSION": "18\n"}  # what Git ignores: settings, and data
 SECTIONS = ("Remove the example", "Step by step: add your own resource")
 EVENTS_MIGRATION = "alembic/versions/2026_11_21_1405-3324da21bdd7_add_events.py"
-# Of each file the first such place: a setting's default; a port in docker-compose.yml, and two lines below it.
+# Where a file is edited, at the first match: a setting's default; a port in docker-compose.yml, and two lines below it.
 DEFAULT = r"(?<=Field\(default=)\d+"
 PORT = r"(?<=_PORT:-)\d+"
 VOLUME = r"(?<=    volumes:\n      - \")\w+"
@@ -42,7 +42,7 @@ def commit(repository: Path) -> None:
 
 
 def commit_of(version: str, repository: Path) -> str | None:
-    """The tagged one, else the first with its heading; none where the clone doesn't reach back to it."""
+    """The tagged commit, else the first with its heading; None if the clone doesn't reach back that far."""
     tagged = run("git", "rev-parse", "--quiet", "--verify", f"v{version}^{{commit}}", cwd=repository)
     if tagged.returncode == 0:
         return tagged.stdout.strip()
@@ -55,7 +55,7 @@ def commit_of(version: str, repository: Path) -> str | None:
 
 @pytest.fixture(scope="module")
 def upstream(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template with a tagged commit for each version that was released, and the present tree as the newest."""
+    """The template with a tagged commit for each released version, and the current tree as the newest."""
     repository = tmp_path_factory.mktemp("upstream") / "template"
     repository.mkdir()
     do("git", "-c", "init.defaultBranch=main", "init", "--quiet", cwd=repository)
@@ -68,7 +68,7 @@ def upstream(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fill(repository: Path, *archive: str | Path) -> None:
-    """Commit what this command packs, and nothing else."""
+    """Commit exactly what this command packs."""
     do("git", "rm", "-r", "--quiet", "--ignore-unmatch", ".", cwd=repository)
     do("bash", "-euo", "pipefail", "-c", '"$@" | tar --extract --file=-', "fill", *archive, cwd=repository)
     commit(repository)
@@ -79,13 +79,13 @@ def version(request: pytest.FixtureRequest, upstream: Path) -> str:
     """The tag of a released version."""
     tag = f"v{request.param}"
     if not do("git", "tag", "--list", tag, cwd=upstream):
-        pytest.skip(f"No commit of version {request.param} is at hand: a shallow clone, none at all, or none yet.")
+        pytest.skip(f"No commit of version {request.param} is available: a shallow clone, no clone, or none yet.")
     return tag
 
 
 @pytest.fixture
 def workshop(upstream: Path, tmp_path: Path) -> Path:
-    """The folder that the README speaks of, with the template and the tools in it."""
+    """The folder that docs/upgrades.md speaks of, with the template and the tools in it."""
     do("git", "clone", "--quiet", upstream, tmp_path / "template", cwd=tmp_path)
     (tmp_path / "tools").symlink_to(sys.prefix)
     return tmp_path
@@ -106,13 +106,13 @@ def start(project: Path) -> None:
 
 
 def follow(project: Path, text: str) -> None:
-    """Carry out the README's block with this text in it."""
-    (block,) = [block for block in blocks(ROOT / "README.md", "Upgrades") if text in block.text]
+    """Carry out the block of docs/upgrades.md with this text in it."""
+    (block,) = [block for block in blocks(ROOT / "docs/upgrades.md") if text in block.text]
     do("bash", "-euo", "pipefail", "-c", block.text, cwd=project)
 
 
 def read(project: Path) -> Tree:
-    """What Git tracks or would track, without what cruft keeps for itself."""
+    """The files that Git tracks or would track, without cruft's own."""
     names = do("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=project).splitlines()
     return {n: (project / n).read_text() for n in names if n != ".cruft.json" and (project / n).is_file()}
 
@@ -126,7 +126,7 @@ def differing(one: Tree, other: Tree) -> set[str]:
 
 
 def merged(old: Tree, mine: Tree, new: Tree, skip: set[str], folder: Path) -> tuple[Tree, set[str]]:
-    """What an update has to lead to, file by file, by Git's merge of three files; and where that has conflicts."""
+    """What an update has to result in, by Git's three-way merge of each file, and which files have conflicts."""
     result, conflicts = dict(mine), set()
     for name in (old.keys() | new.keys()) - skip:
         if mine.get(name) == old.get(name):
@@ -145,17 +145,17 @@ def merged(old: Tree, mine: Tree, new: Tree, skip: set[str], folder: Path) -> tu
 
 
 def change(project: Path, environment: Path, template: Path) -> None:
-    """Do what people do: remove the example, add a resource, set things otherwise, renew the pins."""
+    """Change the project as people do: remove the example, add a resource, change settings, update the pins."""
     for block in [block for section in SECTIONS for block in blocks(project / "README.md", section)]:
         if block.sentence.startswith("It wrote"):
             carry_out(replace(block, sentence=f"New file `{EVENTS_MIGRATION}`:"), project)
-        elif block.language != "console":  # most of those want a database
+        elif block.language != "console":  # most of those need a database
             carry_out(block, project)
     pins = project / "requirements-dev.txt"
-    # An older version's code may be none for the packages of this environment.
+    # An older version's code may not work with the packages of this environment.
     if pins.read_bytes() == (template / SLOT / pins.name).read_bytes():
         (project / ".venv").symlink_to(environment)
-        os.utime(pins, (0, 0))  # older than the environment, which make leaves alone then
+        os.utime(pins, (0, 0))  # older than the environment, so that make has nothing to install
         make(project, "format")
         make(project, "openapi")
         (project / ".venv").unlink()
@@ -245,8 +245,8 @@ def test_one_conflict_where_a_later_version_changes_the_same_line(
     cruft("check", cwd=project)
 
 
-def test_git_merges_by_line_what_it_has_never_seen(workshop: Path) -> None:
-    """As after an earlier update too, in a fresh clone: no commit has the template's own version of a changed file."""
+def test_git_merges_by_line_a_version_that_no_commit_has(workshop: Path) -> None:
+    """In a fresh clone, as after an earlier update, no commit has the template's own version of a changed file."""
     cruft("create", "--no-input", "template", cwd=workshop)
     edit(workshop / "my-api/docker-compose.yml", PORT, "5441")
     commit(workshop / "my-api")
@@ -270,7 +270,7 @@ def test_git_merges_by_line_what_it_has_never_seen(workshop: Path) -> None:
     assert not list(project.rglob("*.rej"))
 
 
-@pytest.mark.parametrize("version", ["0.1.0"], indirect=True)  # which the README names
+@pytest.mark.parametrize("version", ["0.1.0"], indirect=True)  # which docs/upgrades.md names
 def test_project_of_plain_cookiecutter_learns_its_template(version: str, workshop: Path, template: Path) -> None:
     answers = {"project_name": "shop-api", "license": "GPL-3.0"}
     do("git", "checkout", "--quiet", version, cwd=workshop / "template")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Migrations, then initial data. Safe to repeat, and to start from many replicas at once.
+# Applies the migrations, then creates the initial data. Safe to repeat, and to run on many replicas at once.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"

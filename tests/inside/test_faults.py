@@ -1,4 +1,4 @@
-"""A database that fails, clients that dawdle, and a server that is told to stop."""
+"""A database that fails, clients that are slow, and a server that is told to stop."""
 
 import asyncio
 import os
@@ -34,13 +34,13 @@ def assert_not_now(response: Response) -> None:
 
 
 async def lock_users(session: AsyncSession) -> None:
-    """Until `session` ends its transaction nobody reads or writes them."""
+    """Make everybody else wait for users until `session` ends its transaction."""
     await session.execute(text("LOCK TABLE users IN ACCESS EXCLUSIVE MODE"))
 
 
 async def terminate_connections(session: AsyncSession) -> None:
-    """All but the session's own. Ends when the driver knows."""
-    await session.execute(text("SELECT pg_stat_clear_snapshot()"))  # else a transaction sees those of its first look
+    """Terminate all connections but the session's own, and return once the driver has noticed."""
+    await session.execute(text("SELECT pg_stat_clear_snapshot()"))  # or the transaction keeps seeing its first one
     closed = asyncio.Event()
     async with database.engine.connect() as idle:
         driver: Any = (await idle.get_raw_connection()).driver_connection
@@ -59,27 +59,27 @@ async def register(client: AsyncClient) -> Response:
     return await client.post("/users/register", json=ANA)
 
 
-async def test_database_that_is_away_is_a_503(default_user_headers: dict[str, str]) -> None:
+async def test_unreachable_database_is_a_503(default_user_headers: dict[str, str]) -> None:
     async with application_with(TEST_DATABASE_URL="postgresql://nobody:nothing@127.0.0.1:1/test") as client:
         assert_not_now(await client.get("/users/me", headers=default_user_headers))
         assert_not_now(await try_login(client, ANA["email"]))
         assert_not_now(await register(client))
 
 
-async def test_reads_and_writes_outlive_their_connections(
+async def test_reads_and_writes_survive_terminated_connections(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
-    await session.connection()  # its own, so that the pool needs another
+    await session.connection()  # checks one out, so that the pool needs another
     tokens = await begin(default_user)
     await terminate_connections(session)
-    tokens = await refresh(client, tokens)  # a write that no read goes before
+    tokens = await refresh(client, tokens)  # a write without a read before it
     await terminate_connections(session)
     assert await is_logged_in(client, tokens)
 
 
 @pytest.fixture
 async def failing_pets(request: pytest.FixtureRequest, empty_tables: None) -> AsyncIterator[None]:
-    """Each INSERT of a pet fails with this SQLSTATE."""
+    """Make every INSERT of a pet fail with this SQLSTATE."""
     raising = f"BEGIN RAISE EXCEPTION 'as if' USING ERRCODE = '{request.param}'; END"
     async with database.engine.begin() as connection:
         await connection.execute(text(f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ {raising} $$"))
@@ -101,7 +101,7 @@ async def failing_pets(request: pytest.FixtureRequest, empty_tables: None) -> As
     ],
     indirect=True,
 )
-async def test_what_may_work_in_a_moment_is_a_503(
+async def test_temporary_failure_of_the_database_is_a_503(
     client: AsyncClient, default_user_headers: dict[str, str], failing_pets: None
 ) -> None:
     assert_not_now(await client.post("/pets/create", json={"pet_name": "Rex"}, headers=default_user_headers))
@@ -117,7 +117,7 @@ async def test_waiting_for_the_database_is_bounded(session: AsyncSession, settin
     assert response.elapsed < timedelta(seconds=4)
 
 
-async def test_database_that_accepts_and_says_nothing_is_a_503(application: None) -> None:
+async def test_database_that_accepts_but_never_responds_is_a_503(application: None) -> None:
     async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(3)
         writer.close()
@@ -140,23 +140,25 @@ async def test_exhausted_pool_is_a_503_and_does_not_starve_readiness(session: As
         assert_not_now(await waiting)
 
 
-async def test_half_a_body_holds_no_connection(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
-    rest_comes = asyncio.Event()
+async def test_unfinished_body_holds_no_connection(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
+    half_is_read, send_the_rest = asyncio.Event(), asyncio.Event()
 
-    async def dawdle() -> AsyncIterator[bytes]:
+    async def slow_body() -> AsyncIterator[bytes]:
         yield b'{"pet_name":'
-        await rest_comes.wait()
+        half_is_read.set()
+        await send_the_rest.wait()
         yield b'"Rex"}'
 
     headers = default_user_headers | {"Content-Type": "application/json"}
-    request = asyncio.create_task(client.post("/pets/create", content=dawdle(), headers=headers))
-    await asyncio.sleep(0.2)
+    request = asyncio.create_task(client.post("/pets/create", content=slow_body(), headers=headers))
+    async with asyncio.timeout(5):
+        await half_is_read.wait()
     assert database.connections_in_use == 0
-    rest_comes.set()
+    send_the_rest.set()
     assert (await request).status_code == 201
 
 
-async def test_sigterm_fails_readiness_and_finishes_what_began(session: AsyncSession) -> None:
+async def test_sigterm_fails_readiness_and_finishes_requests_in_progress(session: AsyncSession) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     server = await asyncio.create_subprocess_exec(
@@ -172,7 +174,7 @@ async def test_sigterm_fails_readiness_and_finishes_what_began(session: AsyncSes
                     await asyncio.sleep(0.05)
             await lock_users(session)
             request = asyncio.create_task(register(client))
-            await asyncio.sleep(0.3)
+            await waiting_for_locks(1)
 
             server.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.2)
@@ -191,7 +193,7 @@ async def test_sigterm_fails_readiness_and_finishes_what_began(session: AsyncSes
                 server.kill()
 
 
-async def test_ten_replicas_that_start_at_once_set_up_one_database(application: None) -> None:
+async def test_ten_replicas_that_start_at_once_set_up_the_database_once(application: None) -> None:
     url = settings.sqlalchemy_url.set(database=f"{settings.sqlalchemy_url.database}_replicas")
     await make_empty(url, settings.sqlalchemy_url)
     environment = os.environ | {"TEST_DATABASE_URL": url.render_as_string(hide_password=False), "VENV": sys.prefix}
@@ -201,10 +203,10 @@ async def test_ten_replicas_that_start_at_once_set_up_one_database(application: 
         )
         for _ in range(10)
     ]
-    said = "".join([(await replica.communicate())[0].decode() for replica in replicas])
-    assert [replica.returncode for replica in replicas] == [0] * 10, said
+    output = "".join([(await replica.communicate())[0].decode() for replica in replicas])
+    assert [replica.returncode for replica in replicas] == [0] * 10, output
     migrations = ScriptDirectory.from_config(Config(PROJECT_DIR / "alembic.ini")).walk_revisions()
-    assert said.count("Running upgrade") == len(list(migrations)), said
+    assert output.count("Running upgrade") == len(list(migrations)), output
     async with connect(url) as connection:
         assert await connection.scalar(text("SELECT count(*) FROM users WHERE is_superuser")) == 1
 

@@ -1,4 +1,4 @@
-"""Responses that never arrive: their clients stay logged in."""
+"""Clients whose responses get lost stay logged in."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from app.tests.helpers import Json, begin, is_logged_in, refresh
 
 @asynccontextmanager
 async def server() -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
-    """A real server: its port and its process."""
+    """Start a real server; yield its port and its process."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
@@ -44,7 +44,7 @@ async def server() -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
 
 
 async def ask_for_a_refresh(port: int, tokens: Json) -> asyncio.StreamWriter:
-    """Send the request, and read nothing."""
+    """Send the request without reading the response."""
     body = json.dumps({"refresh_token": tokens["refresh_token"]})
     head = (
         f"POST {settings.api_prefix}/auth/refresh-token HTTP/1.1",
@@ -72,7 +72,7 @@ async def stays_logged_in(client: AsyncClient, tokens: Json) -> bool:
     return await is_logged_in(client, again) and await is_logged_in(client, await refresh(client, again))
 
 
-async def test_who_loses_a_response_with_the_connection_refreshes_again(
+async def test_a_client_that_loses_its_connection_can_refresh_again(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     tokens = await begin(default_user)
@@ -83,7 +83,7 @@ async def test_who_loses_a_response_with_the_connection_refreshes_again(
     assert await stays_logged_in(client, tokens)
 
 
-async def test_who_loses_a_response_with_the_server_refreshes_elsewhere(
+async def test_a_client_whose_server_is_killed_can_refresh_elsewhere(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     tokens = await begin(default_user)

@@ -1,4 +1,4 @@
-"""Migrations while the service runs: who holds a table, who wants it, and who must not notice."""
+"""Migrations while the service runs: they wait for locks without making clients wait for long."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ LOCK_TIMEOUT = timedelta(seconds=2)  # as in alembic/env.py
 
 
 class Migrations:
-    """A copy of alembic/, to add to."""
+    """A copy of alembic/ that a test can add migrations to."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "alembic"
@@ -58,7 +58,7 @@ class Migrations:
         env.write_text(changed)
 
     async def start(self, *arguments: str) -> Process:
-        """As a replica does, in a process of its own."""
+        """Run Alembic in its own process, as a replica does."""
         replica = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "alembic", "-c", str(self.ini), *arguments),
             cwd=PROJECT_DIR,
@@ -92,20 +92,20 @@ async def columns(connection: AsyncConnection, table: str) -> set[str]:
     return {column["name"] for column in found}
 
 
-async def said(replica: Process) -> str:
+async def output_of(replica: Process) -> str:
     async with asyncio.timeout(30):
         return (await replica.communicate())[0].decode()
 
 
 async def runs(statement: str, watching: AsyncConnection) -> None:
-    """Return once a connection runs a statement that begins so."""
+    """Return once a connection runs a statement that begins with this text."""
     running = text("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND starts_with(query, :statement)")
     async with asyncio.timeout(20):
         while not await watching.scalar(running, {"statement": statement}):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
-async def test_while_a_migration_waits_for_a_report_all_others_are_served(
+async def test_while_a_migration_waits_for_a_report_all_requests_are_served(
     client: AsyncClient,
     session: AsyncSession,
     default_user_headers: dict[str, str],
@@ -125,7 +125,7 @@ async def test_while_a_migration_waits_for_a_report_all_others_are_served(
         attempts = [message for message in caplog.messages if message.startswith("No lock within 2 s, trying again")]
         await asyncio.sleep(0.01)
         assert not migration.done()
-    assert LOCK_TIMEOUT / 2 < slowest < LOCK_TIMEOUT * 1.5  # it did queue behind the migration, but not for longer
+    assert LOCK_TIMEOUT / 2 < slowest < LOCK_TIMEOUT * 1.5  # it queued behind the migration, and no longer than that
     assert all(message.endswith(": ALTER TABLE pets ADD COLUMN colour text") for message in attempts)
     await session.rollback()
     async with asyncio.timeout(10):
@@ -135,7 +135,7 @@ async def test_while_a_migration_waits_for_a_report_all_others_are_served(
     assert (await client.get("/pets/me", headers=default_user_headers)).status_code == 200
 
 
-async def test_what_holds_a_table_for_too_long_ends_the_migration_with_a_sentence(
+async def test_a_migration_that_gets_no_lock_for_too_long_ends_with_a_message(
     session: AsyncSession, migrations: Migrations, watching: AsyncConnection
 ) -> None:
     migrations.add("age", ADD_AGE, DROP_AGE)
@@ -143,30 +143,30 @@ async def test_what_holds_a_table_for_too_long_ends_the_migration_with_a_sentenc
     migrations.change_patience(4)
     await session.execute(text("SELECT count(*) FROM pets"))
     replica = await migrations.start("upgrade", "head")
-    output = await said(replica)
+    output = await output_of(replica)
     assert replica.returncode == 1, output
     assert "Traceback" not in output
     assert output.endswith(
-        "Gave up, as others use the table, whom pg_stat_activity shows: ALTER TABLE pets ADD COLUMN colour text\n"
+        "Gave up, as others use the table (pg_stat_activity shows who): ALTER TABLE pets ADD COLUMN colour text\n"
     )
-    assert "age" in await columns(watching, "users")  # what has been done stays, and `users` isn't locked meanwhile
+    assert "age" in await columns(watching, "users")  # the first migration stays, and `users` isn't locked
     await session.rollback()
     again = await migrations.start("upgrade", "head")
-    output = await said(again)
+    output = await output_of(again)
     assert again.returncode == 0, output
     assert output.count("Running upgrade") == 1
 
 
-async def test_what_counts_from_the_present_migration_is_not_counted_again(
+async def test_a_relative_downgrade_that_is_retried_stops_at_its_original_target(
     session: AsyncSession, migrations: Migrations, watching: AsyncConnection
 ) -> None:
-    """`downgrade -2` of which one is undone must not become three."""
+    """A `downgrade -2` that has undone one migration must not undo two more when it tries again."""
     migrations.add("age", ADD_AGE, DROP_AGE)
     migrations.add("colour", ADD_COLOUR, DROP_COLOUR)
     await asyncio.to_thread(command.upgrade, migrations.config, "head")
     await session.execute(text("SELECT count(*) FROM users"))
     replica = await migrations.start("downgrade", "-2")
-    output = await said(replica)
+    output = await output_of(replica)
     assert replica.returncode == 1, output
     assert "Gave up" in output
     assert await watching.scalar(text("SELECT version_num FROM alembic_version")) == "age"
@@ -180,9 +180,9 @@ async def test_replicas_queue_without_holding_up_an_index_that_is_built_concurre
     migrations: Migrations,
     watching: AsyncConnection,
 ) -> None:
-    """It waits for every transaction that has a snapshot from before, and so would for one that waits for our lock."""
+    """The index waits for every transaction with an older snapshot, so no queueing replica may hold one."""
     migrations.add("name", ADD_INDEX, "op.drop_index('ix_pets_name', 'pets')")
-    # It waits for who writes before it looks for snapshots, and finds those of the queue.
+    # The index waits for this writer before it looks for snapshots, so it would find those of the queue.
     await session.execute(text("LOCK TABLE pets IN ROW EXCLUSIVE MODE"))
     first = await migrations.start("upgrade", "head")
     await runs("CREATE INDEX CONCURRENTLY", watching)
@@ -191,12 +191,12 @@ async def test_replicas_queue_without_holding_up_an_index_that_is_built_concurre
     async with asyncio.timeout(20):
         while await second.stdout.readline() != b"Another replica runs migrations, waiting up to 120 s\n":
             assert second.returncode is None
-    await asyncio.sleep(LOCK_TIMEOUT.total_seconds() + 0.5)  # which isn't meant for an index that blocks nobody
+    await asyncio.sleep(LOCK_TIMEOUT.total_seconds() + 0.5)  # which must not apply to an index that blocks nobody
     response = await client.post("/pets/create", json={"pet_name": "Rex"}, headers=default_user_headers)
     assert response.status_code == 201
     assert response.elapsed < timedelta(seconds=1)
     await session.rollback()
-    output = [await said(replica) for replica in (first, second)]
+    output = [await output_of(replica) for replica in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], output
     assert "".join(output).count("Running upgrade") == 1
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = CAST('ix_pets_name' AS regclass)"
@@ -212,9 +212,9 @@ async def test_a_replica_does_not_queue_for_ever(
     await runs("ALTER TABLE pets ADD COLUMN colour", watching)
     migrations.change_patience(1)
     second = await migrations.start("upgrade", "head")
-    output = await said(second)
+    output = await output_of(second)
     assert second.returncode == 1, output
     assert output.endswith("The migrations of another replica have taken more than 1 s.\n")
     await session.rollback()
-    output = await said(first)
+    output = await output_of(first)
     assert first.returncode == 0, output

@@ -1,4 +1,4 @@
-"""The application as a role that owns nothing, with the grants that docs/scaling.md shows."""
+"""The application under a role that owns nothing, with the grants from docs/scaling.md."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from app.tests.other_settings import application_with
 BLOCKS = re.findall(r"```sql\n(.*?)```", (PROJECT_DIR / "docs/scaling.md").read_text(), re.DOTALL)
 FROM_THE_START, LATER = [block for block in BLOCKS if "app_owner" in block]
 
-NAME = f"{settings.sqlalchemy_url.database}_roles"  # of the database and the role that serves
+NAME = f"{settings.sqlalchemy_url.database}_roles"  # of the database and of the application's role
 SECRET = secrets.token_hex(16)
 
 
@@ -40,7 +40,7 @@ async def run(sql: str, where: URL) -> None:
 
 
 async def follow(block: str) -> None:
-    """As the superuser of the server, with other names than `app` and `app_owner`."""
+    """Run the block as the server's superuser, with other names than `app` and `app_owner`."""
     block = re.sub(r"\bapp(_owner)?\b", rf"{NAME}\1", block).replace("...", SECRET)
     outside, inside = block.split(f"\\connect {NAME}\n")
     await run(outside, settings.sqlalchemy_url)
@@ -56,8 +56,8 @@ async def init_sh(**variables: str) -> tuple[int | None, str]:
         stdout=PIPE,
         stderr=STDOUT,
     )
-    said = (await replica.communicate())[0].decode()
-    return replica.returncode, said
+    output = (await replica.communicate())[0].decode()
+    return replica.returncode, output
 
 
 @pytest.fixture(params=["from the start", "later"])
@@ -66,13 +66,13 @@ async def two_roles(request: pytest.FixtureRequest, application: None) -> AsyncI
     both = {"DATABASE_URL": as_text(url(NAME)), "MIGRATION_DATABASE_URL": as_text(url(f"{NAME}_owner"))}
     if request.param == "from the start":
         await follow(FROM_THE_START)
-        code, said = await init_sh(**both)
+        code, output = await init_sh(**both)
     else:
         one = f"CREATE ROLE {NAME} LOGIN PASSWORD '{SECRET}';\nCREATE DATABASE {NAME} OWNER {NAME};\n"
         await run(one, settings.sqlalchemy_url)
-        code, said = await init_sh(DATABASE_URL=as_text(url(NAME)))
+        code, output = await init_sh(DATABASE_URL=as_text(url(NAME)))
         await follow(LATER)
-    assert code == 0, said
+    assert code == 0, output
     yield
     drop = f"DROP DATABASE {NAME} WITH (FORCE);\nDROP ROLE {NAME};\nDROP ROLE {NAME}_owner;\n"
     await run(drop, settings.sqlalchemy_url)
@@ -84,7 +84,7 @@ async def served(two_roles: None) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-async def test_the_role_that_serves_can_do_all_that_clients_ask_for(served: AsyncClient) -> None:
+async def test_the_application_role_can_serve_every_request(served: AsyncClient) -> None:
     body = {"email": "ana@example.com", "password": PASSWORD}
     assert (await served.get("/health/ready")).status_code == 200
     assert (await served.post("/users/register", json=body)).status_code == 201
@@ -109,7 +109,7 @@ async def test_the_role_that_serves_can_do_all_that_clients_ask_for(served: Asyn
     assert (await served.delete(path, headers=root)).status_code == 204
 
 
-async def test_the_role_that_serves_can_alter_nothing(two_roles: None) -> None:
+async def test_the_application_role_cannot_alter_the_schema(two_roles: None) -> None:
     for statement in (
         "ALTER TABLE pets ADD COLUMN colour text",
         "ALTER TABLE pets OWNER TO CURRENT_USER",
@@ -122,12 +122,12 @@ async def test_the_role_that_serves_can_alter_nothing(two_roles: None) -> None:
             await run(statement, url(NAME))
 
 
-async def test_what_serves_needs_no_right_to_migrate_where_nothing_is_to_be_done(two_roles: None) -> None:
+async def test_the_application_role_needs_no_right_to_migrate_when_there_is_nothing_to_do(two_roles: None) -> None:
     serving = {"DATABASE_URL": as_text(url(NAME))}
-    code, said = await init_sh(**serving)
-    assert code == 0, said
+    code, output = await init_sh(**serving)
+    assert code == 0, output
     await run("DROP TABLE alembic_version", url(f"{NAME}_owner"))
-    code, said = await init_sh(**serving)
+    code, output = await init_sh(**serving)
     assert code == 1
-    assert "permission denied for schema public. MIGRATION_DATABASE_URL may name another role.\n" in said
-    assert "Traceback" not in said
+    assert "permission denied for schema public. MIGRATION_DATABASE_URL may name another role.\n" in output
+    assert "Traceback" not in output

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database, what it compares, and how migrations leave replicas and requests alone."""
+"""How Alembic reaches the database, what it compares, and how migrations avoid disturbing replicas and requests."""
 
 import asyncio
 import logging
@@ -25,13 +25,13 @@ logger = logging.getLogger("alembic.runtime.migration")
 IGNORED_TABLES = {name.strip() for name in (context.config.get_main_option("ignored_tables") or "").split(",")}
 LOCK = 2_026_112_100  # any number, as long as nothing else in this database uses it
 PATIENCE = 120  # seconds: how long to wait for other replicas' migrations, and for tables that others use
-# Seconds that a statement waits for a table. Whoever comes to the table later queues behind it, reads too, so this is
-# less than DATABASE_LOCK_TIMEOUT, and a pause follows.
+# Seconds that a statement waits for a table. Later statements, even reads, queue behind it, so this is less than
+# DATABASE_LOCK_TIMEOUT, and a pause follows.
 LOCK_TIMEOUT = 2
-PAUSES = (1, 2, 4, 8)  # seconds; the last one again and again
+PAUSES = (1, 2, 4, 8)  # seconds; the last one repeats
 CONNECT_TIMEOUT = 30  # seconds: how long the database may take to start
 
-NO_LOCK = {"55P03", "40P01"}  # SQLSTATEs: not granted in time, or only by deadlock
+NO_LOCK = {"55P03", "40P01"}  # SQLSTATEs: lock not granted in time, deadlock
 NO_RIGHT = "42501"
 WHERE = f"The database at {address(settings.migration_url)}"
 
@@ -46,7 +46,7 @@ def configure(connection: Connection) -> None:
         target_metadata=Base.metadata,
         include_name=include_name,
         compare_server_default=True,
-        # In one transaction for all, the tables of the first would stay locked until the last is through.
+        # One transaction for all would keep the tables of the first locked until the last is done.
         transaction_per_migration=True,
     )
 
@@ -68,7 +68,7 @@ def attempt(connection: Connection) -> None:
 
 
 async def migrate(connection: AsyncConnection, deadline: float) -> None:
-    """Run the migrations, again where one doesn't get its locks: each is applied whole or not at all."""
+    """Run the migrations, and retry one that doesn't get its locks: each is applied completely or not at all."""
     found = await connection.run_sync(heads)
     for pause in chain(PAUSES, repeat(PAUSES[-1])):
         try:
@@ -81,17 +81,17 @@ async def migrate(connection: AsyncConnection, deadline: float) -> None:
                 raise
             await connection.rollback()
             statement = " ".join(str(error.statement).split())
-        # "-2" counts from where the database is, and that has changed.
+        # "-2" counts from where the database is, so it would mean another migration once some have been applied.
         is_relative = str(context.get_revision_argument()).startswith(("+", "-"))
         if time.monotonic() + pause > deadline or (is_relative and await connection.run_sync(heads) != found):
-            sys.exit(f"Gave up, as others use the table, whom pg_stat_activity shows: {statement}")
+            sys.exit(f"Gave up, as others use the table (pg_stat_activity shows who): {statement}")
         logger.warning("No lock within %s s, trying again in %s s: %s", LOCK_TIMEOUT, pause, statement)
         await asyncio.sleep(pause)
     return None
 
 
 async def wait_for_turn(turn: AsyncConnection, deadline: float) -> None:
-    """Hold the lock until `turn` is closed. Of replicas that start together, all but the first find nothing to do then.
+    """Take the lock; closing `turn` releases it. Of replicas that start together, only the first has something to do.
 
     The lock has a transaction of its own, since a migration's ends with each attempt, and in an `autocommit_block`.
     CREATE INDEX CONCURRENTLY there waits for every transaction that has a snapshot: no replica may keep one here.
@@ -105,18 +105,18 @@ async def wait_for_turn(turn: AsyncConnection, deadline: float) -> None:
             logger.info("Another replica runs migrations, waiting up to %s s", PATIENCE)
             is_waiting = True
         await asyncio.sleep(0.5)
-    # Besides what it says, it ends the SELECT, whose snapshot the driver would keep until its next statement.
+    # This also ends the SELECT, whose snapshot the driver would otherwise keep until its next statement.
     await turn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
 def limit_lock_waits(connection: Connection) -> None:
-    # For this transaction only: there may be a PgBouncer between. Outside of one it does nothing, which is right for
-    # CREATE INDEX CONCURRENTLY: that waits for others, but blocks nobody.
+    # For this transaction only, as there may be a PgBouncer in between. Outside of one it does nothing, which is right
+    # for CREATE INDEX CONCURRENTLY: that waits for others, but blocks nobody.
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'")
 
 
 async def wait_for_database(engine: AsyncEngine) -> None:
-    """Wait for a database that is still starting; a sentence and an exit when it doesn't answer or refuses."""
+    """Wait for a database that is still starting; exit with a message if it doesn't respond or refuses."""
     deadline = time.monotonic() + CONNECT_TIMEOUT
     is_waiting = False
     while True:
@@ -125,15 +125,15 @@ async def wait_for_database(engine: AsyncEngine) -> None:
                 return
         except (DBAPIError, OSError, TimeoutError) as error:
             if is_refusal(error) or not is_outage(error) or time.monotonic() > deadline:
-                sys.exit(f"{WHERE} can't serve: {reason(error)}.")
+                sys.exit(f"{WHERE} is unavailable: {reason(error)}.")
         if not is_waiting:
-            logger.info("%s doesn't answer yet, waiting up to %s s", WHERE, CONNECT_TIMEOUT)
+            logger.info("%s doesn't respond yet, waiting up to %s s", WHERE, CONNECT_TIMEOUT)
             is_waiting = True
         await asyncio.sleep(0.5)
 
 
 async def migrate_online() -> None:
-    # Nothing prepared for later: there may be a PgBouncer between.
+    # Without prepared statements, as there may be a PgBouncer in between.
     connect_args = {"timeout": settings.database_connect_timeout, "statement_cache_size": 0}
     engine = create_async_engine(settings.migration_url, connect_args=connect_args, poolclass=NullPool)
     event.listen(engine.sync_engine, "begin", limit_lock_waits)

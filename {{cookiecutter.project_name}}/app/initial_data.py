@@ -1,4 +1,4 @@
-"""Creates the first superuser: `python -m app.initial_data`. Safe to repeat, and from many replicas at once."""
+"""Creates the first superuser: `python -m app.initial_data`. Safe to repeat, and to run on many replicas at once."""
 
 import asyncio
 import sys
@@ -16,23 +16,23 @@ from app.schemas.requests import canonical_email
 
 
 async def create_first_superuser() -> str:
-    """Returns what was done, in a sentence."""
+    """Create the first superuser if there is none; returns a message that says what was done."""
     if settings.first_superuser_email is None or settings.first_superuser_password is None:
         return "No first superuser: FIRST_SUPERUSER_EMAIL or FIRST_SUPERUSER_PASSWORD is not set."
     email = canonical_email(settings.first_superuser_email)
     password = settings.first_superuser_password.get_secret_value()
     any_superuser = select(User.id).where(User.is_superuser).limit(1)
     if await database.fetch_one(any_superuser):
-        return "There is a superuser already."
+        return "A superuser already exists."
     superuser = {"email": email, "hashed_password": await hash_password(password), "is_superuser": True}
     # Whoever sets the settings knows whose address that is.
     new = insert(User).values(**superuser, email_verified_at=func.now()).on_conflict_do_nothing()
     created = await database.execute(new)
     if not created and await database.fetch_one(any_superuser):
-        return "There is a superuser already, just created by another process."
-    if not created:  # and stays ordinary: whoever registered first with this address may be anybody
-        return f"No first superuser: {email} is an ordinary account already. Set another FIRST_SUPERUSER_EMAIL."
-    # Shown this once, and never where it could end in a production log.
+        return "A superuser already exists: another process has just created it."
+    if not created:  # not promoted, as anybody may have registered with this email address
+        return f"No first superuser: {email} is already an ordinary account. Set another FIRST_SUPERUSER_EMAIL."
+    # Shown only this once, and only in development: elsewhere it could end up in a log.
     shown = f" with the password {password}" if settings.environment == "dev" else ""
     return f"Created the first superuser {email}{shown}"
 
@@ -41,7 +41,7 @@ async def main() -> None:
     try:
         print(await create_first_superuser())  # noqa: T201
     except (DBAPIError, OSError, TimeoutError) as error:
-        sys.exit(f"The database at {settings.database_address} can't serve: {reason(error)}.")
+        sys.exit(f"The database at {settings.database_address} is unavailable: {reason(error)}.")
     await database.dispose()
 
 

@@ -1,31 +1,35 @@
 """The application, put together. Read this file first."""
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
 from app.api.api import add_routers
-from app.api.errors import add_error_handlers
+from app.api.errors import ANY_ROUTE, add_error_handlers
+from app.api.specification import complete_specification
 from app.core.config import PROJECT, settings
 from app.server.forwarded import ForwardedFor
 from app.server.lifespan import lifespan
 from app.server.logging import set_up_logging
-from app.server.middleware import AllowedHosts, InputLimits, RequestLog, SecurityHeaders
+from app.server.middleware import AllowedHosts, Cors, InputLimits, RequestLog, SecurityHeaders
 
 
-def create_app() -> FastAPI:
-    """The application with the current settings."""
+def create_app(*, with_every_route: bool = False) -> FastAPI:
+    """Build the application with the current settings, and with the routes that they enable."""
     set_up_logging()
     app = FastAPI(
         title=PROJECT["name"],
         version=PROJECT["version"],
         description=PROJECT["description"],
+        contact={"name": PROJECT["authors"][0]["name"]},
+        license_info={"name": PROJECT["license"], "identifier": PROJECT["license"]},
+        responses=ANY_ROUTE,
+        servers=[{"url": "/"}],
         openapi_url=f"{settings.api_prefix}/openapi.json" if settings.docs else None,
-        docs_url=None,  # endpoints/docs.py serves the page, without another host
+        docs_url=None,  # endpoints/docs.py serves the page, without a CDN
         redoc_url=None,
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
-        redirect_slashes=False,  # behind TLS, a redirect would send a password to plain HTTP
+        redirect_slashes=False,  # behind a TLS proxy, a redirect could send a password over plain HTTP
         # Unless switched off, FastAPI looks for an OpenTelemetry setup on every request.
         telemetry={
             "tracing": settings.tracing,
@@ -35,7 +39,8 @@ def create_app() -> FastAPI:
             "operation_spans": False,
         },
     )
-    add_routers(app, settings.api_prefix)
+    add_routers(app, settings.api_prefix, with_mail=with_every_route or settings.mail_url is not None)
+    complete_specification(app, settings.api_prefix)
     add_error_handlers(app)
     add_middleware(app)
     return app
@@ -46,22 +51,21 @@ def operation_id(route: APIRoute) -> str:
 
 
 def add_middleware(app: FastAPI) -> None:
-    """The last one added sees a request first."""
+    """Add the middleware; the one added last sees a request first."""
     app.add_middleware(InputLimits)
     if settings.backend_cors_origins:
         app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.backend_cors_origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["Link", "Retry-After", "WWW-Authenticate"],
+            Cors,
+            origins=settings.backend_cors_origins,
+            origins_with_cookies=settings.named_cors_origins,
+            path_with_cookies=f"{settings.api_prefix}/auth/browser/",
         )
     app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
     app.add_middleware(RequestLog)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(ForwardedFor)
     if settings.metrics_port:
-        from app.server.metrics import Metrics  # noqa: PLC0415 — prometheus_client is only loaded where it is used
+        from app.server.metrics import Metrics  # noqa: PLC0415 — loads prometheus_client only if it is used
 
         app.add_middleware(Metrics, port=settings.metrics_port)
 

@@ -14,7 +14,7 @@ EMAIL_MAX_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 PET_NAME_MAX_LENGTH = 50
 USER_AGENT_MAX_LENGTH = 255
 
-# Made here, so that it is known before the INSERT; by the database for rows that don't come from here.
+# The application generates ids, so that they are known before the INSERT; the database does for rows from elsewhere.
 PrimaryKey = Annotated[uuid.UUID, mapped_column(primary_key=True, server_default=func.gen_random_uuid())]
 
 
@@ -31,7 +31,7 @@ class Base(MappedAsDataclass, DeclarativeBase, eq=False, repr=False):
             "pk": "pk_%(table_name)s",
         }
     )
-    # What the database fills in comes back with the INSERT or UPDATE: to load it later would need an await.
+    # Each INSERT and UPDATE returns what the database filled in: loading it later would need an await.
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012
 
 
@@ -57,12 +57,12 @@ class User(Base):
 Index("uq_users_email_lower", func.lower(User.email), unique=True)
 
 
-# Who changes or deletes a superuser asks whether another one is left.
+# Used to check that another superuser is left when one is changed or deleted.
 Index("ix_users_active_superusers", User.id, postgresql_where=User.is_superuser & User.is_active)
 
 
 class LoginSession(Base):
-    """One login, however often it is refreshed; gone once it has ended."""
+    """One login, however often it is refreshed. Ending it deletes the row."""
 
     __tablename__ = "login_sessions"
 
@@ -70,25 +70,25 @@ class LoginSession(Base):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
     user_agent: Mapped[str | None] = mapped_column(String(USER_AGENT_MAX_LENGTH), default=None)
-    client: Mapped[bytes | None] = mapped_column(default=None)  # a keyed hash of its network
-    # Which refresh token is the unspent one: they are numbered from 0.
+    client: Mapped[bytes | None] = mapped_column(default=None)  # a keyed hash of the client's network
+    # The number of the unspent refresh token, counted from 0.
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
     last_used_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
 
 
 class KnownClient(Base):
-    """A network from which somebody has lately logged in to an account; see auth/known_clients.py."""
+    """A network from which somebody has recently logged in to an account; see auth/known_clients.py."""
 
     __tablename__ = "known_clients"
 
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    client: Mapped[bytes] = mapped_column(primary_key=True)  # a keyed hash of it
+    client: Mapped[bytes] = mapped_column(primary_key=True)  # a keyed hash of the network
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class RateLimit(Base):
-    """When a rate limit that was used will be as if it never was; see auth/rate_limits.py."""
+    """When a rate limit will have all its attempts back; see auth/rate_limits.py."""
 
     __tablename__ = "rate_limits"
 

@@ -1,21 +1,19 @@
-"""Writes the description of the API into openapi.json: `python -m app.openapi`."""
+"""Writes the description of the API to openapi.json: `python -m app.openapi`."""
 
 import json
 
-from app.api.api import add_mail_routes
 from app.core.config import PROJECT_DIR, settings
-from app.main import app
+from app.main import create_app
 
 PATH = PROJECT_DIR / "openapi.json"
 
 
 def describe() -> str:
-    """The same text whatever the settings: paths come without API_PREFIX."""
-    if settings.mail_url is None:
-        add_mail_routes(app, settings.api_prefix)
-    schema = app.openapi()
+    """The description as JSON, the same whatever the settings: with every route, and without API_PREFIX."""
+    schema = create_app(with_every_route=True).openapi()
     paths = {path.removeprefix(settings.api_prefix): routes for path, routes in schema["paths"].items()}
-    return json.dumps(schema | {"paths": paths}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(schema | {"paths": paths}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return text.replace(f'"{settings.api_prefix}/auth/access-token"', '"/auth/access-token"')
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Start or stop the databases behind DATABASE_URL and TEST_DATABASE_URL: `python scripts/databases.py start|stop`.
 
-Where a Docker engine answers they are those of docker-compose.yml, else a private PostgreSQL in .postgres/.
-A URL that works already, or that points to another machine, is left alone.
+They are those of docker-compose.yml if a Docker engine responds, otherwise a private PostgreSQL in .postgres/.
+A URL that already works, or that points to another machine, is left alone.
 """
 
 import fcntl
@@ -22,21 +22,21 @@ except ModuleNotFoundError:
 PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / ".postgres"
 SERVICES = {"DATABASE_URL": "database", "TEST_DATABASE_URL": "test-database"}  # as docker-compose.yml names them
-SETTINGS = {"test-database": ("fsync=off", "synchronous_commit=off", "full_page_writes=off")}  # there, too
+SETTINGS = {"test-database": ("fsync=off", "synchronous_commit=off", "full_page_writes=off")}  # the same as there
 
 
 def read_address(setting: str) -> Address:
-    """Parse the URL, of the environment or else of .env."""
+    """Parse the URL from the environment or else from .env."""
     try:
         url = urlsplit(os.environ.get(setting) or dotenv_values(PROJECT / ".env").get(setting) or "")
         port = url.port or 5432
-    except ValueError as error:  # no number, or bytes that are no UTF-8
+    except ValueError as error:  # a port that is not a number, or bytes that are not UTF-8
         sys.exit(f"{setting} can't be read: {error}.")
     user, password, name = (unquote(part or "") for part in (url.username, url.password, url.path[1:]))
     if not (url.hostname and user and password and name):
         sys.exit(
             f"{setting} must be postgresql://user:password@host:port/name."
-            " `make env` writes .env with that and all secrets, where there is none."
+            " `make env` writes a .env with it and all secrets, if there is none."
         )
     return Address(url.hostname, port, user, password, name)
 
@@ -53,7 +53,7 @@ def docker_refusal() -> str | None:
     return (result.stderr.strip() or "no reason given").splitlines()[0] if result.returncode else None
 
 
-def mend(refusal: str) -> str:
+def fix(refusal: str) -> str:
     if "permission denied" in refusal:
         return "join its group (sudo usermod -aG docker $USER) and log in again"
     if "unknown command" in refusal or "not a docker command" in refusal:
@@ -71,8 +71,8 @@ def start() -> None:
         address = read_address(setting)
         if address.host not in {"127.0.0.1", "localhost"}:
             print(f"{setting}: left alone, {address.host} is another machine.")
-        elif private_postgres.answers(address):
-            print(f"{setting}: answers on port {address.port}.")
+        elif private_postgres.responds(address):
+            print(f"{setting}: responds on port {address.port}.")
         else:
             missing[service] = address
     if not missing:
@@ -83,7 +83,7 @@ def start() -> None:
         return
     if refusal:
         print(f"Docker is installed, but can't be used: {refusal}")
-        print(f"To have its databases, {mend(refusal)}, then `make stop` and `make databases`. Until then:")
+        print(f"To use its databases, {fix(refusal)}, then `make stop` and `make databases`. Until then:")
     for service, address in missing.items():
         print(f"Starting a private PostgreSQL on port {address.port}, in {FOLDER.name}/{service}.", flush=True)
         private_postgres.start(FOLDER / service, address, SETTINGS.get(service, ()))
@@ -94,13 +94,13 @@ def start_containers(missing: dict[str, Address]) -> None:
         private_postgres.stop(FOLDER / service)  # it may hold the port
     if not compose("up", "--detach", "--wait", *missing):
         sys.exit(
-            "Docker could not start the databases; its reason stands above. A port that is taken can be changed in"
-            " .env, where it stands twice. While Docker is stopped, a private PostgreSQL takes its place."
+            "Docker could not start the databases; see its message above. If a port is taken, change it in .env, in"
+            " both places. While Docker is stopped, a private PostgreSQL takes its place."
         )
-    if private_postgres.PROGRAMS and not all(private_postgres.answers(address) for address in missing.values()):
+    if private_postgres.PROGRAMS and not all(private_postgres.responds(address) for address in missing.values()):
         sys.exit(
-            "The containers run, but don't take the URLs. Make .env and docker-compose.yml agree; an older password"
-            " lives on in the volume, and goes with all data by `docker compose down --volumes`."
+            "The containers run, but don't accept the URLs. Make .env and docker-compose.yml agree. The volume may"
+            " still have an older password: `docker compose down --volumes` deletes it, with all data."
         )
 
 
@@ -108,7 +108,7 @@ def stop() -> None:
     for service in SERVICES.values():
         private_postgres.stop(FOLDER / service)
     if docker_refusal() is None and not compose("stop", *SERVICES.values()):
-        sys.exit("Docker could not stop the databases; its reason stands above.")
+        sys.exit("Docker could not stop the databases; see its message above.")
     print("The databases are stopped.")
 
 
@@ -119,12 +119,12 @@ def main() -> None:
     try:
         FOLDER.mkdir(mode=0o700, exist_ok=True)
         with (FOLDER / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # a second start waits, and then finds all running
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a second start waits, and then finds both running
             actions[sys.argv[1]]()
     except PermissionError as error:
-        sys.exit(f"This user may not use {error.filename}: go on as the owner of the project.")
-    except OSError as error:  # a full disk, say
-        sys.exit(f"The databases can't be served: {error}.")
+        sys.exit(f"This user may not use {error.filename}: continue as the owner of the project.")
+    except OSError as error:  # a full disk, for example
+        sys.exit(f"Could not {sys.argv[1]} the databases: {error}.")
 
 
 if __name__ == "__main__":

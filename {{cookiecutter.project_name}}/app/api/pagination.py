@@ -1,7 +1,7 @@
-"""Keyset pagination: a page begins after the last row of the one before, which an index finds at once.
+"""Keyset pagination: a page begins after the last row of the previous one, which an index finds at once.
 
-Page 10,000 costs what page 1 costs. The library for this, sqlakeyset, needs a session for each page, which makes a
-small list half as slow again.
+Page 10,000 costs what page 1 costs. The library for this, sqlakeyset, needs a session for each page: a small list then
+takes 1.5 times as long.
 """
 
 import base64
@@ -31,13 +31,13 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
 MAX_CURSOR_LENGTH = 2048  # 254 characters of up to 4 bytes and an id, in base64
 
-_LINK = {"schema": {"type": "string"}, "description": 'RFC 8288: `<…>; rel="next"` while there are more.'}
+_LINK = {"schema": {"type": "string"}, "description": 'RFC 8288: `<…>; rel="next"` if there is another page.'}
 PAGED: Documented = {200: {"headers": {"Link": _LINK}}}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The page that a client asked for: at most `limit` rows, after the row that the cursor `after` names."""
+    """The page that a client requests: at most `limit` rows, after the row that the cursor `after` points to."""
 
     database: Database
     request: Request
@@ -46,10 +46,10 @@ class Page:
     after: str | None
 
     async def fetch(self, statement: Select[*Columns], *order_by: Column) -> Sequence[Row[*Columns]]:
-        """The rows of this page, in this order. Sets the `Link` header while there are more.
+        """Fetch the rows of this page, in this order. Sets the `Link` header if there are more.
 
-        Order by any columns of the statement that are never NULL, `.desc()` or not, the last of them unique. Give an
-        index the same columns, and the page is one descent of it.
+        Order by columns of the statement that are never NULL, each ascending or `.desc()`, the last one unique. An
+        index on the same columns makes any page one range of it.
         """
         page = statement.order_by(*order_by).limit(self.limit + 1)
         if self.after is None:
@@ -70,7 +70,7 @@ class Page:
         except (ValueError, DBAPIError) as error:
             if isinstance(error, DBAPIError) and not is_data_error(error):
                 raise
-        message = "Not an `after` that this list handed out"
+        message = "Not a cursor of this list"
         raise RequestValidationError([{"type": "value_error", "loc": ("query", "after"), "msg": message}])
 
     def _following(self, last_row: Row[*tuple[Any, ...]], order_by: Sequence[Column]) -> URL:
@@ -94,7 +94,7 @@ def _cursor_type(order_by: Sequence[Column]) -> TypeAdapter[tuple[Any, ...]]:
 @lru_cache(64)
 def _tuple_type(types: tuple[type, ...]) -> TypeAdapter[tuple[Any, ...]]:
     if object in types:
-        raise TypeError("SQLAlchemy doesn't know the type of an expression to order by: give it one, type_=String say")
+        raise TypeError("SQLAlchemy doesn't know the type of an expression to order by: give it one, as type_=String")
     return TypeAdapter(tuple[*types])  # type: ignore[valid-type]
 
 
@@ -102,14 +102,14 @@ def _is_after(last_row: tuple[Any, ...], order_by: Sequence[Column]) -> ColumnEl
     columns = [_undirected(column) for column in order_by]
     values = [literal(value, column.type) for column, value in zip(columns, last_row, strict=True)]
     descending = [_is_descending(column) for column in order_by]
-    if len(set(descending)) == 1:  # PostgreSQL looks a row comparison up in an index, but has none for mixed directions
+    if len(set(descending)) == 1:  # an index serves a row comparison, which can't mix directions
         return tuple_(*columns) < tuple_(*values) if descending[0] else tuple_(*columns) > tuple_(*values)
     after = [
         column < value if is_descending else column > value
         for column, value, is_descending in zip(columns, values, descending, strict=True)
     ]
     equal = [column == value for column, value in zip(columns, values, strict=True)]
-    start = columns[0] <= values[0] if descending[0] else columns[0] >= values[0]  # where the index is entered
+    start = columns[0] <= values[0] if descending[0] else columns[0] >= values[0]  # where to enter the index
     return and_(start, or_(*(and_(*equal[:number], comparison) for number, comparison in enumerate(after))))
 
 
@@ -119,7 +119,7 @@ async def get_page(
     response: Response,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     after: Annotated[
-        str | None, Query(max_length=MAX_CURSOR_LENGTH, description="From the `Link` of the page before.")
+        str | None, Query(max_length=MAX_CURSOR_LENGTH, description="From the `Link` header of the previous page.")
     ] = None,
 ) -> Page:
     return Page(database, request, response, limit, after)

@@ -1,4 +1,4 @@
-"""The audit log: what tells of theft and abuse, one line per event. SECURITY.md lists the events and their fields."""
+"""The audit log: one line per event that may reveal theft or abuse. SECURITY.md lists the events and their fields."""
 
 import logging
 import uuid
@@ -27,9 +27,9 @@ logger.setLevel(logging.INFO)  # whatever LOG_LEVEL says
 
 
 def audit(event: Event, client_ip: str, user_id: uuid.UUID | None, **ids: uuid.UUID) -> None:
-    """Write one line; `ids` may name the `session_id` and, in `by`, who did it. Call it once the change is committed.
+    """Write one line; `ids` may name the `session_id` and, in `by`, who did it. Call it after the commit.
 
-    `user_id` is None where no account is known.
+    `user_id` is None if the account is unknown.
     """
     known = {"user_id": user_id} | ids
     fields = {name: str(value) for name, value in known.items() if value is not None}

@@ -19,7 +19,7 @@ class Caller(NamedTuple):
     session_id: uuid.UUID
 
 
-# Built once: to build it takes longer than to run it. That the session still lives is part of the one query.
+# Built once, as building it takes longer than running it. The same query checks that the session is still alive.
 _CALLER = (
     select(User.id, User.email, User.is_superuser)
     .join(LoginSession, LoginSession.user_id == User.id)
@@ -33,9 +33,9 @@ _CALLER = (
 
 
 async def find_caller(database: Database, token: str) -> Caller | None:
-    """The caller with this access token; None if it is not valid or its session, user or activity has ended."""
+    """The caller with this access token; None if it is invalid, its session over, or its user gone or inactive."""
     claims = read_access_token(token)
     if claims is None:
         return None
-    row = await database.fetch_one(_CALLER, claims._asdict())
+    row = await database.fetch_one(_CALLER, {"user_id": claims.user_id, "session_id": claims.session_id})
     return Caller(row.id, row.email, row.is_superuser, claims.session_id) if row else None

@@ -1,6 +1,6 @@
 """Known clients: an IP counts as known to an account for 30 days after its last successful login there.
 
-So guessers elsewhere, who use up the account's rate limit, lock nobody out of where they usually are.
+Known clients are exempt from the account's rate limit: attackers elsewhere who use it up don't lock the owner out.
 """
 
 import hmac
@@ -26,13 +26,13 @@ _NEW: Final = insert(KnownClient).from_select(
     [KnownClient.user_id, KnownClient.client, KnownClient.expires_at],
     select(User.id, bindparam("client", type_=LargeBinary()), func.now() + _DURATION)
     .where(User.id == bindparam("user_id"))
-    .with_for_update(read=True, key_share=True),  # the account may be deleted at this moment
+    .with_for_update(read=True, key_share=True),  # another request may be deleting the account
 )
 _REMEMBER: Final = _NEW.on_conflict_do_update(
     index_elements=[KnownClient.user_id, KnownClient.client], set_={"expires_at": _NEW.excluded.expires_at}
 ).add_cte(RESET.cte("reset"), expired_rows(KnownClient.expires_at))
 
-# Part of a query for users: whether `client` is known to this one.
+# For use in a query for users: whether `client` is known to the user.
 IS_KNOWN: Final = (
     select(KnownClient.user_id)
     .where(
@@ -45,12 +45,12 @@ IS_KNOWN: Final = (
 
 
 def client_hash(client_ip: str) -> bytes:
-    """What is stored of a client's network: enough to recognise it, not to read it."""
+    """What the database stores of a client's network: enough to recognise it, not to read it."""
     key = derive_key(settings.secret_keys[0], "clients")  # a new SECRET_KEY makes all clients unknown
     return hmac.digest(key, network_of(client_ip).encode(), sha256)
 
 
 async def remember_client(database: Database, user_id: uuid.UUID, client_ip: str, *reset: Limit) -> None:
-    """Note a client that has the account's password, and reset these limits of its own."""
+    """Store a client that has the account's password, and reset these rate limits of the client."""
     parameters = {"user_id": user_id, "client": client_hash(client_ip), "reset_keys": [limit.key for limit in reset]}
     await database.execute(_REMEMBER, parameters)

@@ -1,4 +1,4 @@
-"""Who has this password: checked under rate limits, in the same time whatever the outcome."""
+"""Checks email address and password, under rate limits, in the same time whatever the outcome."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ _RENEW_HASH: Final = (
 
 
 class Account(NamedTuple):
-    """A user at the moment in which the password was checked."""
+    """A user, as of the moment when the password was checked."""
 
     id: uuid.UUID
     hashed_password: str
@@ -36,24 +36,24 @@ class Account(NamedTuple):
 
 
 async def admit_registration(database: Database, client_ip: str) -> None:
-    """Count a registration; raises RateLimitedError when this client has made too many, or as `password_queue`."""
+    """Count a registration. Raises RateLimitedError and PasswordQueueFullError."""
     password_queue.check_for_room(site_of(client_ip))
     await hit(database, limits_of_client("registration", client_ip, 100, timedelta(seconds=10)))
 
 
 async def hash_new_password(password: str, client_ip: str) -> str:
-    """Hash a password when it is this client's turn; raises as `password_queue`."""
+    """Hash a password when it is this client's turn. Raises RateLimitedError and PasswordQueueFullError."""
     async with password_queue.turn(site_of(client_ip)):
         return await hash_password(password)
 
 
 async def authenticate(database: Database, email: str, password: str, client_ip: str) -> Account | None:
-    """The active user with this e-mail address and password; None for any other combination.
+    """The active user with this email address and password; None for any other combination.
 
-    Every attempt counts, whether or not the password is right and the account exists: of a client for one account
-    (guessing), of a client (spraying) and of an account (guessing from many clients). The last would let anybody lock
-    anybody out, so clients that are known to the account are exempt from it. A success resets the first, and no other:
-    anybody else would see that the account exists and that its owner has just logged in.
+    Every attempt counts, whether or not the account exists and the password is right, towards three limits: per client
+    and account (guessing), per client (spraying) and per account (guessing from many clients). The last would let
+    anybody lock anybody out, so clients that are known to the account are exempt from it. A success resets only the
+    first: others would notice a reset of the last, and learn that the account exists and its owner has just logged in.
     Raises RateLimitedError and PasswordQueueFullError.
     """
     subjects = site_of(client_ip), email

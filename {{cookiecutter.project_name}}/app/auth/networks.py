@@ -1,4 +1,4 @@
-"""What an IP address says about whose it is: a subscriber of IPv6 has 2^64 of them, a site 65,536 times as many."""
+"""Which part of an IP address identifies its owner: an IPv6 subscriber has 2^64 of them, a site 65,536 times more."""
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
@@ -9,7 +9,7 @@ def network_of(client_ip: str) -> str:
 
 
 def site_of(client_ip: str) -> str:
-    """The IPv6 /48 that an IP address is in, which one customer may have alone; or a whole IPv4 address."""
+    """The IPv6 /48 of an IP address, all of which may belong to one customer; or a whole IPv4 address."""
     return _network(client_ip, 48)
 
 

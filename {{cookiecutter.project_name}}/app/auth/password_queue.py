@@ -1,4 +1,4 @@
-"""Whose password is hashed next: a bounded queue in which no network and no account keeps others from their turn."""
+"""The bounded queue for hashing passwords, in which no network or account can keep others from their turn."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -11,8 +11,8 @@ from app.core.passwords import PASSWORD_THREADS
 
 PLACES: Final = 256  # with the default rounds and two cores, a full queue is half a minute's work
 PLACES_OF_ONE: Final = 32
-# More of one network or account wait for each other first: in the common queue there are never more of one than these.
-AT_ONCE_OF_ONE: Final = 2
+# One network or account never has more in the common queue; the rest of its passwords wait in a queue of their own.
+AT_ONCE_OF_ONE: Final = PASSWORD_THREADS // 2
 
 
 class PasswordQueueFullError(Exception):
@@ -27,7 +27,7 @@ class PasswordQueue:
         self._all_taken = 0
 
     def check_for_room(self, *subjects: str) -> None:
-        """Raises PasswordQueueFullError, or RateLimitedError if only one of the subjects has too many places."""
+        """Raises PasswordQueueFullError, or RateLimitedError if one of the subjects alone has too many places."""
         if self._all_taken >= PLACES:
             raise PasswordQueueFullError
         if any(self._taken[subject] >= PLACES_OF_ONE for subject in subjects):
@@ -35,7 +35,7 @@ class PasswordQueue:
 
     @asynccontextmanager
     async def turn(self, *subjects: str) -> AsyncIterator[None]:
-        """Wait for a thread on behalf of these subjects, a network and maybe an account; raises as `check_for_room`."""
+        """Wait for a thread for these subjects, a network and maybe an account. Raises like `check_for_room`."""
         self.check_for_room(*subjects)
         self._all_taken += 1
         self._taken.update(subjects)

@@ -1,9 +1,9 @@
-"""Rate limits: how often something may be attempted, counted in PostgreSQL and so for all processes and hosts together.
+"""Rate limits: how often something may be attempted, counted in PostgreSQL, across all processes and hosts.
 
-A limit allows `attempts` at once, which come back one by one (the generic cell rate algorithm, ITU-T I.371). All there
-is to store is when it will be as if never used: one row, an exact Retry-After; and an old row means the same as none.
+A limit allows `attempts` at once, which come back one by one (the generic cell rate algorithm, ITU-T I.371). It only
+stores when all of them will be back: one row, which gives an exact Retry-After. An expired row means the same as none.
 
-It uses the database that is there anyway: the well-kept libraries for this want a Redis or a memcached beside it.
+The maintained libraries for this need Redis or memcached; this needs only the database.
 """
 
 import hmac
@@ -44,22 +44,22 @@ class RateLimitedError(Exception):
 
 
 class Limit(NamedTuple):
-    """The attempts that a subject (an account, a network, or one from the other) has for one purpose."""
+    """How often a subject (an account, a network, or an account from a network) may attempt one thing."""
 
     purpose: str
     subject: str
     attempts: int
-    interval: timedelta  # how long it takes for one attempt to come back
+    interval: timedelta  # the time until one attempt comes back
 
     @property
     def key(self) -> bytes:
         key = derive_key(settings.secret_keys[0], "rate limits")  # a new SECRET_KEY resets all limits
-        # A keyed hash, so that the table tells nobody who attempted what: people type passwords into the e-mail field.
+        # A keyed hash, so that the table tells nobody who attempted what: people type passwords into the email field.
         return hmac.digest(key, f"{self.purpose}\0{self.subject}".encode(), sha256)
 
 
 def limits_of_client(purpose: str, client_ip: str, attempts: int, interval: timedelta) -> list[Limit]:
-    """The limit of a client's network and, for IPv6, one four times as wide of all the networks of its /48."""
+    """The limit for a client's network and, for IPv6, one with four times as many attempts for its whole /48."""
     network, site = network_of(client_ip), site_of(client_ip)
     limits = [Limit(purpose, network, attempts, interval)]
     return limits if site == network else [*limits, Limit(purpose, site, 4 * attempts, interval / 4)]
@@ -87,14 +87,14 @@ _NEW: Final = insert(RateLimit).from_select(
     [RateLimit.key, RateLimit.resets_at],
     select(_ASKED.c.key, func.now() + _ASKED.c.interval)
     .where(~exists().where(_ASKED.c.most < _RESETS_IN))
-    .order_by(_ASKED.c.key),  # everybody locks rows in this order, so nobody waits in a circle
+    .order_by(_ASKED.c.key),  # all transactions lock rows in this order, so they can't deadlock
 )
 _MOST: Final = select(_ASKED.c.most).where(_ASKED.c.key == literal_column("excluded.key")).scalar_subquery()
 _HIT: Final = (
     _NEW.on_conflict_do_update(
         index_elements=[RateLimit.key],
         set_={"resets_at": func.greatest(RateLimit.resets_at, func.now()) + (_NEW.excluded.resets_at - func.now())},
-        where=RateLimit.resets_at <= func.now() + _MOST,  # asked again of the row as parallel attempts have left it
+        where=RateLimit.resets_at <= func.now() + _MOST,  # checked again, on the row as parallel attempts left it
     )
     .returning(RateLimit.key)
     .add_cte(expired_rows(RateLimit.resets_at))
@@ -105,8 +105,8 @@ RESET: Final = delete(RateLimit).where(RateLimit.key.in_(bindparam("reset_keys",
 async def hit(database: Database, limits: Sequence[Limit]) -> None:
     """Take one attempt from each of these limits, in one atomic statement.
 
-    Raises RateLimitedError if one has none left: then nothing is taken from the others, unless parallel attempts have
-    taken the last ones at this very moment.
+    Raises RateLimitedError if one has none left. Then nothing is taken from the others, unless parallel attempts took
+    the last ones at the same moment.
     """
     asked = {
         "keys": [limit.key for limit in limits],

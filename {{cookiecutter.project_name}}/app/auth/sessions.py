@@ -1,4 +1,4 @@
-"""Login sessions: begun by a login, carried on by refresh tokens, ended by deleting their row."""
+"""Login sessions: a login begins one, refresh tokens continue it, deleting its row ends it."""
 
 import time
 import uuid
@@ -26,7 +26,14 @@ from app.auth.known_clients import client_hash
 from app.auth.login import Account
 from app.core.config import settings
 from app.core.database import Database
-from app.core.security import create_access_token, create_refresh_token, read_refresh_token
+from app.core.security import (
+    AccessClaims,
+    RefreshClaims,
+    create_access_token,
+    create_refresh_token,
+    read_access_token,
+    read_refresh_token,
+)
 from app.mail.outbox import posting
 from app.models import LoginSession, User
 
@@ -49,7 +56,7 @@ _SPEND = (
     )
     .returning(*_COLUMNS)
 )
-# A refresh sets last_used_at: it is the moment at which the last spent token was spent.
+# A refresh sets last_used_at, so this is when the latest spent token was spent.
 _UNSPENT_SUCCESSOR = select(*_COLUMNS).where(
     *_IS_REFRESHABLE,
     LoginSession.generation == bindparam("spent") + 1,
@@ -62,7 +69,7 @@ _NEW_SESSION = {
     LoginSession.user_agent: bindparam("user_agent", type_=String()),
     LoginSession.client: bindparam("client", type_=LargeBinary()),
 }
-# The newest stay: a script that logs in again and again doesn't pile up rows, nor lists of them, without end.
+# Only the newest are kept, so that a script that logs in again and again doesn't pile up rows.
 MAX_SESSIONS = 100
 _IS_OF_THE_SAME_KIND = and_(
     LoginSession.generation == 0,
@@ -72,7 +79,7 @@ _IS_OF_THE_SAME_KIND = and_(
 _SURPLUS = (
     select(LoginSession.id)
     .where(LoginSession.user_id == bindparam("account"))
-    # The newcomer pushes out its own kind first, rather than a session that somebody uses.
+    # A new session replaces an unused one from the same client, if there is one, rather than one that somebody uses.
     .order_by(func.coalesce(_IS_OF_THE_SAME_KIND, False), LoginSession.last_used_at.desc())
     .offset(MAX_SESSIONS - 1)
 )
@@ -83,8 +90,8 @@ _BEGIN = (
         list(_NEW_SESSION),
         select(*_NEW_SESSION.values())
         .where(User.id == bindparam("account"), User.is_active, User.password_changed_at == bindparam("changed_at"))
-        .with_for_update(read=True),  # after a change that is under way, not beside it
-        include_defaults=False,  # the database's
+        .with_for_update(read=True),  # waits for a concurrent change of the user
+        include_defaults=False,  # the database has them
     )
     .add_cte(delete(LoginSession).where(LoginSession.id.in_(_UNLOCKED_SURPLUS)).cte("surplus"))
     .add_cte(expired_rows(LoginSession.expires_at))
@@ -120,6 +127,10 @@ class Tokens(NamedTuple):
     refresh_token_issued_at: int
     refresh_token_expires_at: int
 
+    @property
+    def expires_in(self) -> int:
+        return self.expires_at - self.issued_at
+
 
 class _Session(NamedTuple):
     user_id: uuid.UUID
@@ -130,8 +141,8 @@ class _Session(NamedTuple):
 async def begin_session(database: Database, account: Account, user_agent: str | None, client_ip: str) -> Tokens | None:
     """Begin a session for a user whose password was right.
 
-    None when the account was closed or its password changed while the old one was being checked.
-    Raises EmailNotVerifiedError, after another mail with a token, where EMAIL_VERIFICATION is required.
+    None if the account was closed, or its password changed, while the password was being checked.
+    Raises EmailNotVerifiedError, after posting another mail with a token, if EMAIL_VERIFICATION is required.
     """
     if settings.email_verification == "required" and account.email_verified_at is None:
         await database.fetch_all(_POST_VERIFICATION, {"account": account.id})
@@ -153,12 +164,12 @@ async def begin_session(database: Database, account: Account, user_agent: str | 
 
 
 async def spend_refresh_token(database: Database, token: str, client_ip: str) -> Tokens | None:
-    """Change an unspent refresh token for new tokens; None unless the token was good.
+    """Exchange an unspent refresh token for new tokens; None if the token is not valid.
 
     Of any number of parallel uses one spends the token. Within REFRESH_TOKEN_LEEWAY seconds the others get the same
     successor, which is a function of the session and its generation: a lost response or a second tab logs nobody out.
-    Any other spent token may have been stolen, so it ends its session (RFC 9700 section 4.14.2), at once and whatever
-    becomes of the request.
+    Any other spent token may have been stolen, so it ends its session (RFC 9700 section 4.14.2), at once and even if
+    the request fails.
     """
     claims = read_refresh_token(token)
     if claims is None:
@@ -179,8 +190,16 @@ async def spend_refresh_token(database: Database, token: str, client_ip: str) ->
 
 
 async def end_session_of(database: Database, token: str, client_ip: str) -> None:
-    """End the session of a genuine refresh token, spent or not; nothing happens for any other."""
-    claims = read_refresh_token(token)
+    """End the session of a genuine refresh token, spent or not; any other token changes nothing."""
+    await _end_session(database, read_refresh_token(token), client_ip)
+
+
+async def revoke(database: Database, token: str, client_ip: str) -> None:
+    """End the session of a genuine refresh or access token, even spent or expired; any other token changes nothing."""
+    await _end_session(database, read_refresh_token(token) or read_access_token(token, expired=True), client_ip)
+
+
+async def _end_session(database: Database, claims: RefreshClaims | AccessClaims | None, client_ip: str) -> None:
     if claims and (ended := await database.fetch_one(_END, {"session_id": claims.session_id})):
         audit("session_revoked", client_ip, ended.user_id, session_id=claims.session_id)
 

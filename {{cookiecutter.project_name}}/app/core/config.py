@@ -1,13 +1,14 @@
 """Every setting, its type, its default and its reason.
 
 Settings are read once, from the environment, else from `.env`, else from these defaults. README.md and `.env.example`
-list them in the same sections. A value that can't work stops the program with a message that names the variable.
+list them in the same sections. An invalid value stops the program with a message that names the variable.
 """
 
 import json
 import re
 import tomllib
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -28,6 +29,7 @@ from sqlalchemy import URL
 
 from app.core.common_passwords import is_common, is_own_address
 from app.core.database_url import address, to_asyncpg_url
+from app.core.keys import private_key
 from app.core.mail_url import MailServer, parse_mail_url
 from app.core.weak_keys import MIN_SECRET_KEY_LENGTH, is_weak_key
 
@@ -39,14 +41,20 @@ ENV_FILE = PROJECT_DIR / ".env"
 
 
 def split_commas(value: object) -> object:
-    """Lists are written `a, b` in the environment; `["a", "b"]`, as JSON, means the same."""
+    """Split a list, which the environment holds as `a, b` or, in JSON, as `["a", "b"]`."""
     if not isinstance(value, str):
         return value
     return json.loads(value) if value.startswith("[") else [item.strip() for item in value.split(",") if item.strip()]
 
 
 CommaSeparated = (NoDecode, BeforeValidator(split_commas))
-Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*?#\s]+)$")]  # `null` is any sandboxed frame of any site
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*?#\s]+)$")]  # not `null`: any site's sandboxed frame sends it
+
+PublicUrl = Annotated[
+    str,
+    Field(pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?$"),
+    AfterValidator(lambda url: url.removesuffix("/")),
+]
 Url = Annotated[str, Field(pattern=r"^https?://[^?#\s]+$"), AfterValidator(lambda url: url.rstrip("/"))]
 
 
@@ -59,14 +67,19 @@ class Settings(BaseSettings):
     environment: Literal["dev", "test", "production"] = "dev"
     api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$", examples=["/api/v1"])
     docs: bool = True  # /docs and /openapi.json
+    # Where clients find us: the issuer and audience of access tokens.
+    public_url: PublicUrl | None = Field(default=None, examples=["https://api.example.com"])
 
     # Tokens and passwords
     # Signs every token. To rotate it, move the old key to the fallbacks, which still verify, and set a new one.
     secret_key: SecretStr
     secret_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
+    # Signs access tokens in its place: others can verify them and not forge them; see docs/other-services.md.
+    jwt_private_key: SecretStr | None = None
+    jwt_private_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
     access_token_expire_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_expire_minutes: int = Field(default=28 * 24 * 60, ge=1, le=10 * 365 * 24 * 60)
-    # A spent refresh token may come back within so many seconds: after a lost response, or from a second tab.
+    # Seconds within which a spent refresh token may be sent again: after a lost response, or by a second tab.
     refresh_token_leeway: int = Field(default=10, ge=0, le=300)
     session_max_days: int = Field(default=180, ge=1, le=10 * 365)  # from the login, however often it is refreshed
     security_bcrypt_rounds: int = Field(default=12, ge=4, le=20)  # one more doubles the time; 12 is about 250 ms
@@ -74,10 +87,10 @@ class Settings(BaseSettings):
     # Database
     database_url: SecretStr | None = None
     test_database_url: SecretStr | None = None  # the tests use this one only
-    # Alembic alone uses it, as a role that may alter what the application's role may only use; see docs/scaling.md.
+    # Used by Alembic only: its role may alter tables that the application's role may only use; see docs/scaling.md.
     migration_database_url: SecretStr | None = None
     database_pooler: Literal["none", "transaction"] = "none"  # PgBouncer in transaction mode; see docs/scaling.md
-    # All processes of all replicas share what PostgreSQL grants; server/connections.py warns at start if it's too few.
+    # All processes of all replicas share PostgreSQL's connections; at start, server/connections.py warns of too few.
     database_pool_size: int = Field(default=10, ge=1)
     web_concurrency: int = Field(default=1, ge=1)  # processes of each replica; the web server reads it, too
     max_replicas: int = Field(default=1, ge=1)
@@ -103,14 +116,14 @@ class Settings(BaseSettings):
     mail_sender: Literal["server", "process"] = "server"  # process: `python -m app.mail` sends instead
 
     # Shutdown, in seconds
-    # After SIGTERM the server goes on for the delay, with readiness at 503, until load balancers send nothing more.
-    # Then the timeout is for the requests in flight; the web server's command line takes it from here.
+    # After SIGTERM the server keeps serving for the delay, with readiness at 503, until load balancers stop sending.
+    # Requests that are then in flight have the timeout to finish; the container's entrypoint passes it to the server.
     shutdown_delay: int = Field(default=0, ge=0)
     shutdown_timeout: int = Field(default=20, ge=1)
 
     # Logs, metrics, traces
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO has one line per request
-    metrics_port: int | None = Field(default=None, ge=1, le=65535)  # for Prometheus; keep it from the public
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO writes one line per request
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)  # for Prometheus; don't expose it publicly
     # OpenTelemetry spans of each request, for the collector of OTEL_EXPORTER_OTLP_ENDPOINT; see docs/scaling.md.
     tracing: bool = False
 
@@ -126,11 +139,11 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _is_bare(cls, value: object) -> object:
-        # `.env` and shells take these away; `docker run --env-file` and the forms of hosting platforms do not.
+        # `.env` and shells strip these; `docker run --env-file` and the forms of hosting platforms don't.
         if isinstance(value, str) and value.endswith("\r"):
-            raise ValueError("ends with a carriage return: give the file that sets it Unix line ends")
+            raise ValueError("ends with a carriage return: give the file that sets it Unix line endings")
         if isinstance(value, str) and re.fullmatch(r"""(["']).*\1""", value, re.DOTALL):
-            raise ValueError("stands in quotes, which are part of the value here: leave them out")
+            raise ValueError("is in quotes, which are part of the value here: remove them")
         return value
 
     @field_validator("database_url", "test_database_url", "migration_database_url")
@@ -139,6 +152,20 @@ class Settings(BaseSettings):
         if value is not None:
             to_asyncpg_url(value.get_secret_value())
         return value
+
+    @field_validator("jwt_private_key")
+    @classmethod
+    def _is_a_private_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            private_key(value.get_secret_value())
+        return value
+
+    @field_validator("jwt_private_key_fallbacks")
+    @classmethod
+    def _are_private_keys(cls, values: list[SecretStr]) -> list[SecretStr]:
+        for value in values:
+            private_key(value.get_secret_value())
+        return values
 
     @field_validator("mail_url")
     @classmethod
@@ -180,31 +207,45 @@ class Settings(BaseSettings):
                     f"{name} is a placeholder or shorter than {MIN_SECRET_KEY_LENGTH} characters; "
                     "`make secret-key` prints a good one"
                 )
+        if self.public_url and not self.public_url.startswith("https:"):
+            raise ValueError("PUBLIC_URL must begin with https:// in production: tokens and passwords travel there")
         if "*" in self.backend_cors_origins:
             raise ValueError("BACKEND_CORS_ORIGINS must name the origins: with `*` any site may act as your users")
         password = self.first_superuser_password.get_secret_value() if self.first_superuser_password else ""
         if is_common(password) or is_own_address(password, self.first_superuser_email or ""):
             raise ValueError(
-                "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the address: set another, and change it, too, "
-                "where it was used"
+                "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the email address: set another one, and "
+                "change it, too, where it was used"
             )
         return self
 
-    @property
+    @cached_property
     def secret_keys(self) -> tuple[str, ...]:
         """The key that signs, then those that still verify."""
         return tuple(key.get_secret_value() for key in (self.secret_key, *self.secret_key_fallbacks))
 
     @property
+    def named_cors_origins(self) -> list[str]:
+        """The origins that may send the cookie of /auth/browser, which `*` never lets anybody."""
+        return [origin for origin in self.backend_cors_origins if origin != "*"]
+
+    @property
+    def private_keys(self) -> tuple[str, ...]:
+        """The key that signs access tokens, then those that verify them; none where SECRET_KEY does."""
+        if self.jwt_private_key is None:
+            return ()
+        return tuple(key.get_secret_value() for key in (self.jwt_private_key, *self.jwt_private_key_fallbacks))
+
+    @property
     def sqlalchemy_url(self) -> URL:
         """The database of this environment, for SQLAlchemy's asyncpg dialect."""
         url = self.test_database_url if self.environment == "test" else self.database_url
-        assert url is not None  # noqa: S101 — _has_a_database has seen to it
+        assert url is not None  # noqa: S101 — _has_a_database ensures it
         return to_asyncpg_url(url.get_secret_value())
 
     @property
     def migration_url(self) -> URL:
-        """The same database for Alembic; in tests always theirs, whatever .env says."""
+        """The same database for Alembic; in tests always the test database, whatever .env says."""
         if self.environment == "test" or self.migration_database_url is None:
             return self.sqlalchemy_url
         return to_asyncpg_url(self.migration_database_url.get_secret_value())
@@ -219,7 +260,7 @@ class Settings(BaseSettings):
 
 
 def in_words(problem: ErrorDetails) -> str:
-    """What is wrong with which variable, and how to mend it; never shows a value."""
+    """Say what is wrong with which variable, and how to fix it, without showing its value."""
     name = str(problem["loc"][0]) if problem["loc"] else ""
     words = problem["msg"].removeprefix("Value error, ").replace(" items after validation", " characters")
     match problem["type"]:
@@ -227,7 +268,7 @@ def in_words(problem: ErrorDetails) -> str:
             words = "must be set" + ("; `make secret-key` prints a good one" if name == "secret_key" else "")
         case "extra_forbidden":
             nearest = get_close_matches(name, Settings.model_fields, n=1)
-            words = f"no such setting; {f'is it {nearest[0].upper()}?' if nearest else '.env.example lists all'}"
+            words = f"no such setting; {f'did you mean {nearest[0].upper()}?' if nearest else '.env.example lists all'}"
         case "string_pattern_mismatch" if examples := Settings.model_fields[name].examples:
             words = f"must look like {examples[0]}"
     return f"{name.upper()}: {words}" if name else words
@@ -238,14 +279,14 @@ def load_settings() -> Settings:
     try:
         return Settings()  # type: ignore[call-arg]
     except ValidationError as error:
-        lines = ["These settings, of the environment or .env, can't be used:"]
+        lines = ["These settings, from the environment or .env, are invalid:"]
         problems = error.errors(include_url=False, include_input=False)
-        lines += dict.fromkeys(f"  {in_words(problem)}" for problem in problems)  # once, however long a list is
+        lines += dict.fromkeys(f"  {in_words(problem)}" for problem in problems)  # once per list
         if not ENV_FILE.exists():
             lines.append("There is no .env here; `make env` writes one.")
         raise SystemExit("\n".join(lines)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SystemExit(f".env can't be read, which must be UTF-8 and open to this user: {error}") from None
+        raise SystemExit(f".env can't be read; it must be UTF-8, and readable by this user: {error}") from None
 
 
 settings = load_settings()

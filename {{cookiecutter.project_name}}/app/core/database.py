@@ -1,4 +1,4 @@
-"""The database: statements by themselves, sessions for several, and the pool that serves both."""
+"""The database: single statements, sessions for several, and the pool that serves both."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ Parameters = Mapping[str, Any]
 
 
 def connect_args() -> dict[str, Any]:
-    """What asyncpg is told when it connects: all waits are bounded."""
+    """The arguments of asyncpg's `connect`, which bound all waits."""
     names = {"application_name": PROJECT["name"]}
     limits = {
         "statement_timeout": f"{settings.database_statement_timeout}s",
@@ -34,7 +34,7 @@ def connect_args() -> dict[str, Any]:
         "command_timeout": settings.database_statement_timeout + 5,
     }
     if settings.database_pooler == "transaction":
-        # Each transaction may get another connection of PgBouncer's: nothing may be prepared or set on one for later.
+        # PgBouncer may give each transaction another connection, so nothing can be prepared or set on one for later.
         return timeouts | {"server_settings": names, "statement_cache_size": 0}
     return timeouts | {"server_settings": names | limits}
 
@@ -43,39 +43,39 @@ class Database:
     """A PostgreSQL database, behind one pool of connections.
 
     Each of `fetch_all`, `fetch_one`, `execute` and `insert` is a transaction of its own, in one round trip to the
-    server: PostgreSQL commits a statement that stands alone by itself. For several statements that belong together
-    open a `session()`, and commit it. A request that needs a session uses it for everything: whoever holds one
-    connection and waits for a second can starve the pool.
+    server: PostgreSQL commits a single statement by itself. For several statements that belong together, open a
+    `session()`, and commit it. A request that needs a session uses it for everything: requests that hold one
+    connection and wait for a second can starve the pool.
     """
 
     def __init__(self, url: URL) -> None:
         pool_size = settings.database_pool_size
         # Connections are in autocommit mode until a session asks for a transaction: the other way round, each
-        # statement by itself would switch the mode twice.
+        # single statement would switch the mode twice.
         self._autocommit = create_async_engine(
             url,
             connect_args=connect_args(),
             isolation_level="AUTOCOMMIT",
             pool_size=pool_size,
-            max_overflow=0,  # a worker never takes more connections than it was granted
+            max_overflow=0,  # a process never opens more connections than its share
             pool_timeout=settings.database_pool_timeout,
             hide_parameters=True,  # error messages with parameters would end up in the log
         )
         self.engine = self._autocommit.execution_options(isolation_level="READ COMMITTED")
-        # Committed objects stay readable: to load them again would need an await.
+        # Committed objects stay readable: loading them again would need an await.
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._autocommit.sync_engine, "checkout", _replace_closed_connection)
         self._unpooled = create_async_engine(
             url, connect_args=connect_args(), poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
-        # This queue is fair and cheap; in the pool's own, newcomers overtake and each wait costs a task.
+        # This queue is fair and cheap; in the pool's own, newcomers overtake others and each wait costs a task.
         self._free_connections = asyncio.Semaphore(pool_size)
         self._greenlet = AsyncSession()
 
     async def fetch_all(
         self, statement: TypedReturnsRows[*Columns], parameters: Parameters | None = None
     ) -> Sequence[Row[*Columns]]:
-        """Run one statement and return all its rows. A SELECT is run again if the connection broke under it."""
+        """Run one statement and return all its rows. Retries a SELECT once if the connection breaks."""
         try:
             return await self._run(self._fetch_all, statement, parameters)
         except DBAPIError as error:
@@ -99,7 +99,7 @@ class Database:
         await self._run(self._insert, instance)
 
     def probe(self) -> AsyncConnection:
-        """A connection past the pool, to be used with `async with`: a busy pool is no sign of a dead database."""
+        """A connection outside the pool, for `async with`: a busy pool doesn't mean that the database is down."""
         return self._unpooled.connect()
 
     async def dispose(self) -> None:
@@ -122,10 +122,10 @@ class Database:
             async with asyncio.timeout(settings.database_pool_timeout):
                 await self._free_connections.acquire()
         else:
-            await self._free_connections.acquire()  # at once: setting up a time limit would cost 2 % of a small request
+            await self._free_connections.acquire()  # doesn't wait, so it needs no time limit
         try:
-            # SQLAlchemy's public way into its greenlet: entered once, instead of once each to connect, execute and
-            # close, it saves a tenth of a small request.
+            # SQLAlchemy's public way into its greenlet. Entering it once, instead of once each to connect, execute and
+            # close, makes a small request 10 % faster.
             return await self._greenlet.run_sync(work, *args, **kwargs)
         finally:
             self._free_connections.release()
@@ -149,7 +149,7 @@ class Database:
 
 
 def _replace_closed_connection(connection: Any, *_: object) -> None:
-    # The driver knows when the server has hung up: this check is free, `pool_pre_ping` costs a round trip each time.
+    # The driver knows when the server has closed the connection; `pool_pre_ping` would cost a round trip each time.
     if connection.driver_connection.is_closed():
         raise DisconnectionError
 

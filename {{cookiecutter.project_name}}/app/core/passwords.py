@@ -1,4 +1,4 @@
-"""Passwords: hashed and checked in threads of their own."""
+"""Hashes and checks passwords, in threads of their own."""
 
 import asyncio
 import os
@@ -24,25 +24,26 @@ def _context(rounds: int) -> CryptContext:
 
 
 def _nobodys_hash() -> str:
-    """Well-formed, but no password has it: checking against it takes as long as against a real one."""
+    """A well-formed hash of no password: checking against it takes as long as against a real one."""
     return f"$bcrypt-sha256$v=2,t=2b,r={settings.security_bcrypt_rounds}${'.' * 22}${'.' * 31}"
 
 
-# bcrypt releases the GIL: in threads of its own it uses every core and, stepping back, never holds up the event loop.
-PASSWORD_THREADS: Final = os.cpu_count() or 1
+# bcrypt releases the GIL: in its own threads it uses every core and, at a lower priority, doesn't delay the event loop.
+# At least two: see auth/password_queue.py.
+PASSWORD_THREADS: Final = max(2, os.cpu_count() or 1)
 
 
-def _step_back() -> None:
-    if sys.platform == "linux":  # where a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, 0, 10)
+def _lower_priority() -> None:
+    if sys.platform == "linux":  # elsewhere, threads have no priority of their own
+        os.setpriority(os.PRIO_PROCESS, 0, 5)
 
 
-_password_threads = ThreadPoolExecutor(PASSWORD_THREADS, "password", _step_back)
+_password_threads = ThreadPoolExecutor(PASSWORD_THREADS, "password", _lower_priority)
 
 
 class PasswordCheck(NamedTuple):
     is_correct: bool
-    renewed_hash: str | None  # to be stored in place of one with other rounds or an older scheme
+    renewed_hash: str | None  # replaces a hash with other rounds or of an older scheme
 
 
 async def hash_password(password: str) -> str:
@@ -51,7 +52,7 @@ async def hash_password(password: str) -> str:
 
 
 async def check_password(password: str, hashed_password: str | None) -> PasswordCheck:
-    """Check a password; without a hash to check against the answer is no, after the same time.
+    """Check a password; without a hash to check against the result is False, after the same time.
 
     Raises ValueError for a password that `hash_password` refuses and for a hash of an unknown scheme.
     """
@@ -62,7 +63,7 @@ def _check_password(password: str, hashed_password: str) -> PasswordCheck:
     context = _context(settings.security_bcrypt_rounds)
     try:
         return PasswordCheck(*context.verify_and_update(password, hashed_password))
-    except PasswordValueError:  # plain bcrypt takes no NUL, so nobody can have set this one; say so after the same time
+    except PasswordValueError:  # plain bcrypt refuses NUL, so this can't be the password; takes the same time
         return PasswordCheck(context.verify(password, _nobodys_hash()), None)
 
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import secrets
 import struct
 import time
@@ -11,29 +12,45 @@ import uuid
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from jose import JOSEError, jwk, jws, jwt
+from jose import JOSEError, jws, jwt
 from jose.backends.base import Key
 
 from app.core.config import PROJECT, settings
+from app.core.keys import AccessKey, private_key, shared_key
 
-ISSUER: Final[str] = PROJECT["name"]
-AUDIENCE: Final = ISSUER
+ALGORITHMS: Final = ["HS256", "ES256", "RS256"]  # of any key; each key has one
 MAX_CLOCK_SKEW: Final = 30  # seconds between the clocks of two replicas
+MAX_ACCESS_TOKEN_LENGTH: Final = 8192  # ours have a tenth of that; a header of 1 MiB would take 60 ms to read
 
 
 @lru_cache
 def derive_key(secret_key: str, purpose: str) -> bytes:
-    """32 bytes for one purpose, so that nothing made for one purpose passes for another (RFC 8725 section 3.8)."""
+    """32 bytes for one purpose, so that a MAC made for one is never valid for another (RFC 8725 section 3.8)."""
     return hmac.digest(secret_key.encode(), purpose.encode(), hashlib.sha256)
 
 
 @lru_cache
-def _access_keys(secret_keys: tuple[str, ...]) -> dict[str, Key]:
-    """The keys of access tokens by their ids; the first one signs.
+def _access_keys(secret_keys: tuple[str, ...], private_keys: tuple[str, ...]) -> dict[str, AccessKey]:
+    """The keys of access tokens by their ids; the first one signs. With private keys, no secret verifies any more.
 
-    SECRET_KEY itself signs access tokens, so that other services can verify them; all else has a derived key.
+    SECRET_KEY itself signs access tokens, so that services which share it can verify them; all else uses derived keys.
     """
-    return {derive_key(key, "kid")[:6].hex(): jwk.construct(key, "HS256") for key in secret_keys}
+    if private_keys:
+        keys = [private_key(pem) for pem in private_keys]
+    else:
+        keys = [shared_key(derive_key(key, "kid")[:6].hex(), key) for key in secret_keys]
+    return {key.id: key for key in keys}
+
+
+def public_keys() -> list[dict[str, str]]:
+    """The public halves of the keys of access tokens, as JWKs; none of a secret."""
+    keys = _access_keys(settings.secret_keys, settings.private_keys).values()
+    return [key.public for key in keys if key.public]
+
+
+def issuer() -> str:
+    """Who issues access tokens and, as they are for ourselves, whom they are for."""
+    return settings.public_url or str(PROJECT["name"])
 
 
 class AccessClaims(NamedTuple):
@@ -44,51 +61,58 @@ class AccessClaims(NamedTuple):
 def create_access_token(user_id: uuid.UUID, session_id: uuid.UUID, issued_at: int, expires_at: int) -> str:
     """An access token for one login session; times in Unix seconds."""
     claims = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
+        "iss": issuer(),
+        "aud": issuer(),
+        "client_id": PROJECT["name"],  # RFC 9068 wants one; all clients here are one
         "sub": str(user_id),
         "sid": str(session_id),
         "iat": issued_at,
         "exp": expires_at,
         "jti": secrets.token_urlsafe(12),
     }
-    key_id, key = next(iter(_access_keys(settings.secret_keys).items()))
-    return jwt.encode(claims, key, "HS256", {"typ": "at+jwt", "kid": key_id})
+    key = next(iter(_access_keys(settings.secret_keys, settings.private_keys).values()))
+    return jwt.encode(claims, key.signer, key.algorithm, {"typ": "at+jwt", "kid": key.id})
 
 
-@lru_cache(8)  # all tokens of a key share one header: reading it once makes a small request 2 % faster
-def _keys_for(header: str, secret_keys: tuple[str, ...]) -> list[Key]:
-    """The keys that may have signed a token with this header; none if it is not the header of an access token."""
+@lru_cache(8)  # all tokens of a key share one header
+def _keys_for(header: str, secret_keys: tuple[str, ...], private_keys: tuple[str, ...]) -> list[Key]:
+    """The keys that may have signed a token with this header; none if it is not the header of an access token.
+
+    The header chooses among our keys and brings none along; a key verifies with its own algorithm only.
+    """
     fields = jws.get_unverified_header(f"{header}..")
     if fields.get("typ") not in {"at+jwt", "application/at+jwt"} or "crit" in fields:
         return []
-    keys = _access_keys(secret_keys)
-    return [keys[fields["kid"]]] if "kid" in fields else list(keys.values())
+    keys = _access_keys(secret_keys, private_keys)
+    chosen = [keys[fields["kid"]]] if "kid" in fields else keys.values()
+    return [key.verifier for key in chosen if key.algorithm == fields["alg"]]
 
 
-def read_access_token(token: str) -> AccessClaims | None:
-    """Whose token it is, if it was issued here and has not expired; None for anything else, whatever it is.
+def read_access_token(token: str, *, expired: bool = False) -> AccessClaims | None:
+    """The claims of a token that was issued here and has not expired, unless it may have; None for anything else.
 
-    python-jose checks the signature. The rest is checked here, as it would let through another kind of token, `crit`
-    (RFC 7515 section 4.1.11), claims that are missing or of another type, and an `iat` to come.
+    python-jose checks the signature. The rest is checked here, as it would accept another kind of token, `crit`
+    (RFC 7515 section 4.1.11), claims that are missing or of another type, and an `iat` in the future.
     """
+    if len(token) > MAX_ACCESS_TOKEN_LENGTH:
+        return None
     try:
-        keys = _keys_for(token.partition(".")[0], settings.secret_keys)
-        claims = json.loads(jws.verify(token, keys, ["HS256"]))  # type: ignore[arg-type] # only its stubs refuse a list
-        if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE or not isinstance(claims["jti"], str):
+        keys = _keys_for(token.partition(".")[0], settings.secret_keys, settings.private_keys)
+        claims = json.loads(jws.verify(token, keys, ALGORITHMS))  # type: ignore[arg-type] # only its stubs refuse a list
+        if not claims["iss"] == claims["aud"] == issuer() or not isinstance(claims["jti"], str):
             return None
         times = claims["iat"], claims.get("nbf", 0), claims["exp"]
         if any(type(moment) is not int for moment in times):  # "1", 1.0 and true are not Unix seconds
             return None
-        if not max(times[:2]) - MAX_CLOCK_SKEW <= time.time() < times[2]:
+        if not max(times[:2]) - MAX_CLOCK_SKEW <= time.time() < (math.inf if expired else times[2]):
             return None
         return AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"]))
-    # python-jose trips over null, lists, Infinity and deep nesting where it should refuse them.
+    # For null, lists, Infinity and deep nesting, python-jose raises errors other than JOSEError.
     except (JOSEError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
         return None
 
 
-# A refresh token names its session and its number among that session's tokens, under a MAC.
+# A refresh token holds its session's id, its number among that session's tokens, and a MAC of both.
 _REFRESH_BODY: Final = struct.Struct(">16sI")
 
 
@@ -107,10 +131,10 @@ def _mac(body: bytes, secret_key: str) -> bytes:
 
 
 def read_refresh_token(token: str) -> RefreshClaims | None:
-    """What a genuine token says, spent or not; None for one that was never issued.
+    """The claims of a genuine token, spent or not; None for one that was never issued.
 
-    Nothing is stored of a token but its number: there is nothing to steal from the database, and every earlier token
-    of a session is recognised for as long as the session lives (RFC 9700 section 4.14.2).
+    The database stores only a token's number: nobody can steal a token from it, and every earlier token of a session
+    is recognised for as long as the session lives (RFC 9700 section 4.14.2).
     """
     try:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)

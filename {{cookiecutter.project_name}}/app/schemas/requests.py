@@ -1,6 +1,6 @@
-"""What clients may send. What is too long, of the wrong type or not asked for is a 422."""
+"""What clients may send. A field that is too long, of the wrong type or unknown is a 422."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import (
@@ -11,12 +11,13 @@ from pydantic import (
     EmailStr,
     Field,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
     validate_email,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from app.core.common_passwords import is_common, is_own_address
 from app.models import EMAIL_MAX_LENGTH, PET_NAME_MAX_LENGTH
@@ -24,22 +25,22 @@ from app.server.limits import MAX_JSON_FIELDS
 
 PASSWORD_MIN_LENGTH = 8
 PASSWORD_MAX_LENGTH = 128
-REFRESH_TOKEN_MAX_LENGTH = 512  # ours have less than half of that
+REFRESH_TOKEN_MAX_LENGTH = 512  # ours are less than half as long
 
-WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL's text holds any character but this one
+WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL's text type holds any other character
 
 
 def _bare_and_lower(email: object) -> object:
     if not isinstance(email, str):
         return email
     if "<" in email:
-        raise PydanticCustomError("value_error", "value is not a valid email address: a name stands before it")
-    # Before the normal form (NFC) that EmailStr makes: only so is that the same for both cases.
+        raise PydanticCustomError("value_error", "value is not a valid email address: it includes a name")
+    # Before EmailStr normalises it (NFC): the other way round, upper and lower case could end up different.
     return email.lower()
 
 
 def canonical_email(email: str) -> str:
-    """The one spelling under which an account is stored and looked up; what is no address comes back as it is."""
+    """The spelling under which an account is stored and looked up; an invalid address is returned unchanged."""
     try:
         return validate_email(str(_bare_and_lower(email)))[1]
     except PydanticCustomError:
@@ -52,11 +53,11 @@ def _uncommon(password: str) -> str:
     return password
 
 
-OWN_ADDRESS = PydanticCustomError("own_address", "Value is the account's own e-mail address")
+OWN_ADDRESS = PydanticCustomError("own_address", "Value is the account's own email address")
 
 
 def refuse_own_address(new_password: str, email: str) -> None:
-    """For a route whose caller's address isn't in the body. Raises the 422 of a field `new_password`."""
+    """For a route whose body doesn't have the email address. Raises a 422 for the field `new_password`."""
     if is_own_address(new_password, email):
         problem = {"type": OWN_ADDRESS.type, "loc": ("body", "new_password"), "msg": OWN_ADDRESS.message()}
         raise RequestValidationError([problem])
@@ -67,11 +68,26 @@ AnyPassword = Annotated[
     str, Field(max_length=PASSWORD_MAX_LENGTH, repr=False, examples=["correct horse battery staple"])
 ]
 NewPassword = Annotated[AnyPassword, Field(min_length=PASSWORD_MIN_LENGTH), AfterValidator(_uncommon)]
+Username = Annotated[
+    str,
+    StringConstraints(max_length=EMAIL_MAX_LENGTH, pattern=WITHOUT_NUL),
+    AfterValidator(canonical_email),
+    Field(description="The e-mail address.", examples=["ana@example.com"]),
+]
+RefreshToken = Annotated[str, Field(max_length=REFRESH_TOKEN_MAX_LENGTH, repr=False, examples=["QbX8yq3u…"])]
 PetName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=PET_NAME_MAX_LENGTH, pattern=WITHOUT_NUL),
     Field(examples=["Rex"]),
 ]
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+# openapi-typescript has clients always send a field for which the specification names a default.
+OPTIONAL = Field(json_schema_extra=_without_default)
 
 
 class JsonRequest(BaseModel):
@@ -80,31 +96,56 @@ class JsonRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_few_fields(cls, data: object) -> object:
-        # Before each unknown field becomes an error. A list that you add needs a `max_length` for the same reason.
+        # Runs before each unknown field becomes an error. For the same reason, give each list a `max_length`.
         if isinstance(data, dict) and len(data) > MAX_JSON_FIELDS:
             raise PydanticCustomError("too_many_fields", "Too many fields")
         return data
 
 
-class LoginForm(BaseModel):
-    """The password grant of OAuth 2.0 (RFC 6749 section 4.3.2); parameters that it doesn't know are ignored."""
+class TokenForm(BaseModel):
+    """A grant of OAuth 2.0 (RFC 6749 sections 4.3.2 and 6); unknown parameters are ignored.
 
-    grant_type: Literal["password"] = "password"
-    username: Annotated[
-        str,
-        StringConstraints(max_length=EMAIL_MAX_LENGTH, pattern=WITHOUT_NUL),
-        AfterValidator(canonical_email),
-        Field(description="The e-mail address."),
-    ]
+    `password`, the default, needs `username` and `password`; `refresh_token` needs `refresh_token`.
+    """
+
+    grant_type: Annotated[str, Field(examples=["password", "refresh_token"]), OPTIONAL] = "password"
+    username: Annotated[Username, OPTIONAL] = ""
+    password: Annotated[AnyPassword, OPTIONAL] = ""
+    refresh_token: Annotated[RefreshToken, OPTIONAL] = ""
+
+    @model_validator(mode="after")
+    def _has_what_its_grant_needs(self) -> Self:
+        needed = {"password": ("username", "password"), "refresh_token": ("refresh_token",)}.get(self.grant_type, ())
+        # RFC 6749 section 3.2: a parameter without a value counts as omitted.
+        missing = [
+            InitErrorDetails(type="missing", loc=(name,), input=None) for name in needed if not getattr(self, name)
+        ]
+        if missing:
+            raise ValidationError.from_exception_data("TokenForm", missing)
+        return self
+
+
+class LoginForm(BaseModel):
+    """The password grant alone."""
+
+    grant_type: Annotated[Literal["password"], OPTIONAL] = "password"
+    username: Username
     password: AnyPassword
 
 
+class RevocationForm(BaseModel):
+    """RFC 7009 section 2.1; the hint isn't needed, as the two kinds of token look different."""
+
+    token: Annotated[str, Field(repr=False, description="A refresh token or an access token.", examples=["QbX8yq3u…"])]
+    token_type_hint: Annotated[str, OPTIONAL] = ""
+
+
 class RefreshTokenRequest(JsonRequest):
-    refresh_token: Annotated[str, Field(max_length=REFRESH_TOKEN_MAX_LENGTH, repr=False, examples=["QbX8yq3u…"])]
+    refresh_token: RefreshToken
 
 
 class LogoutRequest(JsonRequest):
-    """A token of any length: one that is too long is one that nobody issued."""
+    """A token of any length: one that is too long is treated as unknown."""
 
     refresh_token: Annotated[str, Field(repr=False, examples=["QbX8yq3u…"])]
 
@@ -116,7 +157,7 @@ class UserCreateRequest(JsonRequest):
     @field_validator("password")
     @classmethod
     def _is_not_the_address(cls, password: str, info: ValidationInfo) -> str:
-        if is_own_address(password, info.data.get("email", "")):  # which is missing where it was refused itself
+        if is_own_address(password, info.data.get("email", "")):  # missing if it is invalid itself
             raise OWN_ADDRESS
         return password
 

@@ -1,4 +1,4 @@
-"""What clients get."""
+"""What clients receive."""
 
 import uuid
 from datetime import datetime
@@ -16,16 +16,22 @@ class Response(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class TokenResponse(Response):
-    """Times in Unix seconds."""
+class BrowserTokenResponse(Response):
+    """Times in Unix seconds. The refresh token is in a cookie."""
 
     token_type: Literal["Bearer"] = "Bearer"
     access_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIs…"])]
     issued_at: UnixTime
     expires_at: UnixTime
-    refresh_token: Annotated[str, Field(examples=["QbX8yq3u…"])]
+    expires_in: Annotated[int, Field(description="Seconds (RFC 6749 section 5.1).", examples=[900])]
     refresh_token_issued_at: UnixTime
     refresh_token_expires_at: UnixTime
+
+
+class TokenResponse(BrowserTokenResponse):
+    """Times in Unix seconds."""
+
+    refresh_token: Annotated[str, Field(examples=["QbX8yq3u…"])]
 
 
 class SessionResponse(Response):
@@ -56,6 +62,28 @@ class PetResponse(Response):
     user_id: Id
 
 
+class KeySetResponse(Response):
+    keys: Annotated[
+        list[dict[str, str]],
+        Field(
+            examples=[[{"kty": "EC", "crv": "P-256", "x": "f83OJ3D2…", "y": "x_FEzRu9…", "alg": "ES256", "use": "sig"}]]
+        ),
+    ]
+
+
+class ServerMetadataResponse(Response):
+    """RFC 8414 section 2; clients have no secret."""
+
+    issuer: Annotated[str, Field(examples=["https://api.example.com"])]
+    token_endpoint: Annotated[str, Field(examples=["https://api.example.com/auth/access-token"])]
+    token_endpoint_auth_methods_supported: list[str] = ["none"]
+    revocation_endpoint: Annotated[str, Field(examples=["https://api.example.com/auth/revoke"])]
+    revocation_endpoint_auth_methods_supported: list[str] = ["none"]
+    jwks_uri: Annotated[str, Field(examples=["https://api.example.com/.well-known/jwks.json"])]
+    grant_types_supported: list[str] = ["password", "refresh_token"]
+    response_types_supported: list[str] = []
+
+
 class AboutResponse(Response):
     name: Annotated[str, Field(examples=["api"])]
     version: Annotated[str, Field(examples=["0.1.0"])]
@@ -77,5 +105,12 @@ class ValidationProblem(Response):
     msg: str
 
 
-class ValidationErrorResponse(Response):
+class OAuthErrorResponse(ErrorResponse):
+    """RFC 6749 section 5.2: `error` is a code for the client's library, `detail` is for people."""
+
+    error: str
+
+
+class OAuthValidationErrorResponse(Response):
     detail: list[ValidationProblem]
+    error: Literal["invalid_request"]

@@ -24,16 +24,16 @@ _GRANTED: Final = text("""
 
 
 async def warn_of_too_few_connections() -> None:
-    """Hold what all processes together may open, each its pool and one for a probe, against what PostgreSQL grants."""
+    """Compare what all processes together may open, each a pool and one for a probe, with what PostgreSQL grants."""
     if settings.database_pooler != "none":
-        return  # PgBouncer's to care for
+        return  # PgBouncer limits them
     pool_size, processes, replicas = settings.database_pool_size, settings.web_concurrency, settings.max_replicas
     needed = (pool_size + 1) * processes * replicas
     try:
         async with asyncio.timeout(PROBE_TIMEOUT), database.probe() as connection:
             granted = await connection.scalar(_GRANTED)
     except (DBAPIError, OSError, TimeoutError):
-        return  # readiness tells of a database that is away
+        return  # the readiness check reports a database that is down
     if needed > granted:
         logger.warning(
             "Too few database connections: (DATABASE_POOL_SIZE %s + 1) x WEB_CONCURRENCY %s x MAX_REPLICAS %s = %s,"

@@ -1,4 +1,4 @@
-"""Whose word counts on a client's address."""
+"""Which proxies may name a client's IP address."""
 
 import logging
 from functools import lru_cache
@@ -12,7 +12,7 @@ logger = logging.getLogger("app.forwarded")
 
 
 class ForwardedFor:
-    """Believes X-Forwarded-* of TRUSTED_PROXIES; says once when another peer, a forgotten proxy perhaps, sends it."""
+    """Accepts X-Forwarded-* from TRUSTED_PROXIES; warns once if another peer, perhaps a forgotten proxy, sends it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -24,16 +24,17 @@ class ForwardedFor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self.warned and scope["type"] == "http" and scope["client"]:
-            self._warn_of_stranger(scope)
+            for name, _ in scope["headers"]:
+                if name.startswith(b"x-forwarded-"):
+                    self._warn_of_stranger(scope["client"][0])
         await self.app(scope, receive, send)
 
-    def _warn_of_stranger(self, scope: Scope) -> None:
-        peer = scope["client"][0]
-        if any(name.startswith(b"x-forwarded-") for name, _ in scope["headers"]) and not _is_trusted(peer):
+    def _warn_of_stranger(self, peer: str) -> None:
+        if not (self.warned or _is_trusted(peer)):
             self.warned = True
             logger.warning(
-                "X-Forwarded headers of %s don't count: if that is your proxy, TRUSTED_PROXIES has to name it,"
-                " or all its clients share one address and its rate limits. This is said once.",
+                "Ignoring X-Forwarded headers from %s. If this is your proxy, add it to TRUSTED_PROXIES:"
+                " until then, all its clients share one IP address and its rate limits. This is logged once.",
                 peer,
             )
 
@@ -42,6 +43,6 @@ class ForwardedFor:
 def _is_trusted(peer: str) -> bool:
     try:
         address = ip_address(peer)
-    except ValueError:  # a Unix socket's, say
+    except ValueError:  # a Unix socket, for example
         return False
     return any(address in network for network in settings.trusted_proxies)

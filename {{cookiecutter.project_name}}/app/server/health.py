@@ -1,4 +1,4 @@
-"""Readiness: whether the database can serve this code."""
+"""Readiness: whether the database responds and is at the newest migration."""
 
 import asyncio
 import logging
@@ -21,13 +21,13 @@ MAX_AGE: Final = 1.0  # seconds for which a result is valid
 
 @cache
 def newest_migrations() -> set[str]:
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 — takes longer to import than everything else together
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 — importing it takes longer than everything else together
 
     return set(ScriptDirectory(PROJECT_DIR / "alembic").get_heads())
 
 
 class Readiness:
-    """The state of a database, queried at most once in MAX_AGE, however many requests ask for it."""
+    """The state of a database, queried at most once per MAX_AGE, however many requests ask for it."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -36,11 +36,11 @@ class Readiness:
         self._queried_at = -MAX_AGE
 
     async def problem(self) -> str | None:
-        """A few words on why the database can't serve this code; None when it responds, at the newest migration."""
+        """Say in a few words why the database isn't ready; None if it responds and is at the newest migration."""
         async with self._one_at_a_time:
             if monotonic() - self._queried_at >= MAX_AGE:
                 self._problem = await self._query()
-                self._queried_at = monotonic()  # after the query, so that its result also serves all who waited
+                self._queried_at = monotonic()  # after the query, so that its result also serves everybody who waited
             return self._problem
 
     async def _query(self) -> str | None:

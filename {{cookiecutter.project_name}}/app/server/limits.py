@@ -1,29 +1,28 @@
-"""What one request may cost, and why; how long its fields may be stands in schemas/requests.py and models.py.
+"""What one request may cost, and why; the lengths of its fields are in schemas/requests.py and models.py.
 
-No request keeps the event loop for more than 50 ms: app/tests/test_costly_input.py looks for the worst.
+No request may keep the event loop for more than 50 ms: app/tests/test_costly_input.py tries the worst ones.
 """
 
 from typing import Final
 
 MAX_BODY_SIZE: Final = 1024 * 1024  # bytes; no route takes files, and a body is held in memory
 
-# The bytes of a request's line and headers, which a server keeps until they are complete. nginx-unit-config.json has
-# the same limit in Unit's words.
+# Bytes of a request's line and headers, which a web server keeps until they are complete.
 MAX_HEADER_SIZE: Final = 64 * 1024
 
 # Python before 3.11.10 and 3.12.6 takes seconds to unescape a long cookie (CVE-2024-7592). RFC 6265 has no backslash.
 MAX_COOKIE_BACKSLASHES: Final = 100
 MAX_CONTENT_TYPE_LENGTH: Final = 16 * 1024  # the form parser takes 40 ms for 64 KiB of parameters
 
-# A form is parsed as it comes: in pieces, between which other requests have their turn.
+# Bytes of a body passed on at a time: between two pieces of a form, other requests have their turn.
 PIECE_SIZE: Final = 64 * 1024
 
-# `[`, `{` and `%` in a body. What they stand for is made at once: half a million arrays take 90 ms, a form's field of a
-# million percent signs 300 ms.
+# `[`, `{` and `%` in a body. Parsing can't be interrupted: half a million arrays take 90 ms, a form field with a
+# million percent signs takes 300 ms.
 MAX_COSTLY_SIGNS: Final = 100_000
 # Keys of a JSON object: pydantic makes an error of each unknown one, and 130,000 errors take 400 ms.
 MAX_JSON_FIELDS: Final = 100
 
-# A 422 lists so many problems, in so many bytes at most: whoever sends more is not helped by more.
+# The most problems, and the most bytes of them, that a 422 lists: a longer list wouldn't help anybody.
 MAX_PROBLEMS: Final = 20
 MAX_PROBLEMS_SIZE: Final = 16_000

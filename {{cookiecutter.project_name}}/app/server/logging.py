@@ -18,21 +18,21 @@ from app.core.config import settings
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 request_logger: Final = logging.getLogger("app.requests")
 
-_SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")  # nothing that could forge or flood a log
-_SENTENCE: Final = "%(method)s %(route)s %(status)s %(duration_ms)s ms"
-_REQUEST: Final = vars(logging.LogRecord(request_logger.name, logging.INFO, __file__, 0, _SENTENCE, None, None))
+_SANE_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # nothing that could forge or flood a log
+_MESSAGE: Final = "%(method)s %(route)s %(status)s %(duration_ms)s ms"
+_REQUEST: Final = vars(logging.LogRecord(request_logger.name, logging.INFO, __file__, 0, _MESSAGE, None, None))
 _ORDINARY: Final = {*_REQUEST, "message", "asctime", "taskName"}
 
 
-def choose_request_id(proposed: str | None) -> str:
+def choose_request_id(proposed: bytes | None) -> str:
     """The id that a proxy or client proposed if it is sane, else a new one."""
-    return proposed if proposed and _SANE_REQUEST_ID.fullmatch(proposed) else secrets.token_hex(16)
+    return proposed.decode() if proposed and _SANE_REQUEST_ID.fullmatch(proposed) else secrets.token_hex(16)
 
 
 class RequestRecord(logging.LogRecord):
     """The record of one request, which goes through filters and handlers like any other.
 
-    It copies what all of them have in common: with `logger.info`, the log would cost a small request twice as much.
+    It copies the fields that all of them share: `logger.info` would double what the log costs a small request.
     """
 
     def __init__(self, fields: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ def log_request(scope: Scope, seconds: float) -> None:
     state, client = scope["state"], scope.get("client")
     fields = {
         "method": scope["method"],
-        # The function's name instead of the URL: what a client writes into that may be personal, or a secret.
+        # The function's name instead of the URL, which may contain personal data or a secret.
         "route": getattr(scope.get("endpoint"), "__name__", None),
         "status": state.get("status"),
         "duration_ms": round(seconds * 1000, 1),
@@ -56,7 +56,7 @@ def log_request(scope: Scope, seconds: float) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """A line is an object with what every record has, and with what the caller of `logging` gave as `extra`."""
+    """Each line is an object: the fields of every record, and those that the caller of `logging` passed as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -89,7 +89,7 @@ class TextFormatter(logging.Formatter):
 
 
 def set_up_logging() -> None:
-    """Send the application's log lines, and nobody else's, to standard output."""
+    """Send the application's log lines, but not those of libraries, to standard output."""
     output = logging.StreamHandler(sys.stdout)
     output.setFormatter(JsonFormatter() if settings.environment == "production" else TextFormatter())
     logger = logging.getLogger("app")

@@ -1,6 +1,6 @@
-"""Metrics for Prometheus, on METRICS_PORT: a port of its own, which no public address should lead to.
+"""Metrics for Prometheus, on METRICS_PORT: a port of its own, which should not be publicly reachable.
 
-Processes that share PROMETHEUS_MULTIPROC_DIR share the port, too, and each answers for all of them.
+Processes that share PROMETHEUS_MULTIPROC_DIR share the port, too, and each responds with the metrics of all of them.
 Logins by outcome: `http_requests_total{route="login_access_token"}`, whose status is 200, 400 (refused) or 429.
 """
 
@@ -34,21 +34,21 @@ from app.core.database import database
 
 logger = logging.getLogger("app.metrics")
 
-# A route is its function's name, as in the log. What a client makes up, a path or a method, is no label.
-REQUESTS = Counter("http_requests", "Requests answered", ["route", "status"])
-DURATION = Histogram("http_request_duration_seconds", "How long their answers took", ["route"])
-IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being answered", multiprocess_mode="livesum")
+# A route is its function's name, as in the log. Paths and methods are no labels, as clients can make them up.
+REQUESTS = Counter("http_requests", "Completed requests", ["route", "status"])
+DURATION = Histogram("http_request_duration_seconds", "How long they took", ["route"])
+IN_FLIGHT = Gauge("http_requests_in_flight", "Requests in progress", multiprocess_mode="livesum")
 POOL_IN_USE = Gauge("database_connections_in_use", "Connections taken from the pool", multiprocess_mode="livesum")
-POOL_SIZE = Gauge("database_pool_size", "The most that can be taken", multiprocess_mode="livesum")
+POOL_SIZE = Gauge("database_pool_size", "Connections that the pool may hold", multiprocess_mode="livesum")
 
 
 SAMPLE_INTERVAL: Final = 0.05  # seconds
 SCRAPE_TIMEOUT: Final = 5  # seconds
-MAX_CONNECTIONS: Final = 20  # one more, and that which has been open longest is closed: it dawdles
+MAX_CONNECTIONS: Final = 20  # one more closes the oldest, which must be stalling
 _connections: Final[list[asyncio.StreamWriter]] = []
 
 AUDIT_EVENTS = Counter("audit_events", "Lines of the audit log", ["event"])
-for event in get_args(Event):  # from the start, or an alert on the rate would miss the first one
+for event in get_args(Event):  # from the start: otherwise an alert on the rate would miss the first one
     AUDIT_EVENTS.labels(event)
 
 
@@ -61,7 +61,7 @@ audit_logger.addHandler(_AuditCounter())
 
 
 class Metrics:
-    """Counts and times requests, and answers scrapes for as long as the application runs."""
+    """Counts and times requests, and serves scrapes while the application runs."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self.app = app
@@ -73,7 +73,7 @@ class Metrics:
             try:
                 server = await _listen(self.port)
             except OSError as error:
-                # Under Nginx Unit an exception would be no more than a line in the log, and the process serve on.
+                # Not an exception: a web server may log that and keep serving.
                 await receive()
                 logger.critical("METRICS_PORT %s can't be used: %s", self.port, error)
                 await send({"type": "lifespan.startup.failed", "message": "METRICS_PORT can't be used"})
@@ -93,18 +93,18 @@ class Metrics:
             duration.observe(perf_counter() - begun)
 
     def _sample(self) -> None:
-        # Every so often instead of with every request: a scrape sees one moment anyway.
+        # At intervals instead of with every request: a scrape sees only one moment anyway.
         IN_FLIGHT.set(self.in_flight)
         POOL_IN_USE.set(database.connections_in_use)
 
 
-@cache  # there are few of them, and to look one up takes longer than to count
+@cache  # there are few of them, and looking one up takes longer than counting
 def _of_route(route: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(route, status), DURATION.labels(route)
 
 
 async def _listen(port: int) -> asyncio.Server:
-    """Answer scrapes in the event loop, where a client that only stays connected costs next to nothing."""
+    """Serve scrapes in the event loop, where a client that only stays connected costs next to nothing."""
     registry = REGISTRY
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder:
@@ -112,7 +112,7 @@ async def _listen(port: int) -> asyncio.Server:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _connections.append(writer)
         if len(_connections) > MAX_CONNECTIONS:
             _connections[0].transport.abort()
@@ -127,9 +127,9 @@ async def _listen(port: int) -> asyncio.Server:
         _connections.remove(writer)
         writer.transport.abort()
 
-    # Every process listens.
+    # Every process listens on the same port.
     reuse_port = hasattr(socket, "SO_REUSEPORT")
-    return await asyncio.start_server(answer, port=port, family=socket.AF_INET, reuse_port=reuse_port)
+    return await asyncio.start_server(respond, port=port, family=socket.AF_INET, reuse_port=reuse_port)
 
 
 @asynccontextmanager
@@ -152,7 +152,7 @@ async def _recorded(sample: Callable[[], None]) -> AsyncIterator[None]:
 
 
 def _forget_killed_processes(folder: Path) -> None:
-    """What they were doing when they were killed would count for ever."""
+    """Remove the gauges of killed processes, which would count forever."""
     for path in folder.glob("gauge_live*.db"):
         pid = int(path.stem.rpartition("_")[2])
         try:

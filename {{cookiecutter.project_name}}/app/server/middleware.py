@@ -1,14 +1,15 @@
-"""What every request and every answer has, whatever the route. Pure ASGI; see main.py for the order."""
+"""What every request and every response has, whatever the route. Pure ASGI; see main.py for the order."""
 
 import asyncio
 import logging
 import re
 import time
+from functools import lru_cache, partial
 from typing import Final
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.server.limits import (
@@ -22,9 +23,11 @@ from app.server.logging import choose_request_id, log_request, request_id
 
 logger = logging.getLogger("app.requests")
 
-MAX_DIGITS: Final = 20  # of a Content-Length; Python refuses to read a number of thousands
+MAX_DIGITS: Final = 20  # of a Content-Length; Python refuses to parse thousands of digits
 CONTENT_TOO_LARGE: Final = "Content Too Large"
-UNREADABLE_BODY: Final = "There was an error parsing the body"  # FastAPI's own sentence, for JSON nested too deep, say
+UNREADABLE_BODY: Final = "There was an error parsing the body"  # FastAPI's own message, e.g. for deeply nested JSON
+INVALID_HOST_OR_QUERY: Final = "Invalid host or query"
+INVALID_HEADER: Final = "Invalid header"
 WELL_FORMED_HOST: Final = re.compile(r"(\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 MAX_PORT: Final = 65_535
 
@@ -33,14 +36,14 @@ SECURITY_HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
-    (b"strict-transport-security", b"max-age=31536000"),  # heeded over HTTPS only
+    (b"strict-transport-security", b"max-age=31536000"),  # browsers ignore it over plain HTTP
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
 
 
 class RequestLog:
-    """Gives a request its id and one line in the log. A crash is a 500 to the client, and a trace to the log only."""
+    """Gives each request an id and a line in the log. After a crash the client gets a 500, and only the log a trace."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -50,7 +53,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         begun, state = time.perf_counter(), scope.setdefault("state", {})
-        chosen_id = choose_request_id(Headers(scope=scope).get("x-request-id"))
+        chosen_id = choose_request_id(dict(scope["headers"]).get(b"x-request-id"))
         token = request_id.set(chosen_id)
 
         async def send_with_id(message: Message) -> None:
@@ -64,7 +67,7 @@ class RequestLog:
         except Exception:
             logger.exception("Unhandled error")
             if "status" in state:
-                raise  # the answer has begun: all that is left is to break it off
+                raise  # the response has begun, and can only be broken off
             await JSONResponse({"detail": "Internal Server Error"}, 500)(scope, receive, send_with_id)
         finally:
             if logger.isEnabledFor(logging.INFO):
@@ -73,7 +76,7 @@ class RequestLog:
 
 
 class SecurityHeaders:
-    """Adds the headers that an answer doesn't bring itself; and to HEAD sends no body, which not every server drops."""
+    """Adds the headers that a response doesn't have yet. For HEAD it drops the body, as not every server does."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -81,7 +84,7 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
+                present = dict(message["headers"])
                 missing = [header for header in SECURITY_HEADERS if header[0] not in present]
                 message["headers"] = [*message["headers"], *missing]
             elif is_head and message["type"] == "http.response.body":
@@ -92,39 +95,60 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
+class Cors:
+    """What pages of other origins may do: everything but send cookies; under one path, named origins may that too."""
+
+    def __init__(
+        self, app: ASGIApp, origins: list[str], origins_with_cookies: list[str], path_with_cookies: str
+    ) -> None:
+        exposed = ["Link", "Retry-After", "WWW-Authenticate"]
+        cors = partial(CORSMiddleware, app, allow_methods=["*"], allow_headers=["*"], expose_headers=exposed)
+        self.plain = cors(allow_origins=origins)
+        self.with_cookies = cors(allow_origins=origins_with_cookies, allow_credentials=True)
+        self.path_with_cookies = path_with_cookies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_with_cookies = scope["type"] == "http" and scope["path"].startswith(self.path_with_cookies)
+        await (self.with_cookies if is_with_cookies else self.plain)(scope, receive, send)
+
+
 class AllowedHosts:
-    """Answers to the allowed host names only, to probes under any; malformed URLs are a 400 (RFC 9112 section 3.2)."""
+    """Serves the allowed host names only, but probes under any; malformed URLs are a 400 (RFC 9112 section 3.2)."""
 
     def __init__(self, app: ASGIApp, patterns: list[str]) -> None:
         self.app = app
         self.patterns = [pattern.lower() for pattern in patterns]
+        self.is_allowed = lru_cache(256)(self._is_allowed)  # a client sends the same name each time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._allows(scope):
             await self.app(scope, receive, send)
         else:
-            await JSONResponse({"detail": "Invalid host or query"}, 400)(scope, receive, send)
+            await JSONResponse({"detail": INVALID_HOST_OR_QUERY}, 400)(scope, receive, send)
 
     def _allows(self, scope: Scope) -> bool:
-        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
         if not hosts and scope["http_version"] == "1.0":
-            hosts = ["localhost"]  # only since HTTP/1.1 must there be one
-        host = WELL_FORMED_HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        if host is None or int(host[2] or 0) > MAX_PORT or not scope["query_string"].isascii():
+            hosts = [b"localhost"]  # HTTP/1.0 doesn't require one
+        if len(hosts) != 1 or not scope["query_string"].isascii():
             return False
-        if scope["path"].endswith(("/health/live", "/health/ready")):
-            return True
+        return self.is_allowed(hosts[0], scope["path"].endswith(("/health/live", "/health/ready")))
+
+    def _is_allowed(self, header: bytes, is_probe: bool) -> bool:
+        host = WELL_FORMED_HOST.fullmatch(header.decode("latin-1"))
+        if host is None or int(host[2] or 0) > MAX_PORT:
+            return False
         name = host[1].lower()
-        return any(
+        return is_probe or any(
             pattern in {"*", name} or (pattern[:1] == "*" and name.endswith(pattern[1:])) for pattern in self.patterns
         )
 
 
 class InputLimits:
-    """Refuses what would cost more than its bytes; see limits.py.
+    """Refuses requests that would cost too much; see limits.py.
 
-    A body that is too long is refused at once where its length is declared, else as soon as it is too long. FastAPI's
-    `max_body_size` would answer in plain text where the length is declared.
+    A body that is too long is refused at once if its length is declared, otherwise as soon as it gets too long.
+    FastAPI's `max_body_size` would respond in plain text to a declared length.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -134,8 +158,8 @@ class InputLimits:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif refusal := _refusal(scope):
-            status_code, sentence = refusal
-            await JSONResponse({"detail": sentence}, status_code)(scope, receive, send)
+            status_code, message = refusal
+            await JSONResponse({"detail": message}, status_code)(scope, receive, send)
         else:
             await self.app(scope, _in_pieces(receive), send)
 
@@ -148,12 +172,12 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
         elif (name == b"cookie" and value.count(b"\\") > MAX_COOKIE_BACKSLASHES) or (
             name == b"content-type" and len(value) > MAX_CONTENT_TYPE_LENGTH
         ):
-            return 400, "Invalid header"
+            return 400, INVALID_HEADER
     return None
 
 
 def _in_pieces(receive: Receive) -> Receive:
-    """The body as it comes, at most PIECE_SIZE at a time. What it raises is answered by FastAPI, which is reading."""
+    """The body as it arrives, at most PIECE_SIZE at a time. FastAPI, which reads it, responds with what it raises."""
     received = costly_signs = 0
     rest, more = b"", True
 

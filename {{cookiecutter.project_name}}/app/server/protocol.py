@@ -1,7 +1,7 @@
-"""Uvicorn's HTTP parser with a longest header: `--http app.server.protocol:BoundedHttp`.
+"""Uvicorn's HTTP parser with a limit for headers: `--http app.server.protocol:BoundedHttp`.
 
-httptools keeps what it has of a header until it is complete, however long that is. h11 has a limit, but with it a small
-request costs an eighth more.
+httptools buffers a header until it is complete, however long it gets. h11 has a limit, but makes a small request an
+eighth slower.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""From SIGTERM to the end: readiness fails, load balancers turn away, and only then does the server close."""
+"""After SIGTERM readiness fails, load balancers stop sending requests, and only then the server closes."""
 
 import asyncio
 import signal
@@ -16,9 +16,9 @@ def is_stopping() -> bool:
 def delay_shutdown() -> None:
     """Put SHUTDOWN_DELAY between SIGTERM and uvicorn's graceful shutdown, and let that end with exit status 0.
 
-    Nothing happens under another server, whose entrypoint has to do the same.
+    This does nothing under another server, whose entrypoint has to do the same.
     """
-    # Without an import of uvicorn: where another server runs, it would be loaded for nothing.
+    # Doesn't import uvicorn, which another server would load for nothing.
     server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     if not hasattr(server, "should_exit"):
         return

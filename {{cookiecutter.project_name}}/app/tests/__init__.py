@@ -1,7 +1,7 @@
-"""The tests, and here the settings they run with: set before anything of the application is imported.
+"""The tests. This file sets the settings they run with, before anything imports the application.
 
-Every setting has a value of its own, so that nobody's .env decides whether a test passes. API_PREFIX alone is left:
-the tests pass with any.
+Every setting gets a fixed value, so that no developer's .env decides whether a test passes. Only API_PREFIX is left
+alone: the tests pass with any prefix.
 """
 
 import os
@@ -29,33 +29,33 @@ def _place(url: URL) -> tuple[str | None, int, str | None]:
 
 
 def _test_database() -> URL:
-    """Where the tests may write; they delete whatever they find there."""
+    """Return the database that the tests may write to; they delete everything in it."""
     try:
         urls = _Urls()
     except (OSError, UnicodeDecodeError) as error:
         sys.exit(f".env can't be read, which must be UTF-8 and open to this user: {error}")
     try:
         url = make_url(urls.test_database_url)
-    except (ArgumentError, ValueError):  # the latter for a port that is no number
-        sys.exit("TEST_DATABASE_URL is not set: tests need a database of their own. `make test` sets one up.")
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
+        sys.exit("TEST_DATABASE_URL is not set: the tests need a database of their own. `make test` sets one up.")
     if "test" not in (url.database or ""):
         sys.exit(
-            f"TEST_DATABASE_URL names the database {url.database!r}: tests only touch one with `test` in its name."
+            f"TEST_DATABASE_URL names the database {url.database!r}: the tests only use one with `test` in its name."
         )
     if urls.database_url and _place(make_url(urls.database_url)) == _place(url):
-        sys.exit("TEST_DATABASE_URL and DATABASE_URL are one database: the tests would delete everything in it.")
+        sys.exit("TEST_DATABASE_URL and DATABASE_URL are the same database: the tests would delete everything in it.")
     try:
         socket.create_connection((url.host, url.port or 5432), timeout=5).close()
     except OSError as error:
         sys.exit(
             f"TEST_DATABASE_URL: nothing answers at {url.host}:{url.port or 5432} ({error}). `make test` starts it."
         )
-    worker = os.environ.get("PYTEST_XDIST_WORKER")  # each has a database of its own
+    worker = os.environ.get("PYTEST_XDIST_WORKER")  # each worker has its own database
     return url.set(database=f"{url.database}_{worker}") if worker else url
 
 
 if "app.core.config" in sys.modules:
-    sys.exit("The application was imported before its tests, which would now empty DATABASE_URL.")
+    sys.exit("The application was imported before its tests, which would now empty the database at DATABASE_URL.")
 
 os.environ.update(
     ENVIRONMENT="test",
@@ -63,6 +63,9 @@ os.environ.update(
     TEST_DATABASE_URL=_test_database().render_as_string(hide_password=False),
     SECRET_KEY=secrets.token_urlsafe(48),
     SECRET_KEY_FALLBACKS=f"{secrets.token_urlsafe(48)},{secrets.token_urlsafe(48)}",
+    JWT_PRIVATE_KEY="",
+    JWT_PRIVATE_KEY_FALLBACKS="",
+    PUBLIC_URL="",
     ACCESS_TOKEN_EXPIRE_MINUTES="15",
     REFRESH_TOKEN_EXPIRE_MINUTES="40320",
     SECURITY_BCRYPT_ROUNDS="4",

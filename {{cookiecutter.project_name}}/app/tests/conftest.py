@@ -1,4 +1,4 @@
-"""Fixtures. The application and the tests commit for real, each in sessions of its own."""
+"""Fixtures. The application and the tests use separate sessions, and both really commit."""
 
 import asyncio
 import os
@@ -19,39 +19,39 @@ from app.main import app
 from app.models import Base, User
 from app.tests.helpers import assert_documented, bearer, begin, client_at, hash_of_password, make_empty
 
-# One statement, and so one round trip.
+# One statement empties all tables in one round trip.
 DELETE_ALL_ROWS = select(1).add_cte(*(table.delete().cte() for table in Base.metadata.sorted_tables))
 
 
 @pytest.fixture(scope="session")
 def migrated_database() -> None:
-    """The database of this worker, at the newest migration and with nothing in it."""
+    """This worker's database, empty and at the newest migration."""
     url, worker = settings.sqlalchemy_url, os.environ.get("PYTEST_XDIST_WORKER")
     common = url.set(database=str(url.database).removesuffix(f"_{worker}"))
     try:
         asyncio.run(make_empty(url, common))
     except (DBAPIError, OSError) as error:
-        pytest.exit(f"The database of TEST_DATABASE_URL can't serve: {reason(error)}.", returncode=1)
+        pytest.exit(f"The database of TEST_DATABASE_URL is unavailable: {reason(error)}.", returncode=1)
     command.upgrade(Config(PROJECT_DIR / "alembic.ini"), "head")
 
 
 @pytest.fixture(scope="session")
 async def application(migrated_database: None) -> AsyncIterator[None]:
-    """The application between its start and its end."""
+    """Start the application before the first test and stop it after the last."""
     async with app.router.lifespan_context(app):
         yield
 
 
 @pytest.fixture
 async def empty_tables(application: None) -> AsyncIterator[None]:
-    """Nothing is left behind for the next test."""
+    """Empty all tables after the test."""
     yield
     await database.fetch_all(DELETE_ALL_ROWS)
 
 
 @pytest.fixture
 def client(empty_tables: None) -> AsyncClient:
-    """Talks to the application; paths are relative to API_PREFIX, and no answer may be one that isn't documented."""
+    """A client of the application. Paths are relative to API_PREFIX, and an undocumented response fails the test."""
     client = client_at("198.51.100.1")
     client.event_hooks = {"response": [assert_documented]}
     return client
@@ -59,7 +59,7 @@ def client(empty_tables: None) -> AsyncClient:
 
 @pytest.fixture
 async def session(empty_tables: None) -> AsyncIterator[AsyncSession]:
-    """Sees what was committed, and no more, as does everybody else."""
+    """The test's own session: it sees only what others have committed."""
     async with database.session() as session:
         yield session
 

@@ -1,4 +1,4 @@
-"""What several files of tests say to the API."""
+"""Helpers that several test files share."""
 
 import asyncio
 import re
@@ -38,7 +38,7 @@ def hash_of_password(scheme: str = "bcrypt_sha256", rounds: int = 4) -> str:
 
 
 async def begin(user: User) -> Json:
-    """What a login gives, without the work of one."""
+    """Begin a session as a login does, but without hashing a password, and return its tokens."""
     tokens = await begin_session(
         database, Account(user.id, user.hashed_password, user.password_changed_at), "a test", CLIENT_IP
     )
@@ -73,10 +73,10 @@ def bearer(tokens: Json) -> dict[str, str]:
 
 
 async def walk(client: AsyncClient, url: str, headers: dict[str, str]) -> list[list[Json]]:
-    """All pages of a list, from one link to the next."""
+    """Fetch all pages of a list by following its links."""
     pages: list[list[Json]] = []
     while url:
-        assert len(pages) < 100, "the links lead in a circle"
+        assert len(pages) < 100, "the links form a loop"
         response = await client.get(url, headers=headers)
         assert response.status_code == 200
         pages.append(response.json())
@@ -85,19 +85,19 @@ async def walk(client: AsyncClient, url: str, headers: dict[str, str]) -> list[l
 
 
 async def is_logged_in(client: AsyncClient, tokens: Json) -> bool:
-    """Whether the access token works: the session lives."""
+    """Whether the access token still works."""
     response = await client.get("/users/me", headers=bearer(tokens))
     assert response.status_code in {200, 401}, response.text
     return response.status_code == 200
 
 
 async def assert_documented(response: Response) -> None:
-    """Every answer to any test is one that the specification promises."""
+    """Fail if the specification doesn't list the status of this response."""
     for path, operations in _documented_statuses():
         if path.fullmatch(response.request.url.path):
-            # A method that the path doesn't have is no concern of the specification.
+            # The specification says nothing about methods that the path doesn't have.
             statuses = operations.get(response.request.method, {str(response.status_code)})
-            assert str(response.status_code) in statuses, f"{response.request} may not answer {response.status_code}"
+            assert str(response.status_code) in statuses, f"{response.request}: {response.status_code} is undocumented"
             return
 
 
@@ -114,7 +114,7 @@ def _documented_statuses() -> list[tuple[re.Pattern[str], dict[str, set[str]]]]:
 
 
 async def make_empty(url: URL, another: URL) -> None:
-    """Empty the database at this URL. If no run has left it, it is made, beside another: that takes long."""
+    """Empty the database at this URL, or create it by way of `another`, which is slow, if no earlier run has."""
     async with connect(another) as connection:
         is_there = text("SELECT true FROM pg_database WHERE datname = :name")
         if not await connection.scalar(is_there, {"name": url.database}):
@@ -129,7 +129,7 @@ def connect(url: URL) -> AsyncConnection:
 
 
 async def waiting_for_locks(count: int) -> None:
-    """Return once so many requests wait for a row."""
+    """Return once this many connections wait for a lock."""
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
@@ -138,4 +138,4 @@ async def waiting_for_locks(count: int) -> None:
             if await session.scalar(waiting) == count:
                 return
         await asyncio.sleep(0.005)
-    pytest.fail(f"{count} requests should wait by now")
+    pytest.fail(f"{count} connections should be waiting for a lock by now")

@@ -1,4 +1,4 @@
-"""The application with other settings: it reads them when it uses them."""
+"""Run the application with other settings: it reads each setting when it uses it."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,15 +17,15 @@ from app.tests.helpers import client_at
 
 @contextmanager
 def other_settings(**variables: str | None) -> Iterator[None]:
-    """Meanwhile these variables have these values, the others those of the tests."""
+    """Set these variables for the duration; all others keep the tests' values."""
     values = settings.model_dump() | {name.lower(): value for name, value in variables.items()}
-    with patch.dict(vars(settings), vars(Settings(**values))):
+    with patch.dict(vars(settings), vars(Settings(**values)), clear=True):
         yield
 
 
 @asynccontextmanager
 async def other_application(**variables: str | None) -> AsyncIterator[FastAPI]:
-    """An application with these variables, and a pool of its own."""
+    """An application with these variables and its own connection pool."""
     with other_settings(**variables):
         app, database = create_app(), Database(settings.sqlalchemy_url)
 

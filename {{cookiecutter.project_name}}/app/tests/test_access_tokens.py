@@ -1,4 +1,4 @@
-"""Access tokens (RFC 9068, verified as RFC 8725 says): what is accepted, what is not, and when they stop working."""
+"""Access tokens (RFC 9068, verified per RFC 8725): which are accepted or refused, and when they stop working."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ from jose import jwk, jwt
 from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.config import settings
+from app.core.config import PROJECT, settings
 from app.models import LoginSession, User
 from app.tests.helpers import Json, bearer, begin, login
 
@@ -28,12 +28,12 @@ OMITTED = object()
 
 @pytest.fixture
 async def genuine(default_user: User) -> str:
-    """An access token, as it was issued."""
+    """An access token as the application issued it."""
     return str((await begin(default_user))["access_token"])
 
 
 def forge(genuine: str, claims: Json | None = None, header: Json | None = None, key: str = SECRET_KEY) -> str:
-    """The token with other claims or header fields, and signed again."""
+    """The token with other claims or header fields, signed again."""
     all_claims = jwt.get_unverified_claims(genuine) | (claims or {})
     all_header = jwt.get_unverified_header(genuine) | (header or {})
     parts = [
@@ -55,7 +55,7 @@ async def status_of(client: AsyncClient, access_token: str) -> int:
 
 @contextmanager
 def recorded_statements() -> Iterator[list[str]]:
-    """The SQL statements that are sent meanwhile."""
+    """The SQL statements that are sent inside the block."""
     statements: list[str] = []
 
     def record(_: Any, __: Any, statement: str, *___: Any) -> None:
@@ -74,17 +74,22 @@ async def test_an_access_token_has_the_claims_of_rfc_9068(client: AsyncClient, d
     header = jwt.get_unverified_header(tokens["access_token"])
     claims = jwt.get_unverified_claims(tokens["access_token"])
     assert (header["alg"], header["typ"]) == ("HS256", "at+jwt")
-    assert set(claims) == {"iss", "aud", "sub", "sid", "iat", "exp", "jti"}
+    assert set(claims) == {"iss", "aud", "client_id", "sub", "sid", "iat", "exp", "jti"}
+    assert claims["client_id"] == PROJECT["name"]
     assert (claims["sub"], claims["sid"]) == (str(default_user.id), sessions[0]["id"])
     assert (claims["iat"], claims["exp"]) == (tokens["issued_at"], tokens["expires_at"])
     again = await login(client, default_user)
     assert jwt.get_unverified_claims(again["access_token"])["jti"] != claims["jti"]
 
 
-async def test_a_forged_token_that_forges_nothing_is_good(client: AsyncClient, genuine: str) -> None:
-    """Or else the tests below would prove nothing."""
+async def test_a_token_that_is_signed_again_unchanged_is_accepted(client: AsyncClient, genuine: str) -> None:
+    """Otherwise the tests below would prove nothing."""
     assert await status_of(client, forge(genuine)) == 200
     assert await status_of(client, forge(genuine, {"iat": NOW - 60, "exp": NOW + 60})) == 200
+
+
+async def test_a_token_from_before_there_was_a_client_id_is_good(client: AsyncClient, genuine: str) -> None:
+    assert await status_of(client, forge(genuine, {"client_id": OMITTED})) == 200
 
 
 async def test_every_claim_is_required(client: AsyncClient, genuine: str) -> None:
@@ -152,7 +157,7 @@ async def test_the_right_key_with_another_algorithm_is_refused(client: AsyncClie
         assert await status_of(client, jwt.encode(claims, SECRET_KEY, algorithm, fields)) == 401
 
 
-async def test_a_key_that_the_token_brings_along_is_not_used(client: AsyncClient, genuine: str) -> None:
+async def test_a_key_that_comes_with_the_token_is_not_used(client: AsyncClient, genuine: str) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     fields = {name: value for name, value in jwt.get_unverified_header(genuine).items() if name != "alg"}
@@ -168,22 +173,20 @@ async def test_a_key_that_the_token_brings_along_is_not_used(client: AsyncClient
         assert await status_of(client, forged) == 401
 
 
-async def test_another_key_is_refused_the_empty_one_too(client: AsyncClient, genuine: str) -> None:
+async def test_a_token_signed_with_another_or_an_empty_key_is_refused(client: AsyncClient, genuine: str) -> None:
     for key in ("", "a guess", SECRET_KEY[:-1]):
         assert await status_of(client, forge(genuine, key=key)) == 401
         assert await status_of(client, forge(genuine, header={"kid": OMITTED}, key=key)) == 401
 
 
-async def test_a_key_id_chooses_the_one_key_that_may_have_signed(client: AsyncClient, genuine: str) -> None:
+async def test_only_the_key_that_kid_names_can_verify_a_token(client: AsyncClient, genuine: str) -> None:
     for former in settings.secret_key_fallbacks:
         key = former.get_secret_value()
         assert await status_of(client, forge(genuine, key=key)) == 401
         assert await status_of(client, forge(genuine, header={"kid": OMITTED}, key=key)) == 200
 
 
-async def test_any_change_to_a_token_breaks_it(
-    client: AsyncClient, session: AsyncSession, genuine: str, other_user: User
-) -> None:
+async def test_any_change_to_a_token_makes_it_invalid(client: AsyncClient, genuine: str, other_user: User) -> None:
     mine, theirs = genuine.split("."), (await begin(other_user))["access_token"].split(".")
     for changed in (
         [mine[0], theirs[1], mine[2]],
@@ -199,7 +202,7 @@ async def test_any_change_to_a_token_breaks_it(
 
 
 @pytest.mark.parametrize("part", ["header", "claims"])
-async def test_a_token_of_any_shape_is_refused_and_breaks_nothing(client: AsyncClient, genuine: str, part: str) -> None:
+async def test_a_malformed_header_or_claims_set_is_a_401(client: AsyncClient, genuine: str, part: str) -> None:
     good = {
         "header": json.dumps(jwt.get_unverified_header(genuine)).encode(),
         "claims": json.dumps(jwt.get_unverified_claims(genuine)).encode(),
@@ -222,7 +225,7 @@ async def test_a_token_of_any_shape_is_refused_and_breaks_nothing(client: AsyncC
         assert await status_of(client, token) == 401, strange[:40]
 
 
-async def test_other_authorization_is_refused(client: AsyncClient) -> None:
+async def test_any_other_authorization_header_is_refused(client: AsyncClient) -> None:
     bad = [
         b"",
         b"Bearer",
@@ -239,7 +242,7 @@ async def test_other_authorization_is_refused(client: AsyncClient) -> None:
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-async def test_401_says_bearer_and_whether_a_token_was_wrong(client: AsyncClient) -> None:
+async def test_a_401_says_bearer_and_whether_a_token_was_invalid(client: AsyncClient) -> None:
     missing = await client.get("/users/me")
     assert (missing.status_code, missing.json()) == (401, {"detail": "Not authenticated"})
     assert missing.headers["WWW-Authenticate"] == "Bearer"
@@ -253,7 +256,7 @@ async def test_the_scheme_may_be_written_in_any_case(client: AsyncClient, genuin
 
 
 async def test_a_token_for_one_user_does_not_open_the_session_of_another(
-    client: AsyncClient, session: AsyncSession, genuine: str, other_user: User
+    client: AsyncClient, genuine: str, other_user: User
 ) -> None:
     theirs = jwt.get_unverified_claims((await begin(other_user))["access_token"])
     assert await status_of(client, forge(genuine, {"sid": theirs["sid"]})) == 401
@@ -277,7 +280,9 @@ async def test_the_token_of_an_inactive_user_is_refused(
     assert await status_of(client, genuine) == 401
 
 
-async def test_who_is_asking_takes_one_statement_and_a_bad_token_none(client: AsyncClient, genuine: str) -> None:
+async def test_finding_the_caller_takes_one_statement_and_refusing_a_bad_token_none(
+    client: AsyncClient, genuine: str
+) -> None:
     with recorded_statements() as statements:
         assert await status_of(client, genuine) == 200
         assert len(statements) == 1

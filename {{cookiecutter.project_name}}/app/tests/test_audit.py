@@ -1,4 +1,4 @@
-"""The audit log: each event is one line, with ids and the client's IP address and nothing else that is personal."""
+"""The audit log: one line per event, with ids and the client's IP address but no other personal data."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ Lines = Callable[[], list[Json]]
 
 @pytest.fixture
 def audit_lines() -> Iterator[Lines]:
-    """What was written since this was called last, as in production, without what all lines have."""
+    """The lines written since the last call, in production's format, without the fields that all lines have."""
     output = StringIO()
     handler = logging.StreamHandler(output)
     handler.setFormatter(JsonFormatter())
@@ -47,7 +47,9 @@ async def session_id(client: AsyncClient, tokens: Json) -> str:
     return next(str(session["id"]) for session in listed if session["current"])
 
 
-async def test_logins(client: AsyncClient, session: AsyncSession, default_user: User, audit_lines: Lines) -> None:
+async def test_logins_are_logged(
+    client: AsyncClient, session: AsyncSession, default_user: User, audit_lines: Lines
+) -> None:
     await login(client, default_user)
     assert audit_lines() == [{"event": "login_succeeded", "user_id": str(default_user.id)}]
     await try_login(client, default_user.email, "wrong")
@@ -64,7 +66,7 @@ async def test_logins(client: AsyncClient, session: AsyncSession, default_user: 
     ]
 
 
-async def test_a_replay_of_a_spent_refresh_token_and_nothing_else(
+async def test_a_replayed_refresh_token_is_logged_and_a_repeated_refresh_is_not(
     client: AsyncClient, session: AsyncSession, default_user: User, audit_lines: Lines
 ) -> None:
     first = await begin(default_user)
@@ -80,7 +82,7 @@ async def test_a_replay_of_a_spent_refresh_token_and_nothing_else(
     assert audit_lines() == [{"event": "refresh_token_replayed", **of_session}]
 
 
-async def test_the_end_of_sessions(client: AsyncClient, default_user: User, audit_lines: Lines) -> None:
+async def test_the_end_of_a_session_is_logged_once(client: AsyncClient, default_user: User, audit_lines: Lines) -> None:
     mine, other, another = [await begin(default_user) for _ in range(3)]
     ids = [await session_id(client, tokens) for tokens in (other, another)]
     revoked: Json = {"event": "session_revoked", "user_id": str(default_user.id)}
@@ -95,7 +97,7 @@ async def test_the_end_of_sessions(client: AsyncClient, default_user: User, audi
     assert audit_lines() == [revoked]
 
 
-async def test_a_change_of_password(client: AsyncClient, default_user: User, audit_lines: Lines) -> None:
+async def test_a_password_change_is_logged(client: AsyncClient, default_user: User, audit_lines: Lines) -> None:
     headers = bearer(await begin(default_user))
     user_id = str(default_user.id)
     for current_password in ("wrong", PASSWORD):
@@ -107,7 +109,7 @@ async def test_a_change_of_password(client: AsyncClient, default_user: User, aud
     ]
 
 
-async def test_what_superusers_do(
+async def test_what_superusers_change_is_logged(
     client: AsyncClient, superuser: User, superuser_headers: dict[str, str], default_user: User, audit_lines: Lines
 ) -> None:
     path = f"/users/{default_user.id}"
@@ -128,13 +130,17 @@ async def test_what_superusers_do(
     assert audit_lines() == []
 
 
-async def test_who_deletes_his_own_account(client: AsyncClient, default_user: User, audit_lines: Lines) -> None:
+async def test_users_who_delete_their_own_account_are_logged(
+    client: AsyncClient, default_user: User, audit_lines: Lines
+) -> None:
     await client.delete("/users/me", headers=bearer(await begin(default_user)))
     user_id = str(default_user.id)
     assert audit_lines() == [{"event": "account_deleted", "user_id": user_id, "by": user_id}]
 
 
-async def test_log_level_does_not_silence_it(client: AsyncClient, default_user: User, audit_lines: Lines) -> None:
+async def test_log_level_does_not_silence_the_audit_log(
+    client: AsyncClient, default_user: User, audit_lines: Lines
+) -> None:
     logger = logging.getLogger("app")
     level = logger.level
     logger.setLevel(logging.ERROR)

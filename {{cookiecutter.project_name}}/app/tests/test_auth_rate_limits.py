@@ -1,4 +1,4 @@
-"""Too many attempts are refused: the attacker's rather than the victim's, and whether or not the account exists."""
+"""Rate limits stop the attacker rather than the victim, and don't reveal whether the account exists."""
 
 import asyncio
 from datetime import timedelta
@@ -8,40 +8,40 @@ from httpx import AsyncClient, Response
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.networks import network_of
+from app.auth.networks import network_of, site_of
 from app.models import KnownClient, RateLimit, User
 from app.tests.helpers import PASSWORD, bearer, begin, client_at, login, try_login
 from app.tests.other_settings import application_with
 
-GUESSES = 10  # logins to one account from one client; one comes back every minute
+GUESSES = 10  # attempts at one account from one client; every minute allows one more
 
 
 async def fail(client: AsyncClient, email: str, times: int = 1) -> list[int]:
-    answers = await asyncio.gather(*(try_login(client, email, "wrong") for _ in range(times)))
-    return [answer.status_code for answer in answers]
+    responses = await asyncio.gather(*(try_login(client, email, "wrong") for _ in range(times)))
+    return [response.status_code for response in responses]
 
 
-async def wait(session: AsyncSession, seconds: int) -> None:
-    """Let time pass for all rate limits."""
+async def wait(session: AsyncSession, seconds: float) -> None:
+    """Let this many seconds pass for all rate limits."""
     await session.execute(update(RateLimit).values(resets_at=RateLimit.resets_at - timedelta(seconds=seconds)))
     await session.commit()
 
 
-async def hit_more(session: AsyncSession, attempts: int, seconds_each: int) -> None:
-    """As if so many more attempts had been made, each of which comes back after so many seconds."""
+async def hit_more(session: AsyncSession, attempts: int, seconds_each: float) -> None:
+    """Act as if this many more attempts had been made, where every `seconds_each` allows one more."""
     await wait(session, -attempts * seconds_each)
 
 
 async def guess(client: AsyncClient, session: AsyncSession, email: str, times: int) -> None:
-    """Fail once, and have it count so many times."""
+    """Fail once, and count it as this many attempts."""
     assert await fail(client, email) == [400]
     await hit_more(session, times - 1, seconds_each=60)
 
 
 def assert_rate_limited(response: Response, at_most: int) -> int:
-    """Returns the seconds to wait, of which few have passed since the last attempt."""
+    """Return the seconds to wait; hardly any time has passed since the last attempt."""
     assert response.status_code == 429, response.text
-    assert response.json() == {"detail": "Too many tries, come back later"}
+    assert response.json()["detail"] == "Too many attempts, try again later"
     retry_after = int(response.headers["Retry-After"])
     assert at_most - 5 < retry_after <= at_most
     return retry_after
@@ -53,10 +53,10 @@ async def test_guessing_is_rate_limited_alike_whether_or_not_the_account_exists(
 ) -> None:
     await guess(client, session, email, GUESSES - 1)
     assert await fail(client, email) == [400]
-    # A refused attempt costs nothing, and the right password doesn't show.
+    # A refused attempt doesn't count, and its response doesn't reveal whether the password is right.
     for password in ("wrong", "wrong", PASSWORD):
         retry_after = assert_rate_limited(await try_login(client, email, password), at_most=60)
-    # Retry-After is true.
+    # Retry-After is accurate.
     await wait(session, retry_after - 3)
     assert_rate_limited(await try_login(client, email), at_most=3)
     await wait(session, 3)
@@ -64,11 +64,11 @@ async def test_guessing_is_rate_limited_alike_whether_or_not_the_account_exists(
 
 
 async def test_parallel_guesses_do_not_slip_through(client: AsyncClient, default_user: User) -> None:
-    answers = await fail(client, default_user.email, 3 * GUESSES)
-    assert (answers.count(400), answers.count(429)) == (GUESSES, 2 * GUESSES)
+    responses = await fail(client, default_user.email, 3 * GUESSES)
+    assert (responses.count(400), responses.count(429)) == (GUESSES, 2 * GUESSES)
 
 
-async def test_guesses_count_whatever_the_spelling_of_the_email(
+async def test_guesses_count_however_the_email_is_spelled(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     for email in ("ana@example.com", "ANA@example.com", " Ana@Example.Com "):
@@ -86,7 +86,7 @@ async def test_a_success_clears_the_count_of_the_account(
     assert (await try_login(client, default_user.email)).status_code == 200
 
 
-async def test_a_guesser_elsewhere_locks_nobody_out(
+async def test_guesses_from_elsewhere_lock_nobody_out(
     client: AsyncClient, session: AsyncSession, default_user: User, other_user: User
 ) -> None:
     guesser = client_at("203.0.113.66")
@@ -106,14 +106,14 @@ async def test_guessing_from_many_clients_is_rate_limited_alike(
     assert_rate_limited(await try_login(client_at("203.0.113.3"), email), at_most=30)
 
 
-async def test_where_a_user_has_logged_in_before_guessers_elsewhere_do_not_matter(
+async def test_guesses_from_elsewhere_do_not_block_a_client_from_which_the_user_has_logged_in(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     await login(client, default_user)
     assert await fail(client_at("203.0.113.1"), default_user.email) == [400]
     await hit_more(session, 28, seconds_each=30)  # the login was the first of 30
     assert_rate_limited(await try_login(client_at("203.0.113.2"), default_user.email), at_most=30)
-    # Guesses from there count as from anywhere, though.
+    # Guesses from the user's own client still count.
     await wait(session, 28 * 30)
     await guess(client, session, default_user.email, GUESSES - 1)
     assert await fail(client, default_user.email) == [400]
@@ -130,6 +130,39 @@ async def test_trying_many_accounts_from_one_client_is_rate_limited(
     assert await fail(client, "second@example.com") == [400]  # the 600th
     assert_rate_limited(await try_login(client, default_user.email), at_most=2)
     assert (await try_login(client_at("203.0.113.1"), default_user.email)).status_code == 200
+
+
+async def test_successful_logins_count_like_failed_ones(
+    client: AsyncClient, session: AsyncSession, default_user: User, other_user: User
+) -> None:
+    await login(client, default_user)
+    await hit_more(session, 598, seconds_each=2)
+    await login(client, default_user)  # the 600th
+    assert_rate_limited(await try_login(client, other_user.email), at_most=2)
+    await login(client_at("203.0.113.1"), other_user)
+
+
+async def test_rate_limits_do_not_reveal_a_login_from_elsewhere(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    """Otherwise guessers would learn that the account exists and that its owner has just logged in."""
+    outsider = client_at("203.0.113.1")
+    await login(client, default_user)  # the first of 30
+    assert await fail(outsider, default_user.email) == [400]
+    await hit_more(session, 27, seconds_each=30)
+    await login(client, default_user)  # from a client that is known by now
+    assert await fail(client_at("203.0.113.2"), default_user.email) == [400]  # the 30th
+    assert_rate_limited(await try_login(client_at("203.0.113.3"), default_user.email), at_most=30)
+
+
+async def test_all_networks_of_an_ipv6_site_share_a_wider_limit(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    assert await fail(client_at("2001:db8:1:1::1"), "first@example.com") == [400]
+    await hit_more(session, 2398, seconds_each=0.5)
+    assert await fail(client_at("2001:db8:1:2::1"), "second@example.com") == [400]
+    assert_rate_limited(await try_login(client_at("2001:db8:1:3::1"), default_user.email), at_most=1)
+    await login(client_at("2001:db8:2:1::1"), default_user)
 
 
 async def test_registration_is_rate_limited_per_client(client: AsyncClient, session: AsyncSession) -> None:
@@ -153,6 +186,13 @@ async def test_a_wrong_current_password_counts_too(
     assert_rate_limited(await client.post("/users/reset-password", json=body, headers=headers), at_most=60)
 
 
+def test_an_ipv6_site_is_a_48() -> None:
+    assert site_of("2001:db8:1:1::1") == site_of("2001:db8:1:ffff::1")
+    assert site_of("2001:db8:1:1::1") != site_of("2001:db8:2:1::1")
+    assert site_of("198.51.100.1") == network_of("198.51.100.1")
+    assert site_of("unknown") == "unknown"
+
+
 def test_a_subscriber_with_many_ipv6_addresses_counts_as_one() -> None:
     assert network_of("2001:db8:1:1::1") == network_of("2001:db8:1:1:ffff:ffff:ffff:ffff")
     assert network_of("2001:db8:1:1::1") != network_of("2001:db8:1:2::1")
@@ -165,7 +205,7 @@ async def forwarded(client: AsyncClient, email: str, forwarded_for: str) -> Resp
     return await client.post("/auth/access-token", data=form, headers={"X-Forwarded-For": forwarded_for})
 
 
-async def test_x_forwarded_for_of_anybody_is_ignored(
+async def test_x_forwarded_for_is_ignored_unless_a_trusted_proxy_sent_it(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     await guess(client, session, default_user.email, GUESSES - 1)
@@ -176,20 +216,22 @@ async def test_x_forwarded_for_of_anybody_is_ignored(
 async def test_x_forwarded_for_of_a_trusted_proxy_names_the_client(session: AsyncSession, default_user: User) -> None:
     proxy, client = client_at("192.0.2.1"), client_at("203.0.113.1")  # the first is in TRUSTED_PROXIES
     await guess(client, session, default_user.email, GUESSES - 1)
-    # What stands before the last address is the client's own claim.
+    # The client itself can write anything before the last IP address.
     assert (await forwarded(proxy, default_user.email, "198.51.100.9, 203.0.113.1")).status_code == 400
     assert_rate_limited(await forwarded(proxy, default_user.email, "203.0.113.1"), at_most=60)
     assert (await forwarded(proxy, default_user.email, "203.0.113.2")).status_code == 400
 
 
-async def test_all_processes_count_together(client: AsyncClient, session: AsyncSession, default_user: User) -> None:
+async def test_all_processes_share_the_rate_limits(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
     await guess(client, session, default_user.email, GUESSES - 1)
     async with application_with() as another:
         assert await fail(another, default_user.email) == [400]
     assert_rate_limited(await try_login(client, default_user.email), at_most=60)
 
 
-async def test_rate_limits_and_known_clients_that_mean_nothing_any_more_are_cleaned_up(
+async def test_expired_rate_limits_and_known_clients_are_deleted(
     client: AsyncClient, session: AsyncSession, default_user: User, other_user: User
 ) -> None:
     for number in range(6):
@@ -204,7 +246,7 @@ async def test_rate_limits_and_known_clients_that_mean_nothing_any_more_are_clea
     assert (await session.scalars(select(KnownClient.user_id))).all() == [default_user.id]
 
 
-async def test_where_a_user_has_registered_guessers_elsewhere_do_not_matter(
+async def test_guesses_from_elsewhere_do_not_block_the_client_from_which_the_user_registered(
     client: AsyncClient, session: AsyncSession
 ) -> None:
     body = {"email": "new@example.com", "password": PASSWORD}

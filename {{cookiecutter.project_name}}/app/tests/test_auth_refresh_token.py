@@ -1,4 +1,4 @@
-"""`POST /auth/refresh-token`: single use, and what becomes of a session whose spent token comes back."""
+"""`POST /auth/refresh-token`: single use, and what happens to a session when a spent token comes back."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ async def test_refresh_gives_new_tokens_for_the_same_session(client: AsyncClient
     assert refreshed[0]["last_used_at"] > sessions[0]["last_used_at"]
 
 
-async def test_refresh_prolongs_the_session(client: AsyncClient, session: AsyncSession, default_user: User) -> None:
+async def test_refresh_extends_the_session(client: AsyncClient, session: AsyncSession, default_user: User) -> None:
     tokens = await login(client, default_user)
     await session.execute(update(LoginSession).values(expires_at=func.now() + timedelta(minutes=1)))
     await session.commit()
@@ -45,27 +45,27 @@ async def test_refresh_prolongs_the_session(client: AsyncClient, session: AsyncS
 
 
 async def let_pass(session: AsyncSession, seconds: int = 10) -> None:
-    """As if the last refresh of every session were so many seconds older; REFRESH_TOKEN_LEEWAY is 10."""
+    """Make the last refresh of every session this many seconds older; REFRESH_TOKEN_LEEWAY is 10."""
     await session.execute(update(LoginSession).values(last_used_at=LoginSession.last_used_at - seconds * SECOND))
     await session.commit()
 
 
-async def test_of_50_parallel_refreshes_all_get_the_one_successor(
+async def test_50_parallel_refreshes_all_get_the_same_successor(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     tokens = await begin(default_user)
-    answers = await asyncio.gather(*(refresh(client, tokens) for _ in range(50)))
+    responses = await asyncio.gather(*(refresh(client, tokens) for _ in range(50)))
     assert await session.scalar(select(LoginSession.generation)) == 1
-    assert len({answer["refresh_token"] for answer in answers}) == 1
-    for answer in answers:
-        assert await is_logged_in(client, answer)
+    assert len({response["refresh_token"] for response in responses}) == 1
+    for response in responses:
+        assert await is_logged_in(client, response)
     await let_pass(session)
-    await refresh(client, answers[0])
+    await refresh(client, responses[0])
     await let_pass(session)
-    assert (await try_refresh(client, answers[1]["refresh_token"])).status_code == 400
+    assert (await try_refresh(client, responses[1]["refresh_token"])).status_code == 400
 
 
-async def test_after_a_lost_response_the_same_successor_comes_again(
+async def test_a_retry_after_a_lost_response_gets_the_same_successor(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     tokens = await login(client, default_user)
@@ -86,7 +86,7 @@ async def test_two_tabs_stay_logged_in_whichever_refreshes_next(client: AsyncCli
         assert [await is_logged_in(client, tokens) for tokens in tabs] == [True, True]
 
 
-async def test_a_spent_token_that_comes_back_does_not_prolong_the_leeway(
+async def test_a_spent_token_that_comes_back_does_not_extend_the_leeway(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     tokens = await begin(default_user)
@@ -98,9 +98,7 @@ async def test_a_spent_token_that_comes_back_does_not_prolong_the_leeway(
     assert not await is_logged_in(client, successor)
 
 
-async def test_once_the_successor_is_spent_the_token_before_it_ends_the_session(
-    client: AsyncClient, default_user: User
-) -> None:
+async def test_a_token_whose_successor_is_spent_ends_the_session(client: AsyncClient, default_user: User) -> None:
     first = await begin(default_user)
     third = await refresh(client, await refresh(client, first))
     replay = await try_refresh(client, first["refresh_token"])
@@ -108,14 +106,14 @@ async def test_once_the_successor_is_spent_the_token_before_it_ends_the_session(
     assert not await is_logged_in(client, third)
 
 
-async def test_without_a_leeway_one_of_50_wins_and_the_replay_ends_the_session(
+async def test_without_a_leeway_one_of_50_refreshes_succeeds_and_the_others_end_the_session(
     client: AsyncClient, default_user: User
 ) -> None:
     tokens = await begin(default_user)
     async with application_with(REFRESH_TOKEN_LEEWAY="0") as strict:
-        answers = await asyncio.gather(*(try_refresh(strict, tokens["refresh_token"]) for _ in range(50)))
-    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 49
-    (winner,) = (answer.json() for answer in answers if answer.status_code == 200)
+        responses = await asyncio.gather(*(try_refresh(strict, tokens["refresh_token"]) for _ in range(50)))
+    assert sorted(response.status_code for response in responses) == [200] + [400] * 49
+    (winner,) = (response.json() for response in responses if response.status_code == 200)
     assert not await is_logged_in(client, winner)
     assert (await try_refresh(client, winner["refresh_token"])).status_code == 400
 
@@ -135,7 +133,7 @@ async def test_spent_refresh_token_ends_the_session(
     assert (await try_refresh(client, tokens["refresh_token"])).status_code == 400
 
 
-async def test_the_end_after_a_replay_is_committed_although_the_answer_is_an_error(
+async def test_a_replay_ends_the_session_although_the_response_is_an_error(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     tokens = await begin(default_user)
@@ -159,17 +157,17 @@ async def test_a_replay_leaves_other_sessions_alone(
 def forgeries(refresh_token: str) -> dict[str, str]:
     """Tokens that name the session of a genuine one, but were never issued."""
     raw = base64.urlsafe_b64decode(refresh_token)
-    body, seal = raw[:20], raw[20:]
+    body, mac = raw[:20], raw[20:]
     earlier = body[:16] + bytes(4)
     changed = {
-        "of an earlier generation": earlier + seal,
-        "of a later generation": body[:16] + b"\0\0\0\xff" + seal,
-        "with another seal": body + bytes(byte ^ 1 for byte in seal),
-        "with one wrong bit in its seal": raw[:-1] + bytes([raw[-1] ^ 1]),
-        "with half a seal": raw[:-16],
-        "without a seal": body,
-        "without a seal, of an earlier generation": earlier,
-        "with something after its seal": raw + b"\0",
+        "of an earlier generation": earlier + mac,
+        "of a later generation": body[:16] + b"\0\0\0\xff" + mac,
+        "with another MAC": body + bytes(byte ^ 1 for byte in mac),
+        "with one wrong bit in its MAC": raw[:-1] + bytes([raw[-1] ^ 1]),
+        "with half a MAC": raw[:-16],
+        "without a MAC": body,
+        "without a MAC, of an earlier generation": earlier,
+        "with something after its MAC": raw + b"\0",
     }
     return {name: base64.urlsafe_b64encode(forged).decode() for name, forged in changed.items()}
 
@@ -179,22 +177,20 @@ async def test_a_forged_token_that_names_a_real_session_changes_nothing(
 ) -> None:
     tokens = await refresh(client, await begin(default_user))
     for name, forged in forgeries(tokens["refresh_token"]).items():
-        answer = await try_refresh(client, forged)
-        assert (answer.status_code, answer.json()) == (400, INVALID), name
+        response = await try_refresh(client, forged)
+        assert (response.status_code, response.json()) == (400, INVALID), name
         assert (await client.post("/auth/logout", json={"refresh_token": forged})).status_code == 204, name
         assert await is_logged_in(client, tokens), name
     await refresh(client, tokens)
 
 
 @pytest.mark.parametrize("token", ["", "x", "=", "\0", "żółw", "AAAA", "e30.e30.e30", "A" * 512])
-async def test_what_was_never_a_token_is_refused(client: AsyncClient, token: str) -> None:
-    answer = await try_refresh(client, token)
-    assert (answer.status_code, answer.json()) == (400, INVALID)
+async def test_a_string_that_was_never_a_token_is_refused(client: AsyncClient, token: str) -> None:
+    response = await try_refresh(client, token)
+    assert (response.status_code, response.json()) == (400, INVALID)
 
 
-async def test_an_access_token_is_no_refresh_token_and_the_other_way_round(
-    client: AsyncClient, default_user: User
-) -> None:
+async def test_access_and_refresh_tokens_are_not_interchangeable(client: AsyncClient, default_user: User) -> None:
     tokens = await begin(default_user)
     assert (await try_refresh(client, tokens["access_token"])).status_code == 400
     assert not await is_logged_in(client, tokens | {"access_token": tokens["refresh_token"]})
@@ -228,7 +224,7 @@ async def begin_days_ago(session: AsyncSession, user: User, days: float) -> Json
     return tokens
 
 
-async def test_no_refresh_prolongs_a_session_beyond_session_max_days(
+async def test_no_refresh_extends_a_session_beyond_session_max_days(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     tokens = await begin_days_ago(session, default_user, 180 - 1 / 24 / 60)
@@ -242,7 +238,7 @@ async def test_no_refresh_prolongs_a_session_beyond_session_max_days(
 
 
 @pytest.mark.parametrize("is_spent", [False, True])
-async def test_a_shorter_session_max_days_holds_for_sessions_that_began_before(
+async def test_a_shorter_session_max_days_applies_to_sessions_that_began_before(
     client: AsyncClient, session: AsyncSession, default_user: User, *, is_spent: bool
 ) -> None:
     tokens = await begin_days_ago(session, default_user, 31)
@@ -252,7 +248,9 @@ async def test_a_shorter_session_max_days_holds_for_sessions_that_began_before(
         assert (await try_refresh(stricter, tokens["refresh_token"])).status_code == 400
 
 
-async def test_a_login_promises_no_more_than_session_max_days(default_user: User, session: AsyncSession) -> None:
+async def test_a_login_promises_no_longer_session_than_session_max_days(
+    default_user: User, session: AsyncSession
+) -> None:
     async with application_with(SESSION_MAX_DAYS="1") as client:
         tokens = await login(client, default_user)
     assert tokens["refresh_token_expires_at"] == tokens["issued_at"] + 24 * 60 * 60
@@ -261,7 +259,7 @@ async def test_a_login_promises_no_more_than_session_max_days(default_user: User
     ]
 
 
-async def test_an_access_token_promises_no_more_than_its_session(default_user: User) -> None:
+async def test_an_access_token_expires_no_later_than_its_session(default_user: User) -> None:
     async with application_with(REFRESH_TOKEN_EXPIRE_MINUTES="5") as client:
         tokens = await login(client, default_user)
     assert tokens["expires_at"] == tokens["issued_at"] + 5 * 60

@@ -1,4 +1,4 @@
-"""`GET /auth/sessions` and `DELETE /auth/sessions/{id}`, and how ended sessions vanish."""
+"""`GET /auth/sessions` and `DELETE /auth/sessions/{id}`, and how old sessions are deleted."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -8,9 +8,10 @@ from httpx import AsyncClient
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.known_clients import client_hash
 from app.auth.sessions import MAX_SESSIONS
 from app.models import LoginSession, User
-from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, login, refresh, try_refresh
+from app.tests.helpers import PASSWORD, Json, bearer, begin, client_at, is_logged_in, login, refresh, try_refresh
 
 
 async def sessions_of(client: AsyncClient, tokens: Json) -> list[Json]:
@@ -20,7 +21,7 @@ async def sessions_of(client: AsyncClient, tokens: Json) -> list[Json]:
     return sessions
 
 
-async def test_sessions_tell_where_one_is_logged_in(client: AsyncClient, default_user: User) -> None:
+async def test_sessions_show_where_the_user_is_logged_in(client: AsyncClient, default_user: User) -> None:
     client.headers["User-Agent"] = "a browser"
     tokens = await login(client, default_user)
     (listed,) = await sessions_of(client, tokens)
@@ -31,7 +32,7 @@ async def test_sessions_tell_where_one_is_logged_in(client: AsyncClient, default
     assert datetime.fromisoformat(listed["created_at"]).timestamp() == pytest.approx(tokens["issued_at"], abs=5)
 
 
-async def test_sessions_come_latest_use_first_and_the_asking_one_is_marked(
+async def test_sessions_are_listed_latest_use_first_and_the_current_one_is_marked(
     client: AsyncClient, default_user: User, other_user: User
 ) -> None:
     await begin(other_user)
@@ -59,7 +60,9 @@ async def test_any_user_agent_may_log_in(client: AsyncClient, default_user: User
     assert len(listed["user_agent"]) <= 255
 
 
-async def test_revoking_a_session_ends_it_at_once_and_no_other(client: AsyncClient, default_user: User) -> None:
+async def test_revoking_a_session_ends_it_at_once_and_leaves_others_alone(
+    client: AsyncClient, default_user: User
+) -> None:
     lost, kept = await begin(default_user), await begin(default_user)
     (listed,) = [listed for listed in await sessions_of(client, kept) if not listed["current"]]
     assert (await client.delete(f"/auth/sessions/{listed['id']}", headers=bearer(kept))).status_code == 204
@@ -68,22 +71,24 @@ async def test_revoking_a_session_ends_it_at_once_and_no_other(client: AsyncClie
     assert await is_logged_in(client, kept)
 
 
-async def test_the_session_that_asks_may_revoke_itself(client: AsyncClient, default_user: User) -> None:
+async def test_a_session_may_revoke_itself(client: AsyncClient, default_user: User) -> None:
     tokens = await begin(default_user)
     (listed,) = await sessions_of(client, tokens)
     assert (await client.delete(f"/auth/sessions/{listed['id']}", headers=bearer(tokens))).status_code == 204
     assert not await is_logged_in(client, tokens)
 
 
-async def test_somebody_elses_session_is_like_none(client: AsyncClient, default_user: User, other_user: User) -> None:
+async def test_someone_elses_session_is_a_404_like_a_missing_one(
+    client: AsyncClient, default_user: User, other_user: User
+) -> None:
     mine, theirs = await begin(default_user), await begin(other_user)
     (listed,) = await sessions_of(client, theirs)
-    answers = [
+    responses = [
         await client.delete(f"/auth/sessions/{session_id}", headers=bearer(mine))
         for session_id in (listed["id"], uuid.uuid4())
     ]
-    for answer in answers:
-        assert (answer.status_code, answer.json()) == (404, {"detail": "Session not found"})
+    for response in responses:
+        assert (response.status_code, response.json()) == (404, {"detail": "Session not found"})
     assert await is_logged_in(client, theirs)
 
 
@@ -97,7 +102,7 @@ async def test_logins_clean_up_expired_sessions(client: AsyncClient, session: As
     assert await is_logged_in(client, living)
 
 
-async def test_an_account_has_100_sessions_at_most_and_the_latest_stay(
+async def test_an_account_keeps_at_most_its_100_latest_sessions(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     expires_at = datetime.now().astimezone() + timedelta(days=1)
@@ -107,3 +112,23 @@ async def test_an_account_has_100_sessions_at_most_and_the_latest_stay(
     listed = await sessions_of(client, tokens)
     assert len(listed) == MAX_SESSIONS
     assert listed[0]["current"] is True
+
+
+@pytest.mark.parametrize("kind", ["its own", "refreshed", "of another program", "from elsewhere"])
+async def test_a_script_that_keeps_logging_in_replaces_its_own_unused_sessions_first(
+    client: AsyncClient, session: AsyncSession, default_user: User, kind: str
+) -> None:
+    owner = await login(client, default_user)  # used, but not refreshed yet
+    expires_at = datetime.now().astimezone() + timedelta(days=1)
+    program = "another" if kind == "of another program" else "a script"
+    script_ip = "203.0.113.2" if kind == "from elsewhere" else "203.0.113.1"
+    session.add_all(
+        LoginSession(default_user.id, expires_at, program, client_hash(script_ip), int(kind == "refreshed"))
+        for _ in range(MAX_SESSIONS - 1)
+    )
+    await session.commit()
+    script = client_at("203.0.113.1")
+    script.headers["User-Agent"] = "a script"
+    assert await is_logged_in(client, await login(script, default_user))
+    assert await session.scalar(select(func.count()).select_from(LoginSession)) == MAX_SESSIONS
+    assert await is_logged_in(client, owner) == (kind == "its own")

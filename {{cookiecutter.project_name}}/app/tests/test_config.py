@@ -1,12 +1,14 @@
-"""Settings: what is refused, in which words, and how values may be written."""
+"""Settings: what is refused, with which message, and how values may be written."""
 
+import re
 import secrets
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from pydantic_core import PydanticUndefined
 
-from app.core.config import Settings, load_settings, settings
+from app.core.config import PROJECT_DIR, Settings, load_settings, settings
 from app.core.database_url import to_asyncpg_url
 from app.core.weak_keys import is_weak_key
 
@@ -43,7 +45,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
         ("FIRST_SUPERUSER_PASSWORD", "xyzzy" * 30),
     ],
 )
-def test_a_value_that_cannot_work_is_refused_by_name_and_not_shown(
+def test_a_refusal_names_the_setting_and_does_not_show_its_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     message = refusal(monkeypatch, **{name: value})
@@ -53,34 +55,34 @@ def test_a_value_that_cannot_work_is_refused_by_name_and_not_shown(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "mend"),
+    ("name", "value", "fix"),
     [
         ("API_PREFIX", "api/v1", "must look like /api/v1"),
         ("BACKEND_CORS_ORIGINS", "app.example.com, example.com", "must look like https://app.example.com"),
         ("TEST_DATABASE_URL", "mysql://user@host/name", "must look like postgresql://user:password@host:5432/name"),
         ("TEST_DATABASE_URL", "postgresql://user:p@ss@host/name", "must be written %40 in a password"),
         ("FIRST_SUPERUSER_PASSWORD", "short", "at least 8 characters"),
-        ("SECRET_KEY", f'"{GOOD_KEY}"', "stands in quotes, which are part of the value here: leave them out"),
-        ("API_PREFIX", "'/api/v1'", "stands in quotes"),
-        ("SECRET_KEY", f"{GOOD_KEY}\r", "ends with a carriage return: give the file that sets it Unix line ends"),
+        ("SECRET_KEY", f'"{GOOD_KEY}"', "is in quotes, which are part of the value here: remove them"),
+        ("API_PREFIX", "'/api/v1'", "is in quotes"),
+        ("SECRET_KEY", f"{GOOD_KEY}\r", "ends with a carriage return: give the file that sets it Unix line endings"),
     ],
 )
-def test_a_refusal_says_what_would_work(monkeypatch: pytest.MonkeyPatch, name: str, value: str, mend: str) -> None:
+def test_a_refusal_says_what_would_work(monkeypatch: pytest.MonkeyPatch, name: str, value: str, fix: str) -> None:
     message = refusal(monkeypatch, **{name: value})
     assert f"\n  {name}: " in message
-    assert mend in message
+    assert fix in message
     assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("SECRET_KEI=xyzzy", "  SECRET_KEI: no such setting; is it SECRET_KEY?"),
+        ("SECRET_KEI=xyzzy", "  SECRET_KEI: no such setting; did you mean SECRET_KEY?"),
         ("COLOUR=xyzzy", "  COLOUR: no such setting; .env.example lists all"),
-        ("# caf\xe9", ".env can't be read, which must be UTF-8"),
+        ("# caf\xe9", ".env can't be read; it must be UTF-8"),
     ],
 )
-def test_what_is_wrong_with_the_file_is_said(
+def test_a_mistake_in_the_env_file_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, message: str
 ) -> None:
     env_file = tmp_path / ".env"
@@ -130,18 +132,18 @@ def test_no_random_key_is_refused() -> None:
 
 
 @pytest.mark.parametrize("password", ["password1", "Password1", "ROOT@example.com"])
-def test_production_refuses_a_first_superuser_whose_password_is_guessed_first(
+def test_production_refuses_a_guessable_password_of_the_first_superuser(
     monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     production = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://host/name", "SECRET_KEY": GOOD_KEY}
     message = refusal(monkeypatch, **production, FIRST_SUPERUSER_PASSWORD=password)
-    assert "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the address" in message
+    assert "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the email address" in message
     assert password not in message
     monkeypatch.setenv("FIRST_SUPERUSER_PASSWORD", "another one, of its own")
     load_settings()
 
 
-def test_migrations_may_have_a_role_of_their_own_but_in_tests_never_leave_their_database(
+def test_migrations_may_have_their_own_role_but_tests_only_migrate_the_test_database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert settings.migration_url == settings.sqlalchemy_url
@@ -182,7 +184,7 @@ def test_there_is_no_default_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "  SECRET_KEY: must be set; `make secret-key` prints a good one" in refusal(monkeypatch)
 
 
-def test_production_starts_on_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production_starts_with_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("SECRET_KEY", GOOD_KEY)
     monkeypatch.setenv("DATABASE_URL", "postgres://user:xyzzy@db.example/name?sslmode=require")
@@ -196,13 +198,13 @@ def test_production_starts_on_good_settings(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
-def test_database_urls_may_be_written_as_platforms_hand_them_out(scheme: str) -> None:
+def test_database_urls_are_accepted_as_platforms_provide_them(scheme: str) -> None:
     url = to_asyncpg_url(f"{scheme}://user:p%40ss@host:6543/name")
     assert (url.drivername, url.username, url.password, url.port) == ("postgresql+asyncpg", "user", "p@ss", 6543)
 
 
 @pytest.mark.parametrize("value", ["a.example,b.example", " a.example , b.example,", '["a.example", "b.example"]'])
-def test_lists_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_lists_may_be_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", value)
     assert load_settings().allowed_hosts == ["a.example", "b.example"]
 
@@ -216,7 +218,7 @@ def test_lists_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatc
         ("?sslrootcert=/ca.pem", {"dsn": "postgresql://?sslrootcert=%2Fca.pem"}),
     ],
 )
-def test_parameters_of_libpq_become_those_of_asyncpg(query: str, expected: dict[str, str]) -> None:
+def test_libpq_parameters_become_asyncpg_parameters(query: str, expected: dict[str, str]) -> None:
     assert to_asyncpg_url(f"postgresql://host/name{query}").query == expected
 
 
@@ -225,10 +227,38 @@ def test_a_parameter_that_would_be_ignored_is_refused() -> None:
         to_asyncpg_url("postgresql://host/name?connect_timeout=3")
 
 
-def test_no_secret_shows_where_settings_are_printed() -> None:
+def test_printed_settings_show_no_secret() -> None:
     secrets = [settings.secret_key, *settings.secret_key_fallbacks, settings.test_database_url]
     secrets.append(settings.first_superuser_password)
     for secret in secrets:
         assert secret is not None
         assert secret.get_secret_value() not in repr(settings)
     assert not is_weak_key(settings.secret_key.get_secret_value())
+
+
+def in_readme() -> dict[str, str]:
+    """Every setting with the default that README.md names."""
+    text = (PROJECT_DIR / "README.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| `([A-Z_]+)` \| `?(.+?)`? \|", text, re.MULTILINE))
+
+
+def in_example() -> dict[str, str]:
+    text = (PROJECT_DIR / ".env.example").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
+
+
+def test_readme_and_env_example_list_every_setting_in_the_order_of_the_code() -> None:
+    names = [name.upper() for name in Settings.model_fields]
+    assert list(in_readme()) == names
+    assert list(in_example()) == names
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_readme_and_env_example_name_the_default(name: str) -> None:
+    default = Settings.model_fields[name].default
+    described, example = in_readme()[name.upper()], in_example()[name.upper()]
+    if default is not None and default is not PydanticUndefined:
+        text = ",".join(default) if isinstance(default, list) else str(default)
+        assert described.lower() == (text.lower() or "empty")
+    if example and described != "\N{EN DASH}":
+        assert example == described

@@ -25,18 +25,18 @@ def without_earlier_results() -> None:
 
 
 async def lock_migrations(session: AsyncSession) -> None:
-    """Until `session` ends its transaction no probe gets an answer."""
+    """Make every probe wait until `session` ends its transaction."""
     await session.execute(text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
 
 
-async def test_root_says_what_runs_here(client: AsyncClient) -> None:
+async def test_root_names_and_describes_the_application(client: AsyncClient) -> None:
     project = tomllib.loads((PROJECT_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     response = await client.get("/")
     assert response.status_code == 200
     assert response.json() == {name: project[name] for name in ("name", "version", "description")}
 
 
-async def test_ready_once_the_database_answers_at_the_newest_migration(client: AsyncClient) -> None:
+async def test_ready_when_the_database_is_at_the_newest_migration(client: AsyncClient) -> None:
     response = await client.get("/health/ready")
     assert response.status_code == 200
     assert response.json() == {"status": "ok", "checks": {"database": "ok"}}
@@ -70,7 +70,7 @@ async def test_not_ready_without_migrations(client: AsyncClient, session: AsyncS
     assert response.json() == {"status": "failed", "checks": {"database": "no migrations"}}
 
 
-async def test_many_probes_at_once_are_one_connection(client: AsyncClient, session: AsyncSession) -> None:
+async def test_many_simultaneous_probes_use_one_connection(client: AsyncClient, session: AsyncSession) -> None:
     connections = text("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
     await client.get("/health/live")
     await session.execute(text("SET stats_fetch_consistency = none"))
@@ -82,11 +82,11 @@ async def test_many_probes_at_once_are_one_connection(client: AsyncClient, sessi
     await session.rollback()
     assert {response.status_code for response in await asyncio.gather(*probes)} == {200}
     after = await session.scalar(connections)
-    # One is that of `waiting_for_locks`, if the pool had none to spare.
+    # `waiting_for_locks` opens one if the pool has none to spare.
     assert after - before <= 2
 
 
-async def test_an_answer_of_the_database_counts_for_a_second(
+async def test_a_result_of_the_database_is_kept_for_a_second(
     client: AsyncClient, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic()
@@ -104,7 +104,7 @@ async def test_an_answer_of_the_database_counts_for_a_second(
     assert statuses == [200, 200, 503, 503, 200]
 
 
-async def test_those_who_wait_for_a_silent_database_wait_together(
+async def test_probes_of_a_silent_database_share_one_check(
     client: AsyncClient, session: AsyncSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.1)
@@ -116,7 +116,7 @@ async def test_those_who_wait_for_a_silent_database_wait_together(
     assert caplog.text.count("Not ready") == 1
 
 
-async def test_a_stopping_server_is_not_ready_at_once(
+async def test_a_stopping_server_immediately_reports_not_ready(
     client: AsyncClient, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await lock_migrations(session)
@@ -130,7 +130,7 @@ async def test_a_stopping_server_is_not_ready_at_once(
     assert (await waiting).status_code == 200
 
 
-async def test_alive_but_not_ready_while_the_database_is_away() -> None:
+async def test_alive_but_not_ready_while_the_database_is_unreachable() -> None:
     async with application_with(TEST_DATABASE_URL="postgresql://nobody:nothing@127.0.0.1:1/test") as client:
         live, ready = await client.get("/health/live"), await client.get("/health/ready")
         login = await try_login(client, "ana@example.com")
@@ -138,14 +138,14 @@ async def test_alive_but_not_ready_while_the_database_is_away() -> None:
     assert ready.status_code == 503
     assert ready.json() == {"status": "failed", "checks": {"database": "unreachable"}}
     assert login.status_code == 503
-    assert login.json() == {"detail": "The service is not available now, try again"}
+    assert login.json()["detail"] == "The service is temporarily unavailable, try again"
     assert int(login.headers["Retry-After"]) > 0
 
 
 async def test_connections_that_the_database_has_closed_are_replaced(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
-    await database.dispose()  # or there would be more of them, a tenth of a second each
+    await database.dispose()  # or there would be more to terminate, at a tenth of a second each
     tokens = await begin(default_user)
     others = "WHERE datname = current_database() AND pid != pg_backend_pid()"
     await session.execute(text(f"SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity {others}"))  # noqa: S608

@@ -1,4 +1,4 @@
-"""What every answer has, whatever the route: headers, methods, hosts, origins, errors."""
+"""What every response has, whatever the route: headers, methods, hosts, origins, errors."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ from app.tests.other_settings import application_with, other_application
 ORIGIN = "https://app.example.com"  # BACKEND_CORS_ORIGINS
 
 
-async def test_answers_of_every_kind_have_the_security_headers(
+async def test_responses_of_every_kind_have_the_security_headers(
     client: AsyncClient, default_user_headers: dict[str, str]
 ) -> None:
     for method, path, status in (
@@ -59,19 +59,19 @@ async def test_answers_of_every_kind_have_the_security_headers(
         ("/health/live", "GET"),
     ],
 )
-async def test_405_names_every_method_of_the_resource(client: AsyncClient, path: str, allowed: str) -> None:
+async def test_a_405_names_every_method_of_the_resource(client: AsyncClient, path: str, allowed: str) -> None:
     for method in ("PUT", "TRACE", "PROPFIND"):
         response = await client.request(method, path)
         assert (response.status_code, response.json()) == (405, {"detail": "Method Not Allowed"})
         assert response.headers["Allow"] == allowed
 
 
-async def test_405_is_what_a_test_may_get(client: AsyncClient) -> None:
-    # /users/{user_id} has a GET, but it isn't that path's answer.
+async def test_a_405_counts_as_documented(client: AsyncClient) -> None:
+    # GET /users/{user_id} matches this path too, but doesn't document a 405.
     assert (await client.get("/users/register")).status_code == 405
 
 
-async def test_what_does_not_exist_is_a_404(client: AsyncClient) -> None:
+async def test_an_unknown_path_is_a_404(client: AsyncClient) -> None:
     for path in ("/nowhere", "/health", "/auth", "/users/me/more", "/users/", "/users/me/", "/docs/"):
         response = await client.get(path)
         assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
@@ -93,14 +93,14 @@ async def test_what_does_not_exist_is_a_404(client: AsyncClient) -> None:
         ("", 400),
     ],
 )
-async def test_only_allowed_hosts_are_answered(client: AsyncClient, host: str, status: int) -> None:
+async def test_only_allowed_hosts_are_served(client: AsyncClient, host: str, status: int) -> None:
     assert (await client.get("/docs", headers={"Host": host})).status_code == status
 
 
-async def answer_of(
+async def response_to(
     app: ASGIApp, method: str, path: str, *headers: tuple[bytes, bytes], version: str = "1.1"
 ) -> tuple[int, bytes]:
-    """Status and body as a server gets them that leaves out and adds nothing."""
+    """Status and body as the application sends them, with nothing added or left out by a server."""
     scope: Scope = {"type": "http", "http_version": version, "method": method, "scheme": "http", "headers": headers}
     scope.update(path=path, raw_path=path.encode(), root_path="", query_string=b"", client=("198.51.100.1", 0))
     messages: list[Message] = []
@@ -116,27 +116,27 @@ async def answer_of(
 
 
 @pytest.mark.parametrize("allowed", ["api.example.com", "*"])
-async def test_http_1_1_has_one_host(allowed: str) -> None:
+async def test_an_http_1_1_request_needs_exactly_one_host(allowed: str) -> None:
     host = (b"host", b"api.example.com")
     async with other_application(ALLOWED_HOSTS=allowed) as app:
         for path in ("/docs", "/health/live"):
-            assert (await answer_of(app, "GET", path, host))[0] == 200
-            assert (await answer_of(app, "GET", path))[0] == 400
-            assert (await answer_of(app, "GET", path, host, host))[0] == 400
-        assert (await answer_of(app, "GET", "/health/live", version="1.0"))[0] == 200
-        assert (await answer_of(app, "GET", "/health/live", host, host, version="1.0"))[0] == 400
+            assert (await response_to(app, "GET", path, host))[0] == 200
+            assert (await response_to(app, "GET", path))[0] == 400
+            assert (await response_to(app, "GET", path, host, host))[0] == 400
+        assert (await response_to(app, "GET", "/health/live", version="1.0"))[0] == 200
+        assert (await response_to(app, "GET", "/health/live", host, host, version="1.0"))[0] == 400
 
 
-async def test_an_answer_to_head_has_no_body(application: None) -> None:
-    # Nginx Unit would send it, and the connection's next answer would begin with it.
+async def test_a_response_to_head_has_no_body(application: None) -> None:
+    # Not every web server drops it, and the client would then read it as the start of the next response.
     host = (b"host", settings.allowed_hosts[0].encode())
     for path, status in (
         *(("/docs", 200), ("/docs-assets/favicon.png", 200), ("/health/live", 405), ("/users/me", 405)),
         *(("/nowhere", 404), ("/docs-assets/nowhere", 404), ("/users/register", 405)),
     ):
-        assert await answer_of(app, "HEAD", path, host) == (status, b"")
-    assert await answer_of(app, "HEAD", "/docs") == (400, b"")
-    assert await answer_of(app, "HEAD", "/docs", host, (b"content-length", b"9999999")) == (413, b"")
+        assert await response_to(app, "HEAD", path, host) == (status, b"")
+    assert await response_to(app, "HEAD", "/docs") == (400, b"")
+    assert await response_to(app, "HEAD", "/docs", host, (b"content-length", b"9999999")) == (413, b"")
 
 
 async def test_a_second_host_is_refused(client: AsyncClient) -> None:
@@ -144,12 +144,12 @@ async def test_a_second_host_is_refused(client: AsyncClient) -> None:
     assert (await client.get("/docs", headers=hosts)).status_code == 400
 
 
-async def test_probes_are_answered_under_any_name_of_the_host(client: AsyncClient) -> None:
+async def test_probes_may_use_any_host(client: AsyncClient) -> None:
     for path in ("/health/live", "/health/ready"):
         assert (await client.get(path, headers={"Host": "10.0.0.7:8000"})).status_code == 200
 
 
-async def test_the_configured_origin_may_read_answers(client: AsyncClient, default_user: User) -> None:
+async def test_the_configured_origin_may_read_responses(client: AsyncClient, default_user: User) -> None:
     preflight = await client.options(
         "/users/me",
         headers={
@@ -173,7 +173,7 @@ async def test_the_configured_origin_may_read_answers(client: AsyncClient, defau
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://app.example.com", "https://app.example.com.evil.example", "*"]
 )
-async def test_other_origins_may_not(client: AsyncClient, origin: str) -> None:
+async def test_other_origins_may_not_read_responses(client: AsyncClient, origin: str) -> None:
     response = await client.get("/health/live", headers={"Origin": origin})
     assert "Access-Control-Allow-Origin" not in response.headers
     preflight = await client.options("/users/me", headers={"Origin": origin, "Access-Control-Request-Method": "GET"})
@@ -181,7 +181,7 @@ async def test_other_origins_may_not(client: AsyncClient, origin: str) -> None:
     assert "Access-Control-Allow-Origin" not in preflight.headers
 
 
-async def test_a_sane_request_id_is_kept_and_any_other_replaced(client: AsyncClient) -> None:
+async def test_a_valid_request_id_is_kept_and_any_other_replaced(client: AsyncClient) -> None:
     response = await client.get("/health/live", headers={"X-Request-ID": "0f1e-2d.3c_4b"})
     assert response.headers["X-Request-ID"] == "0f1e-2d.3c_4b"
     for forged in ("", "x" * 65, "a b", "a\tb", '"}', "é".encode().decode("latin-1")):
@@ -192,7 +192,7 @@ async def test_a_sane_request_id_is_kept_and_any_other_replaced(client: AsyncCli
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """All that the application logs, and the libraries under it; not what the client does."""
+    """Everything that the application and its libraries log, except what the test's client does."""
     caplog.set_level(logging.WARNING, "httpx")
     caplog.set_level(logging.INFO, "app")
     caplog.set_level(logging.DEBUG)
@@ -203,7 +203,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 @contextmanager
 def output() -> Iterator[list[str]]:
-    """The lines that the application writes, and does not keep in a buffer; filled in at the end."""
+    """The lines that the application has written, not just buffered; filled in when the block ends."""
     handler = logging.getLogger("app").handlers[0]
     assert isinstance(handler, logging.StreamHandler)
     lines: list[str] = []
@@ -214,12 +214,12 @@ def output() -> Iterator[list[str]]:
         handler.setStream(before)
 
 
-async def test_a_crash_is_a_500_to_the_client_and_a_trace_to_the_log_only(
+async def test_a_crash_is_a_500_for_the_client_and_a_traceback_only_in_the_log(
     client: AsyncClient, session: AsyncSession, default_user_headers: dict[str, str], log: pytest.LogCaptureFixture
 ) -> None:
     await session.execute(text("ALTER TABLE users RENAME COLUMN email TO lost"))
     await session.commit()
-    client.event_hooks = {}  # the one answer that no route documents
+    client.event_hooks = {}  # the one response that no route documents
     try:
         response = await client.get("/users/me", headers=default_user_headers)
     finally:
@@ -232,7 +232,7 @@ async def test_a_crash_is_a_500_to_the_client_and_a_trace_to_the_log_only(
     assert (await client.get("/users/me", headers=default_user_headers)).status_code == 200
 
 
-async def test_the_line_of_a_request_goes_through_logging(
+async def test_each_request_is_logged_through_logging(
     client: AsyncClient, default_user: User, default_user_headers: dict[str, str], log: pytest.LogCaptureFixture
 ) -> None:
     await client.get("/users/me", headers=default_user_headers)
@@ -246,7 +246,7 @@ async def test_the_line_of_a_request_goes_through_logging(
     assert not [record for record in log.records if isinstance(record, RequestRecord)]
 
 
-async def test_no_log_line_holds_a_password_or_token(
+async def test_no_log_line_contains_a_password_or_token(
     client: AsyncClient, default_user: User, log: pytest.LogCaptureFixture
 ) -> None:
     secrets = [PASSWORD, "a wrong password", "a new password", "x" * 200]
@@ -270,17 +270,17 @@ async def test_no_log_line_holds_a_password_or_token(
         assert not any(secret in str(vars(record)) for record in log.records if record.name.startswith("app"))
 
 
-async def test_everything_hangs_under_api_prefix(default_user_headers: dict[str, str]) -> None:
+async def test_every_route_is_under_api_prefix(default_user_headers: dict[str, str]) -> None:
     prefix = "/another/prefix" if settings.api_prefix != "/another/prefix" else "/a/third"
     async with application_with(API_PREFIX=prefix) as client:
         for path in ("/users/me", "/health/live", "/docs", "/openapi.json"):
             assert (await client.get(path, headers=default_user_headers)).status_code == 200, path
-        # Probes look where they always look.
+        # Probes are also served without the prefix.
         assert (await client.get(client.base_url.copy_with(path="/health/live"))).status_code == 200
         assert (await client.get(client.base_url.copy_with(path="/users/me"))).status_code == 404
 
 
-async def test_documentation_can_be_taken_away() -> None:
+async def test_documentation_can_be_switched_off() -> None:
     async with application_with(DOCS="false") as client:
         for path in ("/docs", "/openapi.json", "/docs-assets/swagger-ui.css"):
             assert (await client.get(path)).status_code == 404
@@ -288,7 +288,7 @@ async def test_documentation_can_be_taken_away() -> None:
 
 
 @pytest.mark.parametrize("trusted", ["", "192.0.2.1"])
-async def test_a_proxy_that_is_not_trusted_is_named_once(trusted: str, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_an_untrusted_proxy_is_logged_once(trusted: str, capfd: pytest.CaptureFixture[str]) -> None:
     async with other_application(TRUSTED_PROXIES=trusted) as app:
         client, proxy = client_at("198.51.100.1", app), client_at("192.0.2.1", app)
         await client.get("/health/live")
@@ -297,7 +297,7 @@ async def test_a_proxy_that_is_not_trusted_is_named_once(trusted: str, capfd: py
         assert "TRUSTED_PROXIES" not in capfd.readouterr().out
         for header in ("X-Forwarded-For", "X-Forwarded-Proto"):
             await client.get("/health/live", headers={header: "203.0.113.9"})
-        await answer_of(app, "GET", "/health/live", (b"x-forwarded-for", b"1.1.1.1"))
+        await response_to(app, "GET", "/health/live", (b"x-forwarded-for", b"1.1.1.1"))
     (line,) = [line for line in capfd.readouterr().out.splitlines() if "TRUSTED_PROXIES" in line]
     assert "198.51.100.1" in line
 

@@ -1,4 +1,4 @@
-"""SECRET_KEY signs, SECRET_KEY_FALLBACKS verify: keys rotate with nobody logged out."""
+"""SECRET_KEY signs, SECRET_KEY_FALLBACKS verify: rotating keys logs nobody out."""
 
 from httpx import AsyncClient
 from jose import jwt
@@ -9,7 +9,7 @@ from app.tests.helpers import Json, is_logged_in, login, refresh, try_refresh
 from app.tests.other_settings import other_settings
 
 
-async def test_keys_rotate_with_nobody_logged_out(client: AsyncClient, default_user: User) -> None:
+async def test_rotating_keys_logs_nobody_out(client: AsyncClient, default_user: User) -> None:
     former = settings.secret_key_fallbacks[-1].get_secret_value()
     with other_settings(SECRET_KEY=former, SECRET_KEY_FALLBACKS=former):
         tokens = await login(client, default_user)
@@ -17,7 +17,7 @@ async def test_keys_rotate_with_nobody_logged_out(client: AsyncClient, default_u
     renewed = await refresh(client, tokens)
     assert key_id(renewed) != key_id(tokens)
 
-    # Where a key is unknown, so is whatever it has signed: the same holds for old tokens once their key is gone.
+    # Without the new key, tokens signed with it are refused, as old tokens are once their key is removed.
     with other_settings(SECRET_KEY=former, SECRET_KEY_FALLBACKS=former):
         assert not await is_logged_in(client, renewed)
         assert (await try_refresh(client, renewed["refresh_token"])).status_code == 400
@@ -35,7 +35,7 @@ async def test_a_spent_token_gets_its_successor_again_while_keys_rotate(
     first = await refresh(client, tokens)
     with other_settings(**before):
         again = await refresh(client, tokens)
-    assert again["refresh_token"] != first["refresh_token"]  # signed with another key, but one and the same:
+    assert again["refresh_token"] != first["refresh_token"]  # signed with another key, but of the same generation:
     successors = [await refresh(client, first), await refresh(client, again)]
     assert successors[0]["refresh_token"] == successors[1]["refresh_token"]
 

@@ -19,7 +19,7 @@ CONFIG = Config(PROJECT_DIR / "alembic.ini")
 
 @pytest.fixture
 async def empty_database(application: None) -> AsyncIterator[AsyncConnection]:
-    """Connected to a database without anything in it, which migrations go to."""
+    """A connection to an empty database, on which the migrations will run."""
     url = settings.sqlalchemy_url.set(database=f"{settings.sqlalchemy_url.database}_migrations")
     await make_empty(url, settings.sqlalchemy_url)
     async with connect(url) as connection:
@@ -32,7 +32,9 @@ async def tables(connection: AsyncConnection) -> set[str]:
     return set(names) - {"alembic_version"}
 
 
-async def test_every_migration_can_be_undone_and_together_they_make_the_models(empty_database: AsyncConnection) -> None:
+async def test_every_migration_can_be_undone_and_together_they_create_the_models(
+    empty_database: AsyncConnection,
+) -> None:
     models = set(Base.metadata.tables)
     await asyncio.to_thread(command.upgrade, CONFIG, "head")
     assert await tables(empty_database) == models

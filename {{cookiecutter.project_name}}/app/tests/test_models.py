@@ -1,4 +1,4 @@
-"""The tables, as the database itself guards them."""
+"""The tables, and what the database itself enforces."""
 
 import pytest
 from sqlalchemy import delete, func, insert, select
@@ -34,13 +34,15 @@ async def test_updated_at_follows_every_update(session: AsyncSession, default_us
     assert default_user.created_at == created
 
 
-async def test_two_cases_of_one_email_are_refused_by_the_database(session: AsyncSession, default_user: User) -> None:
+async def test_the_database_refuses_an_email_that_differs_only_in_case(
+    session: AsyncSession, default_user: User
+) -> None:
     session.add(User("ANA@example.com", "-"))
     with pytest.raises(IntegrityError, match="uq_users_email_lower"):
         await session.commit()
 
 
-async def test_what_belongs_to_a_user_goes_with_the_user(session: AsyncSession, default_user: User) -> None:
+async def test_deleting_a_user_deletes_their_sessions(session: AsyncSession, default_user: User) -> None:
     session.add(LoginSession(default_user.id, default_user.created_at))
     await session.commit()
     await session.execute(delete(User))

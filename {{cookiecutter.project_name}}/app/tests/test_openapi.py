@@ -19,14 +19,15 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_committed_specification_is_that_of_the_code() -> None:
-    assert openapi.PATH.read_text(encoding="utf-8") == openapi.describe(), "`make openapi` renews it"
+def test_the_committed_specification_matches_the_code() -> None:
+    assert openapi.PATH.read_text(encoding="utf-8") == openapi.describe(), "run `make openapi` to update it"
 
 
-def test_the_routes_of_the_contract_are_there_under_their_names() -> None:
+def test_every_promised_route_exists_under_its_name() -> None:
     assert {name: operation["operationId"] for name, operation in OPERATIONS.items()}.items() >= {
         "POST /auth/access-token": "login_access_token",
         "POST /auth/refresh-token": "refresh_token",
+        "POST /auth/revoke": "revoke_token",
         "POST /auth/logout": "logout",
         "POST /auth/logout-all": "logout_everywhere",
         "GET /auth/sessions": "read_my_sessions",
@@ -44,19 +45,27 @@ def test_the_routes_of_the_contract_are_there_under_their_names() -> None:
         "GET /pets/{pet_id}": "read_pet",
         "PATCH /pets/{pet_id}": "update_pet",
         "DELETE /pets/{pet_id}": "delete_pet",
+        "POST /auth/browser/login": "log_in_browser",
+        "POST /auth/browser/refresh": "refresh_browser",
+        "POST /auth/browser/logout": "log_out_browser",
+        "GET /.well-known/jwks.json": "read_key_set",
+        "GET /.well-known/oauth-authorization-server": "read_server_metadata",
         "GET /": "about",
         "GET /health/live": "live",
         "GET /health/ready": "ready",
     }.items()
 
 
-async def test_a_route_that_asks_for_a_token_says_so_and_refuses_without(client: AsyncClient) -> None:
+async def test_a_route_that_needs_a_token_documents_it_and_refuses_requests_without_one(client: AsyncClient) -> None:
     open_to_all = {
-        *("POST /auth/access-token", "POST /auth/refresh-token", "POST /auth/logout", "POST /users/register"),
+        *("POST /auth/access-token", "POST /auth/refresh-token", "POST /auth/revoke", "POST /auth/logout"),
+        *("POST /auth/browser/login", "POST /auth/browser/refresh", "POST /auth/browser/logout"),
+        "POST /users/register",
         *("POST /auth/forgot-password", "POST /auth/recover-password", "POST /auth/verify-email"),
         *("GET /", "GET /health/live", "GET /health/ready"),
+        *("GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server"),
     }
-    assert {name for name, operation in OPERATIONS.items() if "security" not in operation} == open_to_all
+    assert {name for name, operation in OPERATIONS.items() if not operation["security"]} == open_to_all
     for name in OPERATIONS.keys() - open_to_all:
         assert "WWW-Authenticate" in OPERATIONS[name]["responses"]["401"]["headers"]
         method, path = re.sub(r"\{\w+\}", "8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45", name).split()
@@ -67,21 +76,22 @@ async def test_a_route_that_asks_for_a_token_says_so_and_refuses_without(client:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_every_error_is_documented(name: str) -> None:
-    """With what else any test gets for an answer; see helpers.py."""
+def test_every_route_is_documented(name: str) -> None:
+    """Every test also checks the responses that it gets; see assert_documented in helpers.py."""
     operation = OPERATIONS[name]
-    assert operation["tags"]
+    assert set(operation["tags"]) <= {tag["name"] for tag in app.openapi()["tags"] if tag["description"]}
     assert operation["description"]
     for status, response in operation["responses"].items():
         assert response["description"]
-        assert status == "204" or "schema" in response["content"]["application/json"]
+        is_empty = status == "204" or (name, status) == ("POST /auth/revoke", "200")
+        assert is_empty or "schema" in response["content"]["application/json"]
         if status in {"401", "429", "503"} and name != "GET /health/ready":
             assert response["headers"].keys() == {"WWW-Authenticate" if status == "401" else "Retry-After"}
     if "requestBody" in operation:
         assert operation["responses"].keys() >= {"400", "413", "422"}
 
 
-async def test_the_specification_can_be_read(client: AsyncClient) -> None:
+async def test_the_specification_is_served(client: AsyncClient) -> None:
     response = await client.get("/openapi.json")
     assert response.status_code == 200
     assert response.json() == app.openapi()
@@ -89,12 +99,14 @@ async def test_the_specification_can_be_read(client: AsyncClient) -> None:
 
 
 async def test_the_authorize_button_logs_in(client: AsyncClient, default_user: User) -> None:
-    """Swagger UI resolves the address against that of the specification, and sends these fields."""
+    """Swagger UI resolves the token URL against the specification's own URL, and sends these fields."""
     (scheme,) = (await client.get("/openapi.json")).json()["components"]["securitySchemes"].values()
-    token_url = scheme["flows"]["password"]["tokenUrl"]
-    assert not token_url.startswith("/")
+    flow = scheme["flows"]["password"]
     form = {"grant_type": "password", "username": default_user.email, "password": PASSWORD}
-    assert (await client.post(f"/{token_url}", data=form)).status_code == 200
+    response = await client.post(client.base_url.join(flow["tokenUrl"]), data=form)
+    assert response.status_code == 200
+    form = {"grant_type": "refresh_token", "refresh_token": response.json()["refresh_token"]}
+    assert (await client.post(client.base_url.join(flow["refreshUrl"]), data=form)).status_code == 200
 
 
 async def test_the_documentation_page_loads_nothing_from_another_host(client: AsyncClient) -> None:
@@ -104,7 +116,7 @@ async def test_the_documentation_page_loads_nothing_from_another_host(client: As
     policy = page.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "http" not in policy
-    addresses = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", page.text)
-    assert len(addresses) >= 4
-    for address in addresses:
-        assert (await client.get(f"/{address}")).status_code == 200, address
+    urls = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", page.text)
+    assert len(urls) >= 4
+    for url in urls:
+        assert (await client.get(f"/{url}")).status_code == 200, url

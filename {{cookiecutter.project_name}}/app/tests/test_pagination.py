@@ -1,4 +1,4 @@
-"""Lists come a page at a time, each of which names the next (RFC 8288)."""
+"""Lists are served page by page, and each page links to the next (RFC 8288)."""
 
 import base64
 import json
@@ -27,16 +27,14 @@ def emails(users: list[Json]) -> list[str]:
     return [user["email"] for user in users]
 
 
-async def test_a_list_that_fits_is_one_page_without_a_link(
-    client: AsyncClient, superuser_headers: dict[str, str]
-) -> None:
+async def test_a_list_that_fits_on_one_page_has_no_link(client: AsyncClient, superuser_headers: dict[str, str]) -> None:
     for query in ("", f"?limit={len(EMAILS)}"):
         response = await client.get(f"/users{query}", headers=superuser_headers)
         assert emails(response.json()) == EMAILS
         assert "Link" not in response.headers
 
 
-async def test_the_links_lead_through_every_row_once_in_order(
+async def test_following_the_links_gives_every_row_once_and_in_order(
     client: AsyncClient, superuser_headers: dict[str, str]
 ) -> None:
     for limit in (1, 4, 5):
@@ -45,7 +43,9 @@ async def test_the_links_lead_through_every_row_once_in_order(
         assert [email for page in pages for email in emails(page)] == EMAILS
 
 
-async def test_a_page_is_stable_while_rows_come_and_go(client: AsyncClient, superuser_headers: dict[str, str]) -> None:
+async def test_the_next_page_is_the_same_while_rows_come_and_go(
+    client: AsyncClient, superuser_headers: dict[str, str]
+) -> None:
     first = await client.get("/users?limit=3", headers=superuser_headers)
     await client.post("/users/register", json={"email": "aaron@example.com", "password": PASSWORD})
     await client.delete(f"/users/{first.json()[-1]['id']}", headers=superuser_headers)
@@ -74,7 +74,7 @@ AN_ID = str(uuid.uuid4())
 LAST_ID = str(uuid.UUID(int=2**128 - 1))
 
 
-async def test_an_after_that_no_list_handed_out_is_refused(
+async def test_an_after_that_no_list_can_have_issued_is_refused(
     client: AsyncClient, superuser_headers: dict[str, str]
 ) -> None:
     for after in (
@@ -89,13 +89,15 @@ async def test_an_after_that_no_list_handed_out_is_refused(
         assert response.json()["detail"][0]["loc"] == ["query", "after"]
 
 
-async def test_an_after_may_name_a_row_that_never_was(client: AsyncClient, superuser_headers: dict[str, str]) -> None:
-    """It is a place in the order, and says nothing about anybody's rows."""
+async def test_an_after_may_name_a_row_that_never_existed(
+    client: AsyncClient, superuser_headers: dict[str, str]
+) -> None:
+    """It marks a position in the order, and reveals nothing about anybody's rows."""
     response = await client.get(f"/users?after={key('kim@example.com', LAST_ID)}", headers=superuser_headers)
     assert emails(response.json()) == EMAILS[4:]
 
 
-async def test_a_link_leads_on_from_the_longest_key(
+async def test_a_link_can_hold_the_longest_key(
     client: AsyncClient, session: AsyncSession, superuser_headers: dict[str, str]
 ) -> None:
     longest = "\U00010400" * EMAIL_MAX_LENGTH  # four bytes each
@@ -114,7 +116,7 @@ async def test_a_link_leads_on_from_the_longest_key(
         (User.is_active.desc(), User.created_at, User.id.desc()),
     ],
 )
-async def test_a_list_comes_in_any_order(session: AsyncSession, order_by: tuple[Column, ...]) -> None:
+async def test_a_list_can_have_any_order(session: AsyncSession, order_by: tuple[Column, ...]) -> None:
     for number, user in enumerate((await session.scalars(select(User))).all()):
         user.is_active = number % 2 == 0
         user.created_at = func.now() - func.make_interval(0, 0, 0, number % 3)

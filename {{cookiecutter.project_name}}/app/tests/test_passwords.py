@@ -1,4 +1,4 @@
-"""Passwords: which are taken, that every character counts, and how they are stored."""
+"""Passwords: which are accepted, that every character counts, and how they are stored."""
 
 import json
 
@@ -13,7 +13,7 @@ from app.tests.helpers import PASSWORD, bearer, begin, hash_of_password, try_log
 
 
 async def register(client: AsyncClient, password: str, email: str = "new@example.com") -> Response:
-    body = json.dumps({"email": email, "password": password})  # escapes what UTF-8 can't hold
+    body = json.dumps({"email": email, "password": password})  # escapes what UTF-8 can't encode
     return await client.post("/users/register", content=body, headers={"Content-Type": "application/json"})
 
 
@@ -30,7 +30,7 @@ async def test_a_password_of_another_length_is_refused(client: AsyncClient) -> N
 
 
 def refused(response: Response, field: str = "password") -> str:
-    """Of what type the one problem is. The password isn't repeated."""
+    """The type of the only problem; the response must not repeat the password."""
     assert response.status_code == 422, response.text
     (problem,) = response.json()["detail"]
     assert problem["loc"] == ["body", field]
@@ -39,9 +39,7 @@ def refused(response: Response, field: str = "password") -> str:
 
 
 @pytest.mark.parametrize("password", ["password", "12345678", "password1", "iloveyou", "QWERTY123", "Trustno1"])
-async def test_a_password_that_is_guessed_first_is_refused(
-    client: AsyncClient, default_user: User, password: str
-) -> None:
+async def test_a_common_password_is_refused(client: AsyncClient, default_user: User, password: str) -> None:
     assert refused(await register(client, password)) == "common_password"
     body = {"current_password": PASSWORD, "new_password": password}
     response = await client.post("/users/reset-password", json=body, headers=bearer(await begin(default_user)))
@@ -49,7 +47,7 @@ async def test_a_password_that_is_guessed_first_is_refused(
 
 
 @pytest.mark.parametrize("password", ["ana.lopez@example.com", "Ana.LOPEZ@Example.com", "Ana.Lopez"])
-async def test_the_own_address_is_no_password(
+async def test_the_users_own_email_address_is_refused_as_password(
     client: AsyncClient, session: AsyncSession, default_user: User, password: str
 ) -> None:
     default_user.email = "ana.lopez@example.com"
@@ -86,14 +84,14 @@ async def test_all_128_characters_count(client: AsyncClient, character: str) -> 
     assert (await try_login(client, "new@example.com", character * 127 + "a")).status_code == 200
 
 
-async def test_what_follows_a_nul_counts(client: AsyncClient) -> None:
+async def test_characters_after_a_nul_count(client: AsyncClient) -> None:
     await register(client, "a passw0rd\0a")
     assert (await try_login(client, "new@example.com", "a passw0rd\0b")).status_code == 400
     assert (await try_login(client, "new@example.com", "a passw0rd")).status_code == 400
     assert (await try_login(client, "new@example.com", "a passw0rd\0a")).status_code == 200
 
 
-async def test_a_login_with_a_password_of_any_length_is_answered(client: AsyncClient, default_user: User) -> None:
+async def test_a_wrong_password_of_any_length_is_a_4xx(client: AsyncClient, default_user: User) -> None:
     for password in ("", "x" * 128, "x" * 129, "x" * 100_000):
         assert (await try_login(client, default_user.email, password)).status_code in {400, 422}, len(password)
 
@@ -106,7 +104,7 @@ async def test_a_password_is_stored_as_bcrypt_sha256(client: AsyncClient, sessio
 
 
 @pytest.mark.parametrize(("scheme", "rounds"), [("bcrypt_sha256", 5), ("bcrypt", 4)])
-async def test_an_older_hash_still_verifies_and_is_renewed_by_the_login(
+async def test_an_older_hash_still_verifies_and_is_upgraded_by_the_login(
     client: AsyncClient, session: AsyncSession, default_user: User, scheme: str, rounds: int
 ) -> None:
     default_user.hashed_password = hash_of_password(scheme, rounds)
@@ -121,10 +119,10 @@ async def test_an_older_hash_still_verifies_and_is_renewed_by_the_login(
     assert default_user.hashed_password == renewed
 
 
-async def test_a_nul_that_an_imported_hash_cannot_hold_is_just_wrong(
+async def test_a_nul_that_an_imported_hash_cannot_hold_is_a_wrong_password(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     default_user.hashed_password = hash_of_password("bcrypt", 4)
     await session.commit()
     response = await try_login(client, default_user.email, f"{PASSWORD}\0")
-    assert (response.status_code, response.json()) == (400, {"detail": "Incorrect email or password"})
+    assert (response.status_code, response.json()["detail"]) == (400, "Incorrect email or password")

@@ -45,7 +45,7 @@ async def test_any_text_of_1_to_50_characters_is_a_name(
         assert (pet["pet_name"], renamed.json()["pet_name"]) == (pet_name, pet_name[::-1])
 
 
-async def test_other_names_are_refused(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
+async def test_invalid_names_are_refused(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
     pet = await create_pet(client, default_user_headers)
     names: list[object] = ["", "x" * 51, "nul\0", "\0", None, 1, True, ["Rex"], {}]
     for pet_name in names:
@@ -70,28 +70,28 @@ async def test_a_deleted_pet_is_gone(client: AsyncClient, default_user_headers: 
 
 
 @pytest.mark.parametrize(("method", "body"), [("GET", None), ("PATCH", {"pet_name": "Mine"}), ("DELETE", None)])
-async def test_somebody_elses_pet_answers_like_none(
+async def test_someone_elses_pet_is_a_404_like_a_missing_one(
     client: AsyncClient, default_user_headers: dict[str, str], other_user: User, method: str, body: Json | None
 ) -> None:
     others = bearer(await begin(other_user))
     pet = await create_pet(client, others)
-    answers = [
+    responses = [
         await client.request(method, f"/pets/{pet_id}", json=body, headers=default_user_headers)
         for pet_id in (pet["id"], uuid.uuid4())
     ]
-    for answer in answers:
-        assert (answer.status_code, answer.json()) == (404, {"detail": "Pet not found"})
+    for response in responses:
+        assert (response.status_code, response.json()) == (404, {"detail": "Pet not found"})
     assert (await client.get(f"/pets/{pet['id']}", headers=others)).json() == pet
 
 
-async def test_superusers_see_only_their_own_pets_either(
+async def test_even_superusers_see_only_their_own_pets(
     client: AsyncClient, default_user_headers: dict[str, str], superuser_headers: dict[str, str]
 ) -> None:
     pet = await create_pet(client, default_user_headers)
     assert (await client.get(f"/pets/{pet['id']}", headers=superuser_headers)).status_code == 404
 
 
-async def test_pets_go_with_their_owner(
+async def test_pets_are_deleted_with_their_owner(
     client: AsyncClient, session: AsyncSession, default_user_headers: dict[str, str], other_user: User
 ) -> None:
     others = bearer(await begin(other_user))
@@ -101,7 +101,7 @@ async def test_pets_go_with_their_owner(
     assert [str(pet_id) for pet_id in await session.scalars(select(Pet.id))] == [pet["id"]]
 
 
-async def test_my_pets_come_by_name_then_id_a_page_at_a_time(
+async def test_my_pets_are_paged_by_name_then_id(
     client: AsyncClient,
     session: AsyncSession,
     default_user: User,
@@ -119,17 +119,17 @@ async def test_my_pets_come_by_name_then_id_a_page_at_a_time(
         assert all(len(page) == limit for page in pages[:-1])
 
 
-async def test_a_pet_that_is_deleted_while_it_is_renamed_is_no_crash(
+async def test_deleting_a_pet_while_it_is_renamed_causes_no_500(
     client: AsyncClient, default_user_headers: dict[str, str]
 ) -> None:
     for _ in range(5):
         path = f"/pets/{(await create_pet(client, default_user_headers))['id']}"
         rename = (client.patch(path, json={"pet_name": "Zoe"}, headers=default_user_headers) for _ in range(8))
-        answers = await asyncio.gather(*rename, client.delete(path, headers=default_user_headers))
-        assert {answer.status_code for answer in answers} <= {200, 204, 404}
+        responses = await asyncio.gather(*rename, client.delete(path, headers=default_user_headers))
+        assert {response.status_code for response in responses} <= {200, 204, 404}
 
 
-async def test_a_pet_of_an_account_that_is_being_deleted_is_no_crash(
+async def test_creating_a_pet_while_the_account_is_deleted_is_a_401(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     tokens = await begin(default_user)

@@ -17,7 +17,7 @@ NEEDED = PYPROJECT["project"]["dependencies"]
     ("name", "needed"),
     [("requirements.txt", NEEDED), ("requirements-dev.txt", NEEDED + PYPROJECT["dependency-groups"]["dev"])],
 )
-def test_requirements_have_what_pyproject_asks_for(name: str, needed: list[str]) -> None:
+def test_requirements_satisfy_pyproject(name: str, needed: list[str]) -> None:
     pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", (PROJECT_DIR / name).read_text(), re.MULTILINE))
     missing = [
         requirement
@@ -25,4 +25,4 @@ def test_requirements_have_what_pyproject_asks_for(name: str, needed: list[str])
         if (pin := pins.get(canonicalize_name(requirement.name))) is None or pin not in requirement.specifier
     ]
 
-    assert not missing, f"`make lock` renews {name}"
+    assert not missing, f"run `make lock` to update {name}"

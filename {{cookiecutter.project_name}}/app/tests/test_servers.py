@@ -31,7 +31,9 @@ def command_of_the_image() -> list[str]:
     except FileNotFoundError:
         dockerfile = ""
     command = re.findall(r'^CMD (\["python", "-m", "uvicorn", .*)', dockerfile, re.MULTILINE)
-    arguments: list[str] = json.loads(command[0])[3:] if command else pytest.skip("no image with Uvicorn here")
+    arguments: list[str] = (
+        json.loads(command[0])[3:] if command else pytest.skip("this project has no image that runs Uvicorn")
+    )
     port = arguments.index("--port")
     return arguments[:port] + arguments[port + 2 :]
 
@@ -47,12 +49,12 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def serving(arguments: list[str]) -> AsyncIterator[tuple[int, Process]]:
-    """The port at which it serves, and the process, which is ended."""
+    """Start Uvicorn; yield its port and its process, and stop it afterwards."""
     port = free_port()
     command = (sys.executable, "-m", "uvicorn", *arguments, "--port", str(port))
     server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, stdout=DEVNULL, stderr=PIPE)
     try:
-        await _said(server, b"Uvicorn running on")
+        await _wait_for(server, b"Uvicorn running on")
         yield port, server
     finally:
         if server.returncode is None:
@@ -60,15 +62,15 @@ async def serving(arguments: list[str]) -> AsyncIterator[tuple[int, Process]]:
             await server.wait()
 
 
-async def _said(server: Process, words: bytes) -> None:
+async def _wait_for(server: Process, words: bytes) -> None:
     assert server.stderr is not None
     async with asyncio.timeout(20):
         while words not in (line := await server.stderr.readline()):
-            assert line, "it ended"
+            assert line, "the server has ended"
 
 
-async def answer(port: int, *pieces: bytes) -> bytes:
-    """All that comes back until the connection is closed."""
+async def response_to(port: int, *pieces: bytes) -> bytes:
+    """Send the pieces, and return all that comes back until the connection is closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         async with asyncio.timeout(10):
@@ -83,51 +85,55 @@ async def answer(port: int, *pieces: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_a_header_ends_at_64_kib(command: Callable[[], list[str]]) -> None:
+async def test_headers_are_limited_to_64_kib(command: Callable[[], list[str]]) -> None:
     line = b"X: " + b"x" * (8 * 1024 - 5) + b"\r\n"
     long = b"x" * MAX_HEADER_SIZE
     chunked = LOGOUT + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
     async with serving(command()) as (port, _):
         for lines in (0, 5):
-            assert (await answer(port, LIVE + line * lines + END)).startswith(b"HTTP/1.1 200 ")
+            assert (await response_to(port, LIVE + line * lines + END)).startswith(b"HTTP/1.1 200 ")
         for header in (
             [LIVE + line * 8 + END],
-            [LIVE + b"X: " + long],  # which never ends
+            [LIVE + b"X: " + long],  # a header that never ends
             [LIVE, *[b"X: x\r\n" * 100] * 1000],
             [b"GET /" + long],
             [LIVE + b"X: " + b"x" * 10_000_000 + b"\r\n" + END],
             [chunked + b"\r\n0\r\nX: " + long],  # a trailer
             [chunked + b"\r\n1;" + long],  # the head of a chunk
         ):
-            refused = await answer(port, *header)
+            refused = await response_to(port, *header)
             assert refused[:12] in {b"", b"HTTP/1.1 400"}, header[0][:99]
-        # A body has a limit of its own.
+        # Bodies have their own limit.
         for body in (
             LOGOUT + b"Content-Type: application/json\r\nContent-Length: 500000\r\n" + END + b" " * 500_000,
             chunked + END + b"400\r\n" + b" " * 1024 + b"\r\n" + b"0\r\nX: a trailer\r\n\r\n",
             chunked + END + b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n",
         ):
-            assert (await answer(port, body)).startswith(b"HTTP/1.1 422 "), body[-9:]
-        # Nor do requests that follow each other on a connection count together.
-        answers = await answer(port, (LIVE + line * 3 + b"\r\n") * 9 + LIVE + END)
-        assert answers.count(b"HTTP/1.1 200 ") == 10
+            assert (await response_to(port, body)).startswith(b"HTTP/1.1 422 "), body[-9:]
+        # The limit is for each request, not for all requests of a connection together.
+        responses = await response_to(port, (LIVE + line * 3 + b"\r\n") * 9 + LIVE + END)
+        assert responses.count(b"HTTP/1.1 200 ") == 10
 
 
-async def test_what_is_no_http_is_one_line_in_the_log() -> None:
+async def test_a_request_that_is_not_http_is_one_line_in_the_log() -> None:
     async with serving(command_of_make_dev()) as (port, server):
-        assert (await answer(port, b"\0" * 200_000)).count(b"HTTP/1.1 400 ") <= 1
+        assert (await response_to(port, b"\0" * 200_000)).count(b"HTTP/1.1 400 ") <= 1
         server.terminate()
         _, log = await server.communicate()
     assert log.count(b"Invalid HTTP request") == 1
 
 
-async def test_a_port_for_metrics_that_is_taken_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_process_ends_if_the_metrics_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setenv("METRICS_PORT", str(port))
         command = (sys.executable, "-m", "uvicorn", *command_of_make_dev(), "--port", "0")
         server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, stdout=PIPE, stderr=PIPE)
-        async with asyncio.timeout(20):
-            output, _ = await server.communicate()
+        try:
+            async with asyncio.timeout(20):
+                output, _ = await server.communicate()
+        finally:
+            if server.returncode is None:
+                server.kill()
     assert server.returncode
     assert f"METRICS_PORT {port} can't be used" in output.decode()

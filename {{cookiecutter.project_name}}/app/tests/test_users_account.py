@@ -17,7 +17,7 @@ async def register(client: AsyncClient, email: object, **more: object) -> Respon
     return await client.post("/users/register", json={"email": email, "password": PASSWORD, **more})
 
 
-async def test_whoever_registers_can_log_in(client: AsyncClient) -> None:
+async def test_a_new_user_can_log_in(client: AsyncClient) -> None:
     response = await register(client, "new@example.com")
     assert response.status_code == 201
     user = response.json()
@@ -38,10 +38,10 @@ async def test_an_email_is_one_account_whatever_its_case(client: AsyncClient, de
     ("email", "same"),
     [
         ("Żółw@example.com", "żÓŁW@EXAMPLE.com"),
-        ("an\u0301a@example.com", "ańa@example.com"),  # an accent of its own, or as part of the letter
+        ("an\u0301a@example.com", "ańa@example.com"),  # a combining accent, or one letter with its accent
         ("ana@bücher.example", "ana@xn--bcher-kva.example"),
         ("İ@example.com", "i\u0307@example.com"),
-        ("J\u030cana@example.com", "\u01f0ana@example.com"),  # upper case has no single character for it
+        ("J\u030cana@example.com", "\u01f0ana@example.com"),  # in upper case it is two characters
         ("Straße@example.com", "STRAẞE@example.com"),
     ],
 )
@@ -52,12 +52,12 @@ async def test_an_email_is_one_account_however_unicode_spells_it(client: AsyncCl
         assert (await try_login(client, spelling)).status_code == 200
 
 
-async def test_of_10_parallel_registrations_of_one_email_one_wins(client: AsyncClient) -> None:
-    answers = await asyncio.gather(*(register(client, email) for email in ["a@example.com", "A@example.com"] * 5))
-    assert sorted(answer.status_code for answer in answers) == [201] + [400] * 9
+async def test_only_one_of_10_parallel_registrations_of_an_email_succeeds(client: AsyncClient) -> None:
+    responses = await asyncio.gather(*(register(client, email) for email in ["a@example.com", "A@example.com"] * 5))
+    assert sorted(response.status_code for response in responses) == [201] + [400] * 9
 
 
-async def test_what_is_no_email_is_refused(client: AsyncClient) -> None:
+async def test_an_invalid_email_is_refused(client: AsyncClient) -> None:
     emails: list[object] = [
         *("", "x", "@example.com", "x@", "a b@example.com", "a@example..com", "a\0@example.com", "a,b@example.com"),
         *("x" * 65 + "@" + ("y" * 60 + ".") * 3 + "example.com", "x" * 10_000),
@@ -68,7 +68,7 @@ async def test_what_is_no_email_is_refused(client: AsyncClient) -> None:
         assert (await register(client, email)).status_code == 422, email
 
 
-async def test_an_email_of_254_characters_is_taken(client: AsyncClient) -> None:
+async def test_an_email_of_254_characters_is_accepted(client: AsyncClient) -> None:
     email = f"{'x' * 64}@{('y' * 61 + '.') * 3}com"
     assert len(email) == 254
     assert (await register(client, email)).status_code == 201
@@ -76,18 +76,18 @@ async def test_an_email_of_254_characters_is_taken(client: AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("field", ["is_superuser", "is_active", "id", "hashed_password"])
-async def test_nobody_registers_with_more_than_an_email_and_a_password(client: AsyncClient, field: str) -> None:
+async def test_registration_accepts_only_an_email_and_a_password(client: AsyncClient, field: str) -> None:
     assert (await register(client, "new@example.com", **{field: True})).status_code == 422
     assert (await try_login(client, "new@example.com")).status_code == 400
 
 
-async def test_whoever_registers_is_no_superuser(client: AsyncClient) -> None:
+async def test_a_new_user_is_not_a_superuser(client: AsyncClient) -> None:
     await register(client, "new@example.com")
     tokens = tokens_in(await try_login(client, "new@example.com"))
     assert (await client.get("/users", headers=bearer(tokens))).status_code == 403
 
 
-async def test_sessions_and_tokens_go_with_the_user(
+async def test_deleting_a_user_ends_their_sessions_and_tokens(
     client: AsyncClient, session: AsyncSession, default_user: User, other_user: User
 ) -> None:
     tokens, others = await begin(default_user), await begin(other_user)
@@ -109,7 +109,7 @@ async def test_the_last_superuser_cannot_leave(
     client: AsyncClient, session: AsyncSession, superuser_headers: dict[str, str], default_user: User
 ) -> None:
     response = await client.delete("/users/me", headers=superuser_headers)
-    assert (response.status_code, response.json()) == (409, {"detail": "The last active superuser has to stay"})
+    assert (response.status_code, response.json()) == (409, {"detail": "The last active superuser must remain"})
     default_user.is_superuser = True
     await session.commit()
     assert (await client.delete("/users/me", headers=superuser_headers)).status_code == 204

@@ -1,4 +1,4 @@
-"""The documentation page, with its script and style from here: a browser that opens it asks no other host."""
+"""The documentation page. Its script and style are served from here, so browsers contact no other host."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ async def read_documentation() -> HTMLResponse:
         swagger_css_url="docs-assets/swagger-ui.css",
         swagger_favicon_url="docs-assets/favicon.png",
     )
-    # The script in the page that starts Swagger UI is allowed by its hash; Swagger UI itself needs inline styles.
+    # The hash allows the inline script that starts Swagger UI; Swagger UI itself needs inline styles.
     (script,) = re.findall(rb"<script>(.*?)</script>", bytes(page.body), re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
     page.headers["Content-Security-Policy"] = (

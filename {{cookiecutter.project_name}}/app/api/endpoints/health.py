@@ -1,4 +1,4 @@
-"""What runs here, and whether it is well."""
+"""What runs here, and whether it is healthy."""
 
 from fastapi import APIRouter, Response, status
 
@@ -13,19 +13,19 @@ router = APIRouter()
 
 @router.get("/")
 async def about() -> AboutResponse:
-    """Say what runs here."""
+    """Name and describe the application."""
     return AboutResponse(name=PROJECT["name"], version=PROJECT["version"], description=PROJECT["description"])
 
 
 @router.get("/health/live")
 async def live() -> HealthResponse:
-    """Answer, which is all there is to being alive: nothing else is touched."""
+    """Respond, which shows that the process is alive; this checks nothing else."""
     return HealthResponse(status="ok")
 
 
 @router.get("/health/ready", responses={503: {"model": HealthResponse, "description": "Which check failed"}})
 async def ready(response: Response, database: Autocommit) -> HealthResponse:
-    """Say whether requests can be served: the database answers, has the newest migration, and no shutdown has begun."""
+    """Report whether the database responds and has the newest migration, and no shutdown has begun."""
     checks = {"server": "stopping"} if is_stopping() else {"database": await readiness_of(database).problem() or "ok"}
     if set(checks.values()) == {"ok"}:
         return HealthResponse(status="ok", checks=checks)

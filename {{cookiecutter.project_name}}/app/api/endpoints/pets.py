@@ -20,11 +20,11 @@ NOT_FOUND = documented(404, PET_NOT_FOUND)
 
 @router.post("/create", status_code=status.HTTP_201_CREATED, responses=BODY)
 async def create_new_pet(new_pet: PetCreateRequest, user: CurrentUser, autocommit: Autocommit) -> PetResponse:
-    """Create a pet of the caller's."""
+    """Create a pet for the caller."""
     pet = Pet(user.id, new_pet.pet_name)
     try:
         await autocommit.insert(pet)
-    except IntegrityError:  # the account was deleted since its token was checked
+    except IntegrityError:  # the account was deleted after its token was checked
         raise unauthorized(token_was_sent=True) from None
     return PetResponse.model_validate(pet)
 
@@ -42,7 +42,7 @@ async def read_pet(pet_id: uuid.UUID, user: CurrentUser, autocommit: Autocommit)
     """Read one of the caller's pets."""
     my_pet = select(Pet.id, Pet.pet_name, Pet.user_id).where(Pet.id == pet_id, Pet.user_id == user.id)
     pet = await autocommit.fetch_one(my_pet)
-    if pet is None:  # someone else's pet answers like no pet at all
+    if pet is None:  # it doesn't exist or is someone else's: clients can't tell
         raise HTTPException(status.HTTP_404_NOT_FOUND, PET_NOT_FOUND)
     return PetResponse.model_validate(pet)
 
@@ -51,7 +51,7 @@ async def read_pet(pet_id: uuid.UUID, user: CurrentUser, autocommit: Autocommit)
 async def update_pet(pet_id: uuid.UUID, change: PetUpdateRequest, user: CurrentUser, session: DbSession) -> PetResponse:
     """Rename one of the caller's pets."""
     my_pet = select(Pet).where(Pet.id == pet_id, Pet.user_id == user.id)
-    pet = await session.scalar(my_pet.with_for_update())  # locked, or another request could delete it meanwhile
+    pet = await session.scalar(my_pet.with_for_update())  # otherwise another request could delete it meanwhile
     if pet is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, PET_NOT_FOUND)
     pet.pet_name = change.pet_name

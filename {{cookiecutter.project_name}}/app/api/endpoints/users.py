@@ -1,4 +1,4 @@
-"""Accounts: one's own, and for superusers everybody's."""
+"""Accounts: the caller's own and, for superusers, everybody's."""
 
 import uuid
 
@@ -73,7 +73,7 @@ async def read_current_user(user: CurrentUser) -> UserResponse:
 
 @router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, responses=UNAUTHORIZED | CONFLICT)
 async def delete_current_user(user: CurrentUser, client_ip: ClientIp, session: DbSession) -> None:
-    """Delete the caller's account and all that belongs to it."""
+    """Delete the caller's account and everything that belongs to it."""
     await _delete(await _get_user(user.id, session), session)
     audit("account_deleted", client_ip, user.id, by=user.id)
 
@@ -90,7 +90,7 @@ async def reset_current_user_password(
     autocommit: Autocommit,
     session: DbSession,
 ) -> None:
-    """Change the caller's password and end every session, this one too."""
+    """Change the caller's password and end every session, including this one."""
     refuse_own_address(passwords.new_password, user.email)
     account = await authenticate(autocommit, user.email, passwords.current_password, client_ip)
     if account is None or account.id != user.id:
@@ -98,7 +98,7 @@ async def reset_current_user_password(
     hashed_password = await hash_new_password(passwords.new_password, client_ip)
     changed = await session.scalar(
         update(User)
-        # Of several changes at once one wins; by then the others don't know the current password any more.
+        # Of several simultaneous changes one wins; the others no longer have the current password.
         .where(User.id == account.id, User.password_changed_at == account.password_changed_at)
         .values(hashed_password=hashed_password, password_changed_at=func.now())
         .returning(User.id)
@@ -113,7 +113,7 @@ async def reset_current_user_password(
 
 @router.get("", responses=FORBIDDEN | PAGED)
 async def read_users(_: CurrentSuperuser, page: PageQuery) -> list[UserAdminResponse]:
-    """List all accounts by e-mail address, a page at a time."""
+    """List all accounts by email address, a page at a time."""
     email = func.lower(User.email, type_=User.email.type).label("lower_email")
     users = await page.fetch(select(*User.__table__.columns, email), email, User.id)
     return [UserAdminResponse.model_validate(user) for user in users]
@@ -136,7 +136,7 @@ async def update_user(
     client_ip: ClientIp,
     session: DbSession,
 ) -> UserAdminResponse:
-    """Activate or deactivate an account, make it a superuser's or stop that; deactivation ends its sessions."""
+    """Activate or deactivate an account, grant or revoke superuser rights; deactivation ends its sessions."""
     user = await _get_user(user_id, session)
     was_active, was_superuser = user.is_active, user.is_superuser
     if change.is_active is False or change.is_superuser is False:
@@ -158,7 +158,7 @@ async def update_user(
 
 @router.delete("/{user_id:uuid}", status_code=status.HTTP_204_NO_CONTENT, responses=FORBIDDEN | NOT_FOUND | CONFLICT)
 async def delete_user(user_id: uuid.UUID, superuser: CurrentSuperuser, client_ip: ClientIp, session: DbSession) -> None:
-    """Delete any account and all that belongs to it."""
+    """Delete any account and everything that belongs to it."""
     await _delete(await _get_user(user_id, session), session)
     audit("account_deleted", client_ip, user_id, by=superuser.id)
 
@@ -174,15 +174,15 @@ async def _delete(user: User, session: AsyncSession) -> None:
     if user.is_superuser:
         await _keep_a_superuser_besides(user, session)
         user.is_superuser = False
-        await session.commit()  # other superusers don't wait while all that belongs to this one is deleted
+        await session.commit()  # so that deleting everything else doesn't make other superusers wait
     await session.delete(user)
     await session.commit()
 
 
 async def _keep_a_superuser_besides(user: User, session: AsyncSession) -> None:
-    """Refuse to lose the last active superuser. Who may lose one waits here for the others to commit.
+    """Raise a 409 if this is the last active superuser. Parallel requests wait here for each other to commit.
 
-    Everybody locks the user's row before this: the other way round, two could wait for each other.
+    The caller must have locked the user's row: the other way round, two requests could deadlock.
     """
     if not (user.is_superuser and user.is_active):
         return

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Migrate, start Unit, hand it the configuration; when told to stop, first finish the requests in flight.
-# The image's own entrypoint would serve before it migrates, and after a failed start never migrate again.
+# Migrate, start and configure Unit; when told to stop, first finish the requests in flight.
+# The image's own entrypoint would serve before it migrates, and never migrate again after a failed start.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
-run_dir=/tmp/unit # all that is written lies in /tmp, so that the rest can be read-only
+run_dir=/tmp/unit # everything is written to /tmp, so that the rest can be read-only
 export PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
 
 unit_api() { # writes to stderr: stdout is for the application's log
@@ -12,7 +12,7 @@ unit_api() { # writes to stderr: stdout is for the application's log
 }
 
 stop() {
-  trap '' TERM INT # a second signal doesn't begin it again
+  trap '' TERM INT # a second signal doesn't start this again
   local not_ready='{"match": {"uri": "*/health/ready"}, "action": {"return": 503}}'
   unit_api PUT config/routes --data "[$not_ready, {\"action\": {\"pass\": \"applications/app\"}}]"
   sleep "${SHUTDOWN_DELAY:-0}"
@@ -24,12 +24,12 @@ stop() {
   exit
 }
 
-# Unit opens its log by name, which is refused where standard error is another user's file.
+# Unit opens its log by name, which fails if standard error is another user's file.
 (: >>"/proc/$$/fd/2") 2>/dev/null || { echo "User $(id --user) may not open /dev/stderr, which Unit logs to." >&2; exit 1; }
 
 trap exit TERM INT
 bash init.sh >&2 &
-wait $! # unlike a command in the foreground this ends at a signal
+wait $! # unlike a command in the foreground, a signal interrupts it
 
 rm -rf "$run_dir" "$PROMETHEUS_MULTIPROC_DIR"
 mkdir -p "$run_dir/state" "$run_dir/tmp" "$PROMETHEUS_MULTIPROC_DIR"
@@ -37,10 +37,10 @@ unitd --no-daemon --log /dev/stderr --pid "$run_dir/unit.pid" --control "unix:$r
   --statedir "$run_dir/state" --tmpdir "$run_dir/tmp" &
 unitd=$!
 until [[ -S $run_dir/control.sock ]]; do
-  kill -0 "$unitd" # fails, and ends all, if Unit has given up
+  kill -0 "$unitd" # fails, and ends this script, if Unit has exited
   sleep 0.1
 done
-# bash attends to signals only after it: Unit would hang if it had to stop while the application starts
+# bash handles signals only after this: Unit would hang if it had to stop while the application starts
 changes=(--expression "s/\"processes\": .*/\"processes\": ${WEB_CONCURRENCY:-1}/")
 [[ -e /proc/net/if_inet6 ]] || changes+=(--expression '/"\[::\]/d') # no IPv6 here: Unit would refuse to listen
 sed "${changes[@]}" nginx-unit-config.json | unit_api PUT config --data-binary @-

@@ -1,37 +1,29 @@
-"""`make bench`: scaffolds a project from this tree and measures it beside the floor; nine minutes.
+"""`make bench`: scaffold a project from this tree and compare it with the floor, which takes nine minutes.
 
-`python benchmarks/bench.py [compare.py|growth.py] [configuration]`
+`python scripts/bench.py [compare.py|growth.py] [configuration]`
 """
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
+from rendering import ENVIRONMENT, TEMPLATE, copy_template, render_command
 from running import run_to_the_end
 
-HERE = Path(__file__).parent
-TEMPLATE = HERE.parent
+BENCHMARKS = TEMPLATE / "benchmarks"
 WORK = TEMPLATE / ".cache" / "benchmarks"
-# What running the template where it lies leaves behind.
-LEFTOVERS = (".git", ".venv", ".cache", "demo", ".env", ".postgres", "__pycache__", ".*_cache", ".coverage*")
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"ARGS", "PYTHONDONTWRITEBYTECODE"}}
 
 
 def scaffold(folder: Path) -> Path:
-    template = folder / "template"
-    shutil.copytree(TEMPLATE, template, ignore=shutil.ignore_patterns(*LEFTOVERS))
-    cookiecutter = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config", "--output-dir", str(folder)]
-    subprocess.run([*cookiecutter, str(template), "project_name=measured"], stdout=subprocess.DEVNULL, check=True)
+    render = render_command(copy_template(folder), folder, "--default-config")
+    subprocess.run([*render, "project_name=measured"], stdout=subprocess.DEVNULL, check=True)
     return folder / "measured"
 
 
 def install(project: Path) -> Path:
-    """The Python of a virtual environment with what the project locks, kept for the next time."""
+    """The Python of a virtual environment with the project's locked packages, which is kept for the next run."""
     kept = WORK / "requirements-dev.txt"
     wanted = project / "requirements-dev.txt"
     if not kept.exists() or kept.read_bytes() != wanted.read_bytes():
@@ -49,8 +41,9 @@ def main() -> int:
     WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         project = scaffold(Path(folder))
-        command = [install(project), HERE / script, HERE / configuration, project]
-        return run_to_the_end(command, ENVIRONMENT)
+        command = [install(project), BENCHMARKS / script, BENCHMARKS / configuration, project]
+        environment = {name: value for name, value in ENVIRONMENT.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return run_to_the_end(command, environment)
 
 
 if __name__ == "__main__":

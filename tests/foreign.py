@@ -1,0 +1,58 @@
+"""What others wrote and a served project has to please: installed once, or the test is skipped and says why."""
+
+import fcntl
+import hashlib
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scaffolding import ROOT, run
+
+CACHE = ROOT / ".cache"
+
+
+def python_with(*requirements: str) -> Path:
+    """The Python of a virtual environment with these packages."""
+
+    def install(home: Path) -> str:
+        made = run(sys.executable, "-m", "venv", home)
+        if made.returncode:
+            return made.stderr
+        pip = (home / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        return failure_of(*pip, *requirements)
+
+    return installed("foreign-python", requirements, install) / "bin/python"
+
+
+def node_with(*packages: str) -> Path:
+    """A folder in which Node finds these packages."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("Node and npm are not here")
+
+    def install(home: Path) -> str:
+        (home / "package.json").write_text('{"private": true, "type": "module"}')
+        return failure_of("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *packages, folder=home)
+
+    return installed("foreign-node", packages, install)
+
+
+def failure_of(*command: str | Path, folder: Path | None = None) -> str:
+    result = run("timeout", "300", *command, cwd=folder)
+    return (result.stderr or "it took longer than 5 minutes") if result.returncode else ""
+
+
+def installed(kind: str, packages: tuple[str, ...], install: Callable[[Path], str]) -> Path:
+    """The folder that `install` has filled, now or in an earlier run. It returns why it could not, or nothing."""
+    home = CACHE / f"{kind}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:16]}"
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / f"{kind}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # while another worker installs
+        if not (home / "complete").exists():
+            shutil.rmtree(home, ignore_errors=True)
+            home.mkdir()
+            if why := install(home):
+                pytest.skip(f"{', '.join(packages)} can't be installed: {why.strip().splitlines()[-1]}")
+            (home / "complete").touch()
+    return home

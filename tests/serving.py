@@ -1,0 +1,71 @@
+"""A project that serves, for whoever speaks to it."""
+
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rendering import ENVIRONMENT
+from scaffolding import installed_project, make, read_env, run
+
+QUICK = {"SECURITY_BCRYPT_ROUNDS": "4"}
+
+
+@dataclass(frozen=True)
+class Api:
+    """Where it is, and who may log in."""
+
+    project: Path
+    url: str
+    email: str
+    password: str
+
+
+@contextmanager
+def initialised_project(template: Path, environment: Path, folder: Path) -> Iterator[Path]:
+    """With both databases, which are stopped afterwards, the tables and the first superuser."""
+    with installed_project(template, environment, folder) as project:
+        make(project, "databases")
+        initialised = run("bash", "init.sh", cwd=project, environment=QUICK)
+        assert initialised.returncode == 0, initialised.stderr
+        yield project
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def served(project: Path, port: int, settings: dict[str, str]) -> Iterator[Api]:
+    """The application, which is stopped afterwards."""
+    python = str(project / ".venv/bin/python")
+    command = [python, "-m", "uvicorn", "app.main:app", "--no-proxy-headers", "--port", str(port)]
+    with (project / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=project, env=ENVIRONMENT | QUICK | settings, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 60
+        while not answers(f"http://127.0.0.1:{port}/health/ready"):
+            assert server.poll() is None, (project / "server.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        known = read_env(project)
+        yield Api(
+            project, f"http://localhost:{port}", known["FIRST_SUPERUSER_EMAIL"], known["FIRST_SUPERUSER_PASSWORD"]
+        )
+    finally:
+        server.terminate()
+        server.wait()
+    assert "Traceback" not in (project / "server.log").read_text()
+
+
+def answers(url: str) -> bool:
+    try:
+        return bool(urllib.request.urlopen(url, timeout=5).status == 200)
+    except urllib.error.URLError:
+        return False

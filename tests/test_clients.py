@@ -1,0 +1,86 @@
+"""OAuth clients and verifiers of others get along with a served project."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlencode
+
+from documentation import blocks
+from foreign import node_with, python_with
+from rendering import ENVIRONMENT
+from scaffolding import ROOT, run
+from serving import Api, answers, free_port
+
+CLIENTS = ROOT / "tests/clients"
+PYTHON = ("authlib==1.*", "requests-oauthlib==2.*", "pyjwt[crypto]==2.*")
+NODE = ("oauth4webapi@3", "jose@6")
+
+
+def test_authlib_and_requests_oauthlib_log_in_refresh_and_revoke_and_pyjwt_verifies(api: Api) -> None:
+    result = run(python_with(*PYTHON), CLIENTS / "python_clients.py", api.url, api.email, api.password)
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_oauth4webapi_logs_in_refreshes_and_revokes_and_jose_verifies(api: Api, tmp_path: Path) -> None:
+    (tmp_path / "node_modules").symlink_to(node_with(*NODE) / "node_modules")
+    script = shutil.copy(CLIENTS / "node_clients.mjs", tmp_path)
+
+    result = run("node", script, api.url, api.email, api.password, cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_documented_service_verifies_our_tokens_and_no_others(api: Api, tmp_path: Path) -> None:
+    (block,) = (
+        block
+        for block in blocks(api.project / "docs/other-services.md", "A FastAPI service that verifies")
+        if block.language == "python"
+    )
+    (tmp_path / "service.py").write_text(block.text.replace("https://api.example.com", api.url))
+    python, port = python_with("fastapi", "uvicorn", "pyjwt[crypto]==2.*"), free_port()
+    service = subprocess.Popen(
+        [python, "-m", "uvicorn", "service:app", "--port", str(port), "--log-level", "warning"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not answers(f"http://127.0.0.1:{port}/openapi.json"):
+            assert service.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        token = log_in(api)["access_token"]
+        header, claims, signature = token.split(".")
+        status, text = whoami(port, token)
+        assert status == 200
+        assert re.fullmatch(r'"[0-9a-f-]{36}"', text)
+        for wrong in (f"{header}.{claims}.{signature[:-8]}AAAAAAAA", f"{header}.{claims}.", "nonsense", "a.b.c"):
+            assert whoami(port, wrong)[0] == 401
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def log_in(api: Api) -> dict[str, str]:
+    form = urlencode({"username": api.email, "password": api.password}).encode()
+    with urllib.request.urlopen(f"{api.url}/auth/access-token", form, timeout=30) as response:
+        tokens: dict[str, str] = json.load(response)
+    return tokens
+
+
+def whoami(port: int, token: str) -> tuple[int, str]:
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"http://127.0.0.1:{port}/whoami", headers=headers)
+        ) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, ""

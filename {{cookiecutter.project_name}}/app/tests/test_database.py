@@ -1,0 +1,78 @@
+"""What `Database` promises: statements by themselves are committed, sessions when they say so."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.config import settings
+from app.core.database import Database, database
+from app.models import User
+
+ANA, BOB = "ana@example.com", "bob@example.com"
+
+
+async def emails(session: AsyncSession) -> Sequence[str]:
+    return (await session.scalars(select(User.email).order_by(User.email))).all()
+
+
+async def test_each_statement_commits_by_itself(session: AsyncSession) -> None:
+    user = User(ANA, "hash")
+    await database.insert(user)
+    assert await emails(session) == [ANA]
+
+    changed = await database.fetch_one(update(User).values(email=BOB).returning(User.id))
+    assert changed
+    assert changed.id == user.id
+    assert await emails(session) == [BOB]
+
+    assert await database.execute(delete(User).where(User.id == user.id)) == 1
+    assert await database.execute(delete(User).where(User.id == user.id)) == 0
+    assert await emails(session) == []
+
+
+async def test_an_inserted_object_has_what_the_database_filled_in(session: AsyncSession) -> None:
+    user = User(ANA, "hash")
+    await database.insert(user)
+    assert user.created_at == await session.scalar(select(User.created_at))
+
+
+async def test_a_failed_insert_gives_its_connection_back(session: AsyncSession, default_user: User) -> None:
+    for _ in range(settings.database_pool_size + 1):
+        with pytest.raises(IntegrityError):
+            await database.insert(User(default_user.email, "hash"))
+    assert database.connections_in_use == 0
+
+
+async def test_fetch_one_returns_the_first_row_or_none(session: AsyncSession) -> None:
+    session.add_all(User(email, "hash") for email in (BOB, ANA))
+    await session.commit()
+    first = select(User.email).order_by(User.email)
+    assert await database.fetch_one(first) == (ANA,)
+    assert await database.fetch_one(first.where(User.email == "nobody@example.com")) is None
+
+
+async def test_a_session_commits_when_it_says_so(session: AsyncSession) -> None:
+    async with database.session() as other:
+        other.add(User(ANA, "hash"))
+        await other.flush()
+        assert await emails(session) == []
+        await other.rollback()
+        other.add(User(BOB, "hash"))
+        await other.commit()
+    await session.rollback()
+    assert await emails(session) == [BOB]
+
+
+async def test_a_process_takes_no_more_connections_than_the_pool_has(empty_tables: None) -> None:
+    own = Database(settings.sqlalchemy_url)
+    waits = [asyncio.create_task(own.fetch_one(select(func.pg_sleep(0.1)))) for _ in range(20)]
+    most = 0
+    while not all(wait.done() for wait in waits):
+        most = max(most, own.connections_in_use)
+        await asyncio.sleep(0.005)
+    await own.dispose()
+    assert most == settings.database_pool_size
