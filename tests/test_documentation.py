@@ -57,6 +57,26 @@ def test_removal_of_the_example_leaves_no_trace_and_passes_everything(installed:
     assert not traces
 
 
+def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) -> None:
+    follow(installed, "docs/accounts.md", "Remove mail")
+
+    make(installed, "lint")
+    make(installed, "test")
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=installed).stdout.splitlines()
+    token = re.compile(
+        r"MAIL_(URL|FROM|SENDER)|FRONTEND_URL|EMAIL_VERIFICATION|email_verified|pending_email|outgoing_mail|aiosmtp"
+        r"|app[./]mail\b|mailpit|\.mail\b|accounts\.md|\b587\b"
+    )
+    traces = [
+        name
+        for name in listed
+        if not name.startswith(("alembic/versions/", "requirements"))
+        and (installed / name).is_file()
+        and token.search(name + (installed / name).read_text())
+    ]
+    assert not traces
+
+
 def test_recipes_work(installed: Path) -> None:
     follow(installed, "docs/recipes.md")
     for test in INSIDE.glob("recipes/*.py"):

@@ -44,7 +44,7 @@ class Ready(NamedTuple):
 
     message: EmailMessage
     recipient: str
-    link: str | None
+    link: str | None  # or the token, where links lead nowhere
 
 
 class Sender:
@@ -106,7 +106,7 @@ class Sender:
         await remove(self._database, mail)
         _log("mail_sent", mail)
         if settings.environment == "dev" and isinstance(self._transport, FolderTransport) and ready.link:
-            logger.info("Link for %s: %s", ready.recipient, ready.link)
+            logger.info("%s for %s: %s", "Link" if settings.frontend_url else "Token", ready.recipient, ready.link)
         return True
 
     async def _prepare(self, mail: Mail) -> Ready | None:
