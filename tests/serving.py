@@ -46,12 +46,12 @@ def served(project: Path, port: int, settings: dict[str, str]) -> Iterator[Api]:
     """The application, which is stopped afterwards."""
     python = str(project / ".venv/bin/python")
     command = [python, "-m", "uvicorn", "app.main:app", "--no-proxy-headers", "--port", str(port)]
-    with (project / "server.log").open("wb") as log:
+    with (project / f"server-{port}.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=project, env=ENVIRONMENT | QUICK | settings, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 60
         while not answers(f"http://127.0.0.1:{port}/health/ready"):
-            assert server.poll() is None, (project / "server.log").read_text()
+            assert server.poll() is None, (project / f"server-{port}.log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.1)
         known = read_env(project)
@@ -61,7 +61,7 @@ def served(project: Path, port: int, settings: dict[str, str]) -> Iterator[Api]:
     finally:
         server.terminate()
         server.wait()
-    assert "Traceback" not in (project / "server.log").read_text()
+    assert "Traceback" not in (project / f"server-{port}.log").read_text()
 
 
 def answers(url: str) -> bool:
