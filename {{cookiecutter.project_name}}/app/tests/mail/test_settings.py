@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import load_settings
+from app.core.config import Settings, load_settings
 from app.core.mail_url import MailServer, parse_mail_url
 
 GOOD_KEY = "Zk3vT9qLw7RbYx1NcHs5Jd8FgMp2Ua6E"
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    monkeypatch.setitem(Settings.model_config, "env_file", None)  # an empty variable would give way to it
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as exit_info:
