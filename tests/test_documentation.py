@@ -70,7 +70,7 @@ def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) 
     traces = [
         name
         for name in listed
-        if not name.startswith(("alembic/versions/", "requirements"))
+        if not name.startswith(("alembic/versions/", "app/tests/test_migrations.py", "requirements"))  # history stays
         and (installed / name).is_file()
         and token.search(name + (installed / name).read_text())
     ]

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from contextlib import AsyncExitStack
 
 from app.core.config import settings
 from app.core.database import database
@@ -15,7 +16,14 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, sender.stop)
-    await sender.run()
+    async with AsyncExitStack() as running:
+        if settings.metrics_port:
+            from app.mail.metrics import counting  # noqa: PLC0415 — prometheus_client is only loaded where it is used
+            from app.server.metrics import listen  # noqa: PLC0415
+
+            await running.enter_async_context(await listen(settings.metrics_port))
+            await running.enter_async_context(counting(database))
+        await sender.run()
     await database.dispose()
 
 

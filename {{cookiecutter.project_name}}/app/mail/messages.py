@@ -101,7 +101,7 @@ def _action(kind: str, token: str, label: str) -> tuple[str, str]:
         return link, _BUTTON.format(html.escape(link), html.escape(label))
     page, fields = PAGES[kind]
     command = (
-        f"curl http://127.0.0.1:8000{settings.api_prefix}/auth/{page} \\\n"
+        f"curl {settings.public_url or 'http://127.0.0.1:8000'}{settings.api_prefix}/auth/{page} \\\n"
         f"  -H 'Content-Type: application/json' \\\n  -d '{json.dumps({'token': token} | fields)}'"
     )
     return command, _COMMAND.format(html.escape(command))

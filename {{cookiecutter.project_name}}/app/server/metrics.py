@@ -71,7 +71,7 @@ class Metrics:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             try:
-                server = await _listen(self.port)
+                server = await listen(self.port)
             except OSError as error:
                 # Not an exception: a web server may log that and keep serving.
                 await receive()
@@ -103,7 +103,7 @@ def _of_route(route: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(route, status), DURATION.labels(route)
 
 
-async def _listen(port: int) -> asyncio.Server:
+async def listen(port: int) -> asyncio.Server:
     """Serve scrapes in the event loop, where a client that only stays connected costs next to nothing."""
     registry = REGISTRY
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")

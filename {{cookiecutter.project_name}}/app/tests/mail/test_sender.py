@@ -26,6 +26,7 @@ from app.models import OutgoingMail, User
 from app.server.logging import JsonFormatter
 from app.tests.mail.server import mail_server
 from app.tests.other_settings import other_settings
+from app.tests.test_metrics import counted, free_port, scrape
 
 
 @pytest.fixture
@@ -83,15 +84,22 @@ async def test_a_process_of_its_own_sends_until_it_is_told_to_stop(
     session: AsyncSession, default_user: User, tmp_path: Path
 ) -> None:
     await put(session, default_user)
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app.mail"),
         cwd=PROJECT_DIR,
-        env=os.environ | {"MAIL_URL": f"file:{tmp_path}/mail"},
+        env=os.environ | {"MAIL_URL": f"file:{tmp_path}/mail", "METRICS_PORT": str(port)},
         stdout=PIPE,
         stderr=STDOUT,
     )
     try:
         await wait_until_sent()
+        for _ in range(100):  # it counts once the mail has left the outbox
+            if counted(await asyncio.to_thread(scrape, port))['mails_total{outcome="sent"}'] == 1:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            pytest.fail("It should count the mail")
         process.send_signal(signal.SIGTERM)
         output, _ = await asyncio.wait_for(process.communicate(), 10)
     finally:
