@@ -169,7 +169,7 @@ async def test_a_thousand_mails_at_once_do_not_hold_up_requests(session: AsyncSe
         loaded: list[float] = []
         while await waiting():
             loaded += await latencies(client, headers, 1)
-            assert time.perf_counter() - begun < 60
+            assert time.perf_counter() - begun < 200
         quiet += await latencies(client, headers, 8)
     p99, p99_loaded = (statistics.quantiles(taken, n=100)[98] * 1000 for taken in (quiet, loaded))
     seconds = time.perf_counter() - begun - 8

@@ -27,9 +27,8 @@ logger: Final = logging.getLogger("app.mail")
 # Seconds between two looks into the outbox. A request doesn't wake the sender: who asks for a mail to an address and
 # then sees the server work knows that there is an account.
 POLL_INTERVAL: Final = 3.0
-PAUSE: Final = (
-    0.02  # seconds between two mails of a process that serves, too: a thousand at once don't hold up requests
-)
+# Seconds between two mails of a process that also serves, so that a thousand at once don't hold up requests.
+PAUSE: Final = 0.05
 STOP_TIMEOUT: Final = 10  # seconds for the mail that is being sent when the process is told to stop
 LIFETIME: Final = timedelta(days=1)  # for how long a mail without a token is worth sending
 
