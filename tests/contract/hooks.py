@@ -41,15 +41,24 @@ def register() -> str:
 
 @cache
 def superuser_id() -> str:
-    return str(ask("/users/me", None, {"Authorization": f"Bearer {log_in(SUPERUSER, HOME)}"})["id"])
+    return str(ask("/users/me", None, {"Authorization": f"Bearer {superuser_token()}"})["id"])
 
 
-@schemathesis.auth(refresh_interval=None)  # logging out is one of the operations: each case gets a token of its own
+@cache  # a client may log in only so often
+def superuser_token() -> str:
+    return log_in(SUPERUSER, HOME)
+
+
+ENDS_SESSIONS = {
+    *("DELETE /users/me", "POST /users/reset-password", "POST /auth/logout-all"),
+    "DELETE /auth/sessions/{session_id}",
+}
+
+
+@schemathesis.auth(refresh_interval=None)
 class Login:
     def get(self, case: Case[Any], _: AuthContext) -> str:
-        if case.operation.label in {"DELETE /users/me", "POST /users/reset-password"}:
-            return log_in(register(), somewhere())
-        return log_in(SUPERUSER, HOME)
+        return log_in(register(), somewhere()) if case.operation.label in ENDS_SESSIONS else superuser_token()
 
     def set(self, case: Case[Any], data: str, _: AuthContext) -> None:
         case.headers["Authorization"] = f"Bearer {data}"
