@@ -1,7 +1,7 @@
 """Metrics for Prometheus, on METRICS_PORT: a port of its own, which no public address should lead to.
 
 Processes that share PROMETHEUS_MULTIPROC_DIR share the port, too, and each answers for all of them.
-Logins by outcome: `http_requests_total{route="login_access_token"}`, whose status is 200, 400 (refused) or 429.
+Logins by outcome: `audit_events_total{event="login_succeeded"}`, `login_failed` and `login_throttled`.
 """
 
 import asyncio
