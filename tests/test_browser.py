@@ -40,7 +40,7 @@ def pages(folder: Path) -> Iterator[int]:
 
 
 def test_the_documented_lines_log_in_refresh_and_log_out_in_a_browser(api: Api, tmp_path: Path) -> None:
-    chromium = shutil.which("chromium")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("Chromium is not here")
     packages = node_with("playwright-core@1", "typescript@5")

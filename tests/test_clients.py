@@ -14,7 +14,7 @@ from documentation import blocks
 from foreign import node_with, python_with
 from rendering import ENVIRONMENT
 from scaffolding import ROOT, run
-from serving import Api, answers, free_port
+from serving import Api, answers, free_port, served
 
 CLIENTS = ROOT / "tests/clients"
 PYTHON = ("authlib==1.*", "requests-oauthlib==2.*", "pyjwt[crypto]==2.*")
@@ -65,6 +65,33 @@ def test_the_documented_service_verifies_our_tokens_and_no_others(api: Api, tmp_
     finally:
         service.terminate()
         service.wait()
+
+
+def test_a_key_that_was_announced_verifies_at_once_and_another_does_not(api: Api) -> None:
+    """PyJWT asks for a key it doesn't know 30 seconds after it last asked."""
+    former, following, sudden = (run("make", "--silent", "jwt-key", cwd=api.project).stdout.strip() for _ in range(3))
+    port = free_port()
+    url = f"http://localhost:{port}"
+    verifier = subprocess.Popen(
+        [python_with(*PYTHON), CLIENTS / "rotation.py", url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    assert verifier.stdin
+    assert verifier.stdout
+    verdicts = []
+    try:
+        for key, fallbacks in ((former, following), (following, former), (sudden, following)):
+            settings = {"JWT_PRIVATE_KEY": key, "JWT_PRIVATE_KEY_FALLBACKS": fallbacks, "PUBLIC_URL": url}
+            with served(api.project, port, settings) as rotated:
+                print(log_in(rotated)["access_token"], file=verifier.stdin, flush=True)
+                verdicts.append(verifier.stdout.readline().strip())
+    finally:
+        verifier.terminate()
+        verifier.communicate()
+    assert verdicts == ["good", "good", "PyJWKClientError"]
 
 
 def log_in(api: Api) -> dict[str, str]:

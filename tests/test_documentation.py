@@ -89,6 +89,17 @@ def test_recipes_work(installed: Path) -> None:
     assert run(".venv/bin/python", "-m", "alembic", "check", cwd=installed).returncode == 0
 
 
+ISSUED = "from app.core.security import issuer, public_keys; print(issuer(), *(key['alg'] for key in public_keys()))"
+
+
+def test_a_private_key_is_switched_on_as_documented(installed: Path) -> None:
+    make(installed, "env")
+
+    follow(installed, "docs/other-services.md", "Switch it on")
+
+    assert run(".venv/bin/python", "-c", ISSUED, cwd=installed).stdout == "https://api.example.com ES256\n"
+
+
 TOKEN = """
 import uuid
 from app.core.security import create_access_token

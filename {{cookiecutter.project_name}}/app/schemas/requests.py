@@ -82,6 +82,9 @@ PetName = Annotated[
 ]
 
 
+NOT_EMPTY = Field(min_length=1)  # in a form, empty is as good as omitted (RFC 6749 section 3.2)
+
+
 def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
@@ -129,14 +132,16 @@ class LoginForm(BaseModel):
     """The password grant alone."""
 
     grant_type: Annotated[Literal["password"], OPTIONAL] = "password"
-    username: Username
-    password: AnyPassword
+    username: Annotated[Username, NOT_EMPTY]
+    password: Annotated[AnyPassword, NOT_EMPTY]
 
 
 class RevocationForm(BaseModel):
     """RFC 7009 section 2.1; the hint isn't needed, as the two kinds of token look different."""
 
-    token: Annotated[str, Field(repr=False, description="A refresh token or an access token.", examples=["QbX8yq3u…"])]
+    token: Annotated[
+        str, NOT_EMPTY, Field(repr=False, description="A refresh token or an access token.", examples=["QbX8yq3u…"])
+    ]
     token_type_hint: Annotated[str, OPTIONAL] = ""
 
 

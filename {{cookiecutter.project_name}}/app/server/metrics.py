@@ -1,7 +1,7 @@
 """Metrics for Prometheus, on METRICS_PORT: a port of its own, which should not be publicly reachable.
 
 Processes that share PROMETHEUS_MULTIPROC_DIR share the port, too, and each responds with the metrics of all of them.
-Logins by outcome: `http_requests_total{route="login_access_token"}`, whose status is 200, 400 (refused) or 429.
+Logins by outcome: `audit_events_total{event="login_succeeded"}`, `login_failed` and `login_throttled`.
 """
 
 import asyncio

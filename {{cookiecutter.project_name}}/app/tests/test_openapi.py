@@ -7,7 +7,7 @@ import pytest
 from httpx import AsyncClient
 
 from app import openapi
-from app.core.config import settings
+from app.core.config import PROJECT, settings
 from app.main import app
 from app.models import User
 from app.tests.helpers import PASSWORD
@@ -96,6 +96,13 @@ async def test_the_specification_is_served(client: AsyncClient) -> None:
     assert response.status_code == 200
     assert response.json() == app.openapi()
     assert response.json()["openapi"].startswith("3.")
+
+
+def test_the_specification_says_where_the_api_is_whose_and_under_which_terms() -> None:
+    specification = app.openapi()
+    assert specification["servers"] == [{"url": "/"}]
+    assert specification["info"]["contact"] == {"name": PROJECT["authors"][0]["name"]}
+    assert specification["info"]["license"]["identifier"] == PROJECT["license"]
 
 
 async def test_the_authorize_button_logs_in(client: AsyncClient, default_user: User) -> None:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Cookie, Depends, Form, HTTPException, Request, Re
 
 from app.api.deps import Autocommit, ClientIp
 from app.api.errors import (
+    ANOTHER_SITE,
     EMAIL_NOT_VERIFIED,
     INCORRECT_EMAIL_OR_PASSWORD,
     INVALID_REFRESH_TOKEN,
@@ -24,7 +25,6 @@ from app.core.config import settings
 from app.schemas.requests import LoginForm
 from app.schemas.responses import BrowserTokenResponse
 
-ANOTHER_SITE = "Requests of other sites are refused"
 COOKIE: Final = "__Secure-refresh_token"  # browsers take that name over HTTPS only, and from this machine
 
 RefreshCookie = Annotated[str, Cookie(alias=COOKIE)]

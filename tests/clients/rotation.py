@@ -1,0 +1,16 @@
+"""PyJWT, with the key set cached: `rotation.py URL` says of each token on its input whether it verifies."""
+
+import sys
+
+import jwt
+
+API = sys.argv[1]
+key_set = jwt.PyJWKClient(f"{API}/.well-known/jwks.json")
+
+for line in sys.stdin:
+    try:
+        key = key_set.get_signing_key_from_jwt(line.strip())
+        jwt.decode(line.strip(), key, [key.algorithm_name], audience=API, issuer=API)
+        print("good", flush=True)
+    except jwt.PyJWTError as error:
+        print(type(error).__name__, flush=True)
