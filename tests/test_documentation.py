@@ -36,7 +36,7 @@ def test_list_of_commands_is_what_make_prints(installed: Path) -> None:
 def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path) -> None:
     follow(installed, "docs/tutorial.md", "Add your own resource")
 
-    shutil.copy(INSIDE / "test_tutorial.py", installed / "app/tests")
+    shutil.copy(INSIDE / "tutorial/test_tutorial.py", installed / "app/tests")
     make(installed, "lint")
     make(installed, "test")
 

@@ -300,7 +300,7 @@ def test_tests_report_a_wrong_password(installed: Path, databases: dict[str, str
     url = re.sub(":[^:]*@", ":swordfish@", databases["TEST_DATABASE_URL"])
     command = (PYTHON, "-m", "pytest", "app/tests/test_health.py", "-k", "root")
     output = refusal(installed, *command, TEST_DATABASE_URL=url)
-    assert 'TEST_DATABASE_URL can\'t serve: password authentication failed for user "postgres": see' in output
+    assert 'TEST_DATABASE_URL is unavailable: password authentication failed for user "postgres": see' in output
 
 
 def test_initial_data_says_which_python_to_use(installed: Path) -> None:
@@ -373,7 +373,10 @@ def test_missing_migrations_are_a_503_and_reported_in_the_log(
         here = f"http://127.0.0.1:{port}"
         assert response_to(f"{here}/health/ready") == (503, '{"status":"failed","checks":{"database":"no migrations"}}')
         status, said = response_to(Request(f"{here}/auth/access-token", b"username=ana@example.com&password=swordfish"))
-        assert (status, said) == (503, '{"detail":"The service is temporarily unavailable, try again"}')
+        assert (status, said) == (
+            503,
+            '{"detail":"The service is temporarily unavailable, try again","error":"temporarily_unavailable"}',
+        )
         assert response_to(Request(f"{here}/docs", method="HEAD")) == (200, "")
     finally:
         server.terminate()

@@ -175,18 +175,6 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _can_send_what_it_promises(self) -> Self:
-        if self.email_verification == "required" and self.mail_url is None:
-            raise ValueError("EMAIL_VERIFICATION=required needs a MAIL_URL: without mail nobody could ever log in")
-        if self.registration == "discreet" and self.email_verification == "optional":
-            raise ValueError("REGISTRATION=discreet needs EMAIL_VERIFICATION=required: else a login tells")
-        if self.mail_url is not None and self.mail_from is None:
-            raise ValueError("MAIL_FROM must be set where MAIL_URL is, e.g. no-reply@example.com")
-        if self.environment == "production" and isinstance(self.mail_server, Path):
-            raise ValueError("MAIL_URL is a folder, which nobody reads in production: smtp://… or smtps://…")
-        return self
-
-    @model_validator(mode="after")
     def _has_a_database(self) -> Self:
         if self.environment == "test" and self.test_database_url is None:
             raise ValueError("TEST_DATABASE_URL must be set: tests run against a database of their own")
@@ -217,6 +205,18 @@ class Settings(BaseSettings):
                 "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the email address: set another one, and "
                 "change it, too, where it was used"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _can_send_what_it_promises(self) -> Self:
+        if self.email_verification == "required" and self.mail_url is None:
+            raise ValueError("EMAIL_VERIFICATION=required needs a MAIL_URL: without mail nobody could ever log in")
+        if self.registration == "discreet" and self.email_verification == "optional":
+            raise ValueError("REGISTRATION=discreet needs EMAIL_VERIFICATION=required: else a login tells")
+        if self.mail_url is not None and self.mail_from is None:
+            raise ValueError("MAIL_FROM must be set where MAIL_URL is, e.g. no-reply@example.com")
+        if self.environment == "production" and isinstance(self.mail_server, Path):
+            raise ValueError("MAIL_URL is a folder, which nobody reads in production: smtp://… or smtps://…")
         return self
 
     @cached_property
