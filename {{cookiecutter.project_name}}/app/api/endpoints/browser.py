@@ -1,7 +1,7 @@
 """For browser applications: the refresh token is in a cookie that no script reads, the access token in the answer.
 
-Whoever has a page open can make a browser send a cookie, so these routes look at where a request comes from. They are
-the only ones that look at a cookie; SECURITY.md says why that suffices.
+Any website can make a browser send requests with cookies, so these routes check where a request comes from. No other
+route looks at a cookie. SECURITY.md says why this check is enough.
 """
 
 from typing import Annotated, Final
