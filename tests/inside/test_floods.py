@@ -18,7 +18,7 @@ from app.tests.helpers import PASSWORD
 
 ATTACKERS = 200  # connections
 DURATION = 5  # seconds
-PATIENCE = 3  # seconds that a login of somebody else may take
+PATIENCE = 8  # seconds for a login of somebody else on a busy machine; on a quiet one it takes less than 3
 ROUNDS = "11"
 ATTACKER, VICTIM = "attacker@example.com", "victim@example.com"
 
