@@ -117,7 +117,9 @@ def entrypoint(template: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]
     (tmp_path / "bin").mkdir()
     for name, program in (("unitd", UNITD), ("curl", CURL)):
         stand_in = tmp_path / "bin" / name
-        stand_in.write_text(f"#!{sys.executable}\n{program}")
+        stand_in.with_suffix(".py").write_text(program)
+        # Not by a shebang line: the path of this Python may contain a space.
+        stand_in.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{stand_in}.py' \"$@\"\n")
         stand_in.chmod(0o755)
     environment = os.environ | {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}", "SHUTDOWN_DELAY": "1"}
     process = subprocess.Popen(
