@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Concatenate, ParamSpec, TypeVar, TypeVarTuple
 
-from sqlalchemy import URL, CursorResult, Executable, NullPool, QueuePool, Row, event
+from sqlalchemy import URL, CursorResult, Executable, NullPool, QueuePool, Row, event, insert
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.orm import Mapper, Session, object_mapper
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.dml import ReturningInsert, UpdateBase
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.config import PROJECT, settings
@@ -143,9 +145,26 @@ class Database:
             return result.rowcount
 
     def _insert(self, _: Session, instance: Base) -> None:
-        with Session(self._autocommit.sync_engine, expire_on_commit=False) as session:
-            session.add(instance)
-            session.flush()  # commits, as the connection is in autocommit mode
+        mapper = object_mapper(instance)
+        given = [attribute for attribute in mapper.column_attrs if attribute.key in vars(instance)]
+        statement, rest = _insertion(mapper, tuple(attribute.key for attribute in given))
+        values = {attribute.columns[0].key: getattr(instance, attribute.key) for attribute in given}
+        with self._autocommit.sync_engine.connect() as connection:
+            row = connection.execute(statement, values).one()
+        for name, value in zip(rest, row, strict=False):
+            set_committed_value(instance, name, value)
+
+
+@cache
+def _insertion(mapper: Mapper[Base], given: tuple[str, ...]) -> tuple[ReturningInsert[Any], list[str]]:
+    """The INSERT of an object with these attributes, and the others, which it returns.
+
+    Built once: with a session's flush, a request that creates something would take a third longer.
+    """
+    rest = [attribute for attribute in mapper.column_attrs if attribute.key not in given]
+    returned: Sequence[Any] = [attribute.columns[0] for attribute in rest] or mapper.primary_key
+    table: Any = mapper.local_table
+    return insert(table).returning(*returned), [attribute.key for attribute in rest]
 
 
 def _replace_closed_connection(connection: Any, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import delete, func, select, update
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
 from app.core.database import Database, database
-from app.models import User
+from app.models import RateLimit, User
 
 ANA, BOB = "ana@example.com", "bob@example.com"
 
@@ -76,3 +77,8 @@ async def test_a_process_takes_no_more_connections_than_the_pool_has(empty_table
         await asyncio.sleep(0.005)
     await own.dispose()
     assert most == settings.database_pool_size
+
+
+async def test_an_object_that_leaves_nothing_to_the_database_can_be_inserted(session: AsyncSession) -> None:
+    await database.insert(RateLimit(b"key", datetime(2030, 1, 1, tzinfo=UTC)))
+    assert await session.scalar(select(RateLimit.resets_at)) == datetime(2030, 1, 1, tzinfo=UTC)
