@@ -159,7 +159,7 @@ class Database:
 def _insertion(mapper: Mapper[Base], given: tuple[str, ...]) -> tuple[ReturningInsert[Any], list[str]]:
     """The INSERT of an object with these attributes, and the others, which it returns.
 
-    Built once: with a session's flush, a request that creates something would take a third longer.
+    Built once: with a session's flush, a request that creates something would take 1.4 times as long.
     """
     rest = [attribute for attribute in mapper.column_attrs if attribute.key not in given]
     returned: Sequence[Any] = [attribute.columns[0] for attribute in rest] or mapper.primary_key
