@@ -7,12 +7,13 @@ import uuid
 from datetime import datetime
 from typing import Annotated
 
-from sqlalchemy import DateTime, ForeignKey, Index, MetaData, String, false, func, true
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, String, false, func, true
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 EMAIL_MAX_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 PET_NAME_MAX_LENGTH = 50
 USER_AGENT_MAX_LENGTH = 255
+PASSKEY_NAME_MAX_LENGTH = 50
 
 # The application generates ids, so that they are known before the INSERT; the database does for rows from elsewhere.
 PrimaryKey = Annotated[uuid.UUID, mapped_column(primary_key=True, server_default=func.gen_random_uuid())]
@@ -73,6 +74,7 @@ class LoginSession(Base):
     client: Mapped[bytes | None] = mapped_column(default=None)  # a keyed hash of the client's network
     # The number of the unspent refresh token, counted from 0.
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
+    login_method: Mapped[str] = mapped_column(String(20), default="password", server_default="password")
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
     last_used_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
 
@@ -110,6 +112,51 @@ class OutgoingMail(Base):
     due_at: Mapped[datetime | None] = mapped_column(init=False, server_default=func.now(), index=True)  # None: dead
     failure: Mapped[str | None] = mapped_column(init=False, default=None)  # the last one
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
+
+
+class TotpSecret(Base):
+    """What an authenticator app shares with us, encrypted; see auth/second_factor.py."""
+
+    __tablename__ = "totp_secrets"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    encrypted: Mapped[bytes]
+    confirmed_at: Mapped[datetime | None] = mapped_column(default=None)  # None: nobody is asked for a code yet
+    # Of the newest code that was used: an older one, and that one itself, are good no more.
+    last_step: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+
+
+class RecoveryCode(Base):
+    """An unused recovery code, of which the database has a hash only; gone once it is used."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    code: Mapped[bytes] = mapped_column(primary_key=True)
+
+
+class Passkey(Base):
+    """A public key credential (WebAuthn section 4) that logs its owner in; see auth/passkeys.py."""
+
+    __tablename__ = "passkeys"
+
+    id: Mapped[PrimaryKey] = mapped_column(init=False, default_factory=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(PASSKEY_NAME_MAX_LENGTH))
+    credential_id: Mapped[bytes] = mapped_column(unique=True)
+    public_key: Mapped[bytes]  # COSE
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
+    last_used_at: Mapped[datetime | None] = mapped_column(init=False, default=None)
+
+
+class SpentChallenge(Base):
+    """A WebAuthn challenge that was answered, until it expires: each is good once."""
+
+    __tablename__ = "spent_challenges"
+
+    challenge: Mapped[bytes] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Pet(Base):

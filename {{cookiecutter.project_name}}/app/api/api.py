@@ -2,7 +2,18 @@
 
 from fastapi import FastAPI
 
-from app.api.endpoints import accounts, auth, browser, docs, health, oauth, pets, users, well_known
+from app.api.endpoints import (
+    accounts,
+    auth,
+    browser,
+    docs,
+    health,
+    oauth,
+    pets,
+    second_factor,
+    users,
+    well_known,
+)
 from app.api.errors import UNAVAILABLE
 from app.core.config import settings
 
@@ -14,6 +25,12 @@ def add_routers(app: FastAPI, prefix: str, *, with_mail: bool) -> None:
     app.include_router(auth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     app.include_router(oauth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     app.include_router(browser.router, prefix=f"{prefix}/auth/browser", tags=["browser"], responses=UNAVAILABLE)
+    factor = second_factor
+    app.include_router(factor.router, prefix=f"{prefix}/auth", tags=["second factor"], responses=UNAVAILABLE)
+    app.include_router(factor.login_router, prefix=f"{prefix}/auth", tags=["second factor"], responses=UNAVAILABLE)
+    app.include_router(
+        factor.browser_router, prefix=f"{prefix}/auth/browser", tags=["second factor"], responses=UNAVAILABLE
+    )
     if with_mail:
         app.include_router(accounts.router, prefix=prefix, tags=["accounts by mail"], responses=UNAVAILABLE)
     app.include_router(health.router, prefix=prefix, tags=["health"])

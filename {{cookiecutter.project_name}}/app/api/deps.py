@@ -8,8 +8,9 @@ from fastapi.requests import HTTPConnection
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.errors import NOT_A_SUPERUSER, unauthorized
+from app.api.errors import NEEDS_SECOND_FACTOR, NOT_A_SUPERUSER, unauthorized
 from app.auth.caller import Caller, find_caller
+from app.core.config import settings
 from app.core.database import Database, database
 
 
@@ -50,7 +51,8 @@ CurrentUser = Annotated[Caller, Depends(get_current_user)]
 
 async def get_superuser(user: CurrentUser) -> Caller:
     if not user.is_superuser:
-        raise HTTPException(status.HTTP_403_FORBIDDEN, NOT_A_SUPERUSER)
+        needs_more = settings.superuser_second_factor == "required"
+        raise HTTPException(status.HTTP_403_FORBIDDEN, NEEDS_SECOND_FACTOR if needs_more else NOT_A_SUPERUSER)
     return user
 
 

@@ -29,12 +29,15 @@ EMAIL_NOT_AVAILABLE = "Cannot use this email address"
 NOT_AUTHENTICATED = "Not authenticated"
 INVALID_ACCESS_TOKEN = "Invalid access token"
 NOT_A_SUPERUSER = "Only superusers may do this"
+NEEDS_SECOND_FACTOR = "Only superusers who logged in with a second factor or a passkey may do this"
 USER_NOT_FOUND = "User not found"
 SESSION_NOT_FOUND = "Session not found"
 NOT_FOUND = "Not Found"
 PET_NOT_FOUND = "Pet not found"
 EMAIL_NOT_VERIFIED = "Email address not verified"
 INVALID_MAIL_TOKEN = "Invalid or expired token"
+SECOND_FACTOR_REQUIRED = "Second factor required"
+INVALID_CODE = "Invalid code"
 LAST_SUPERUSER = "The last active superuser must remain"
 TOO_MANY_ATTEMPTS = "Too many attempts, try again later"
 TOO_MANY_AT_ONCE = "Too many logins and registrations at once, try again"
@@ -68,7 +71,11 @@ RATE_LIMITED = documented(429, TOO_MANY_ATTEMPTS, header="Retry-After") | docume
     503, NOT_NOW, TOO_MANY_AT_ONCE, header="Retry-After"
 )
 UNVERIFIED = documented(403, EMAIL_NOT_VERIFIED)
-FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER)
+# For routes that check a password in order to log in.
+LOGIN_UNFINISHED = documented(403, EMAIL_NOT_VERIFIED, SECOND_FACTOR_REQUIRED)
+FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER, NEEDS_SECOND_FACTOR)
+# For routes that want a code from those who have a second factor.
+CODE_REQUIRED = documented(403, SECOND_FACTOR_REQUIRED)
 
 
 def unauthorized(token_was_sent: bool) -> HTTPException:
@@ -81,7 +88,7 @@ def unauthorized(token_was_sent: bool) -> HTTPException:
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)  # noqa: S101
     if isinstance(error, OAuthError):
-        return JSONResponse({"detail": error.detail, "error": error.error}, error.status_code, error.headers)
+        return JSONResponse(error.content, error.status_code, error.headers)
     if code := code_of(request, error.status_code):
         return JSONResponse({"detail": error.detail} | code, error.status_code, error.headers)
     return await http_exception_handler(request, error)

@@ -7,7 +7,7 @@ from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from app.schemas.responses import OAuthErrorResponse, OAuthValidationErrorResponse
+from app.schemas.responses import MfaRequiredResponse, OAuthErrorResponse, OAuthValidationErrorResponse
 
 # What the status says where no OAuthError says more. Without a code, authlib takes an error for a token.
 _CODES: Final = {
@@ -22,11 +22,11 @@ class OAuthRoute(APIRoute):
 
 
 class OAuthError(HTTPException):
-    """A refusal with a code of its own."""
+    """A refusal with a code of its own, and maybe more for the client."""
 
-    def __init__(self, error: str, detail: str, status_code: int = 400) -> None:
+    def __init__(self, error: str, detail: str, status_code: int = 400, **more: str) -> None:
         super().__init__(status_code, detail)
-        self.error = error
+        self.content = {"detail": detail, "error": error} | more
 
 
 def code_of(request: Request, status_code: int) -> dict[str, str]:
@@ -55,5 +55,7 @@ def with_codes(
             for detail, example in response["content"]["application/json"]["examples"].items()
         }
         content = {"application/json": {"examples": examples}}
-        documented[status_code] = response | {"model": OAuthErrorResponse, "content": content}
+        is_login = any(example["value"]["error"] == "mfa_required" for example in examples.values())
+        model = MfaRequiredResponse if is_login else OAuthErrorResponse
+        documented[status_code] = response | {"model": model, "content": content}
     return documented

@@ -20,6 +20,11 @@ Event = Literal[
     "password_recovered",
     "email_verified",
     "email_changed",
+    "second_factor_added",
+    "second_factor_removed",
+    "second_factor_failed",
+    "recovery_code_used",
+    "passkey_refused",
 ]
 
 logger: Final = logging.getLogger("app.audit")

@@ -10,14 +10,22 @@ from app.auth.audit import audit
 from app.auth.known_clients import IS_KNOWN, client_hash, remember_client
 from app.auth.networks import network_of, site_of
 from app.auth.password_queue import password_queue
-from app.auth.rate_limits import Limit, RateLimitedError, hit, limits_of_client
+from app.auth.rate_limits import Limit, RateLimitedError, hit, limits_of_client, reset
+from app.auth.second_factor import SECOND_FACTOR_SINCE
 from app.core.database import Database
 from app.core.passwords import check_password, hash_password
 from app.models import User
 
-_ACCOUNT: Final = select(
-    User.id, User.hashed_password, User.password_changed_at, IS_KNOWN.label("knows_client"), User.email_verified_at
-).where(func.lower(User.email) == func.lower(bindparam("email")), User.is_active)
+_ACTIVE_ACCOUNT: Final = select(
+    User.id,
+    User.hashed_password,
+    User.password_changed_at,
+    IS_KNOWN.label("knows_client"),
+    User.email_verified_at,
+    SECOND_FACTOR_SINCE,
+).where(User.is_active)
+_ACCOUNT: Final = _ACTIVE_ACCOUNT.where(func.lower(User.email) == func.lower(bindparam("email")))
+_ACCOUNT_BY_ID: Final = _ACTIVE_ACCOUNT.where(User.id == bindparam("account"))
 _RENEW_HASH: Final = (
     update(User)
     .where(User.id == bindparam("account"), User.hashed_password == bindparam("old"))
@@ -26,13 +34,19 @@ _RENEW_HASH: Final = (
 
 
 class Account(NamedTuple):
-    """A user, as of the moment when the password was checked."""
+    """An active user, as of the moment when the password or second factor was checked."""
 
     id: uuid.UUID
     hashed_password: str
     password_changed_at: datetime
     knows_client: bool = False
     email_verified_at: datetime | None = None
+    second_factor_since: datetime | None = None
+
+
+async def find_account(database: Database, user_id: uuid.UUID, client_ip: str) -> Account | None:
+    row = await database.fetch_one(_ACCOUNT_BY_ID, {"account": user_id, "client": client_hash(client_ip)})
+    return Account(*row) if row else None
 
 
 async def admit_registration(database: Database, client_ip: str) -> None:
@@ -54,7 +68,7 @@ async def authenticate(database: Database, email: str, password: str, client_ip:
     and account (guessing), per client (spraying) and per account (guessing from many clients). The last would let
     anybody lock anybody out, so clients that are known to the account are exempt from it. A success resets only the
     first: others would notice a reset of the last, and learn that the account exists and its owner has just logged in.
-    Raises RateLimitedError and PasswordQueueFullError.
+    The client of an account with a second factor is not known yet. Raises RateLimitedError and PasswordQueueFullError.
     """
     subjects = site_of(client_ip), email
     password_queue.check_for_room(*subjects)
@@ -79,5 +93,8 @@ async def authenticate(database: Database, email: str, password: str, client_ip:
     if check.renewed_hash:
         renewal = {"account": account.id, "old": account.hashed_password, "new": check.renewed_hash}
         await database.execute(_RENEW_HASH, renewal)
-    await remember_client(database, account.id, client_ip, own)
+    if account.second_factor_since is None:
+        await remember_client(database, account.id, client_ip, own)
+    else:
+        await reset(database, own)
     return account

@@ -25,6 +25,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    update,
 )
 from sqlalchemy.dialects.postgresql import insert
 
@@ -100,6 +101,11 @@ _HIT: Final = (
     .add_cte(expired_rows(RateLimit.resets_at))
 )
 RESET: Final = delete(RateLimit).where(RateLimit.key.in_(bindparam("reset_keys", expanding=True)))
+_RETURN: Final = (
+    update(RateLimit)
+    .where(RateLimit.key == bindparam("limit"))
+    .values(resets_at=RateLimit.resets_at - bindparam("interval", type_=Interval()))
+)
 
 
 async def hit(database: Database, limits: Sequence[Limit]) -> None:
@@ -117,3 +123,13 @@ async def hit(database: Database, limits: Sequence[Limit]) -> None:
     if len(taken) < len(limits):
         ((seconds,),) = await database.fetch_all(_RETRY_AFTER, asked)
         raise RateLimitedError(max(1, math.ceil(seconds or 0)))
+
+
+async def return_attempt(database: Database, limit: Limit) -> None:
+    """Undo a hit."""
+    await database.execute(_RETURN, {"limit": limit.key, "interval": limit.interval})
+
+
+async def reset(database: Database, limit: Limit) -> None:
+    """Let all its attempts be back."""
+    await database.execute(RESET, {"reset_keys": [limit.key]})

@@ -3,7 +3,7 @@
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sqlalchemy import (
     DateTime,
@@ -68,6 +68,7 @@ _NEW_SESSION = {
     LoginSession.expires_at: bindparam("session_end", type_=DateTime(timezone=True)),
     LoginSession.user_agent: bindparam("user_agent", type_=String()),
     LoginSession.client: bindparam("client", type_=LargeBinary()),
+    LoginSession.login_method: bindparam("login_method", type_=String()),
 }
 # Only the newest are kept, so that a script that logs in again and again doesn't pile up rows.
 MAX_SESSIONS = 100
@@ -113,6 +114,9 @@ _POST_VERIFICATION = select(1).add_cte(
 )
 
 
+LoginMethod = Literal["password", "totp", "recovery_code", "passkey"]
+
+
 class EmailNotVerifiedError(Exception):
     """The password was right, but nobody has shown yet that the account's e-mail address is theirs."""
 
@@ -138,10 +142,12 @@ class _Session(NamedTuple):
     expires_at: datetime
 
 
-async def begin_session(database: Database, account: Account, user_agent: str | None, client_ip: str) -> Tokens | None:
-    """Begin a session for a user whose password was right.
+async def begin_session(
+    database: Database, account: Account, user_agent: str | None, client_ip: str, login_method: LoginMethod = "password"
+) -> Tokens | None:
+    """Begin a session for a user who has shown that the account is theirs.
 
-    None if the account was closed, or its password changed, while the password was being checked.
+    None if the account was closed, or its password changed, while that was being checked.
     Raises EmailNotVerifiedError, after posting another mail with a token, if EMAIL_VERIFICATION is required.
     """
     if settings.email_verification == "required" and account.email_verified_at is None:
@@ -155,6 +161,7 @@ async def begin_session(database: Database, account: Account, user_agent: str | 
         "session_end": session_end,
         "user_agent": user_agent,
         "client": client_hash(client_ip),
+        "login_method": login_method,
         "account": account.id,
         "changed_at": account.password_changed_at,
     }

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -83,6 +84,14 @@ class Settings(BaseSettings):
     refresh_token_leeway: int = Field(default=10, ge=0, le=300)
     session_max_days: int = Field(default=180, ge=1, le=10 * 365)  # from the login, however often it is refreshed
     security_bcrypt_rounds: int = Field(default=12, ge=4, le=20)  # one more doubles the time; 12 is about 250 ms
+
+    # Second factor and passkeys
+    # required: superusers have their rights only in sessions that were begun with a second factor or a passkey.
+    superuser_second_factor: Literal["optional", "required"] = "optional"
+    # The domain that passkeys belong to: that of PUBLIC_URL or, where other sites share them, one above it.
+    passkey_rp_id: str | None = Field(
+        default=None, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", examples=["example.com"]
+    )
 
     # Database
     database_url: SecretStr | None = None
@@ -218,6 +227,20 @@ class Settings(BaseSettings):
         if self.environment == "production" and isinstance(self.mail_server, Path):
             raise ValueError("MAIL_URL is a folder, which nobody reads in production: smtp://… or smtps://…")
         return self
+
+    @model_validator(mode="after")
+    def _has_a_domain_for_passkeys(self) -> Self:
+        host = urlsplit(self.public_url or "").hostname or ""
+        if self.passkey_rp_id and not f".{host}".endswith(f".{self.passkey_rp_id}"):
+            raise ValueError("PASSKEY_RP_ID must be the domain of PUBLIC_URL or one above it, e.g. example.com")
+        return self
+
+    @property
+    def rp_id(self) -> str | None:
+        """The domain of passkeys (WebAuthn: RP ID); in development localhost, where nothing else is set."""
+        if self.public_url:
+            return self.passkey_rp_id or urlsplit(self.public_url).hostname
+        return None if self.environment == "production" else "localhost"
 
     @cached_property
     def secret_keys(self) -> tuple[str, ...]:

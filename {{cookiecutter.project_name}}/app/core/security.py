@@ -53,6 +53,19 @@ def issuer() -> str:
     return settings.public_url or str(PROJECT["name"])
 
 
+def mac(purpose: str, message: bytes) -> bytes:
+    return _mac(purpose, message, settings.secret_keys[0])
+
+
+def is_mac(purpose: str, message: bytes, claimed: bytes) -> bool:
+    """Whether it is the MAC of this message for this purpose, by SECRET_KEY or one of its fallbacks."""
+    return any(hmac.compare_digest(claimed, _mac(purpose, message, key)) for key in settings.secret_keys)
+
+
+def _mac(purpose: str, message: bytes, secret_key: str) -> bytes:
+    return hmac.digest(derive_key(secret_key, purpose), message, hashlib.sha256)
+
+
 class AccessClaims(NamedTuple):
     user_id: uuid.UUID
     session_id: uuid.UUID
@@ -123,11 +136,7 @@ class RefreshClaims(NamedTuple):
 
 def create_refresh_token(session_id: uuid.UUID, generation: int) -> str:
     body = _REFRESH_BODY.pack(session_id.bytes, generation)
-    return base64.urlsafe_b64encode(body + _mac(body, settings.secret_keys[0])).decode()
-
-
-def _mac(body: bytes, secret_key: str) -> bytes:
-    return hmac.digest(derive_key(secret_key, "refresh token"), body, hashlib.sha256)
+    return base64.urlsafe_b64encode(body + mac("refresh token", body)).decode()
 
 
 def read_refresh_token(token: str) -> RefreshClaims | None:
@@ -140,8 +149,8 @@ def read_refresh_token(token: str) -> RefreshClaims | None:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)
     except ValueError:
         return None
-    body, mac = raw[: _REFRESH_BODY.size], raw[_REFRESH_BODY.size :]
-    if not any(hmac.compare_digest(mac, _mac(body, key)) for key in settings.secret_keys):
+    body, claimed = raw[: _REFRESH_BODY.size], raw[_REFRESH_BODY.size :]
+    if not is_mac("refresh token", body, claimed):
         return None
     session_id, generation = _REFRESH_BODY.unpack(body)
     return RefreshClaims(uuid.UUID(bytes=session_id), generation)

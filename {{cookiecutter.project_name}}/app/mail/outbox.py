@@ -29,6 +29,9 @@ Kind = Literal[
     "password_changed",
     "refresh_token_replayed",
     "already_registered",
+    "second_factor_added",
+    "second_factor_removed",
+    "second_factor_guessed",
 ]
 
 LEASE: Final = timedelta(minutes=2)  # more than twice what a sender gives one mail
@@ -89,6 +92,12 @@ def post(session: AsyncSession, kind: Kind, address: str, user_id: uuid.UUID | N
     """Add a mail to the transaction of this session; nothing happens without MAIL_URL."""
     if settings.mail_url is not None:
         session.add(OutgoingMail(kind, address, user_id))
+
+
+async def post_alone(database: Database, kind: Kind, address: str, user_id: uuid.UUID) -> None:
+    """Add a mail that nothing else is stored with."""
+    if settings.mail_url is not None:
+        await database.insert(OutgoingMail(kind, address, user_id))
 
 
 def posting(kind: Kind, owners: Select[uuid.UUID, str]) -> CTE:

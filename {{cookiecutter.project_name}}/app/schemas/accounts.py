@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.schemas.requests import AnyPassword, Email, JsonRequest, NewPassword
+from app.schemas.requests import AnyPassword, Email, JsonRequest, NewPassword, OptionalCode
 from app.schemas.responses import Email as EmailText
 from app.schemas.responses import Response, Time
 
@@ -28,6 +28,7 @@ class VerifyEmailRequest(JsonRequest):
 class EmailChangeRequest(JsonRequest):
     email: Email
     current_password: AnyPassword
+    code: OptionalCode = None
 
 
 class EmailResponse(Response):

@@ -74,6 +74,15 @@ Username = Annotated[
     AfterValidator(canonical_email),
     Field(description="The e-mail address.", examples=["ana@example.com"]),
 ]
+_CODE = Field(
+    min_length=6,
+    max_length=40,
+    pattern=r"^[A-Za-z0-9 -]*$",
+    repr=False,
+    description="Of the authenticator app, or a recovery code.",
+    examples=["287082", "QSK4-IV7F-2DPH-LM6X"],
+)
+Code = Annotated[str, _CODE]
 RefreshToken = Annotated[str, Field(max_length=REFRESH_TOKEN_MAX_LENGTH, repr=False, examples=["QbX8yq3u…"])]
 PetName = Annotated[
     str,
@@ -91,6 +100,7 @@ def _without_default(schema: dict[str, Any]) -> None:
 
 # openapi-typescript has clients always send a field for which the specification names a default.
 OPTIONAL = Field(json_schema_extra=_without_default)
+OptionalCode = Annotated[str | None, _CODE, OPTIONAL]
 
 
 class JsonRequest(BaseModel):
@@ -170,6 +180,11 @@ class UserCreateRequest(JsonRequest):
 class UserUpdatePasswordRequest(JsonRequest):
     current_password: AnyPassword
     new_password: NewPassword
+    code: OptionalCode = None
+
+
+class UserDeleteRequest(JsonRequest):
+    code: OptionalCode = None
 
 
 class UserUpdateRequest(JsonRequest):

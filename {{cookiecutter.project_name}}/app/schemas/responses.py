@@ -40,6 +40,7 @@ class SessionResponse(Response):
     last_used_at: Time
     expires_at: Time
     user_agent: Annotated[str | None, Field(examples=["Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0"])]
+    login_method: Literal["password", "totp", "recovery_code", "passkey"]
     current: bool
 
 
@@ -109,6 +110,12 @@ class OAuthErrorResponse(ErrorResponse):
     """RFC 6749 section 5.2: `error` is a code for the client's library, `detail` is for people."""
 
     error: str
+
+
+class MfaRequiredResponse(OAuthErrorResponse):
+    """`mfa_token` is there if `error` is `mfa_required`; `POST /auth/second-factor` wants it."""
+
+    mfa_token: Annotated[str | None, Field(examples=["DVwcnm8LTFWaO1LB96fj1A…"])] = None
 
 
 class OAuthValidationErrorResponse(Response):

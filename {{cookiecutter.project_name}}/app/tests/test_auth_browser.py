@@ -6,7 +6,7 @@ from http.cookies import Morsel, SimpleCookie
 import pytest
 from httpx import AsyncClient, Response
 
-from app.api.endpoints.browser import COOKIE
+from app.api.cookies import COOKIE
 from app.core.config import settings
 from app.models import User
 from app.tests.helpers import PASSWORD, Json, begin, is_logged_in, login, refresh, tokens_in, try_refresh

@@ -25,8 +25,9 @@ async def test_sessions_show_where_the_user_is_logged_in(client: AsyncClient, de
     client.headers["User-Agent"] = "a browser"
     tokens = await login(client, default_user)
     (listed,) = await sessions_of(client, tokens)
-    assert set(listed) == {"id", "created_at", "last_used_at", "expires_at", "user_agent", "current"}
+    assert set(listed) == {"id", "created_at", "last_used_at", "expires_at", "user_agent", "login_method", "current"}
     assert listed["user_agent"] == "a browser"
+    assert listed["login_method"] == "password"
     assert listed["current"] is True
     assert datetime.fromisoformat(listed["expires_at"]).timestamp() == tokens["refresh_token_expires_at"]
     assert datetime.fromisoformat(listed["created_at"]).timestamp() == pytest.approx(tokens["issued_at"], abs=5)

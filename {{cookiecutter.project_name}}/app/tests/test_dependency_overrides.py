@@ -8,8 +8,8 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy import make_url
 
+from app.api.cookies import COOKIE
 from app.api.deps import get_current_user, get_database
-from app.api.endpoints.browser import COOKIE
 from app.auth.caller import Caller
 from app.core.config import settings
 from app.core.database import Database

@@ -60,6 +60,7 @@ async def test_a_route_that_needs_a_token_documents_it_and_refuses_requests_with
     open_to_all = {
         *("POST /auth/access-token", "POST /auth/refresh-token", "POST /auth/revoke", "POST /auth/logout"),
         *("POST /auth/browser/login", "POST /auth/browser/refresh", "POST /auth/browser/logout"),
+        *("POST /auth/second-factor", "POST /auth/browser/second-factor"),
         "POST /users/register",
         *("POST /auth/forgot-password", "POST /auth/recover-password", "POST /auth/verify-email"),
         *("GET /", "GET /health/live", "GET /health/ready"),

@@ -11,15 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.api.deps import Autocommit, ClientIp, CurrentUser, DbSession
 from app.api.errors import (
     BODY,
+    CODE_REQUIRED,
     INCORRECT_PASSWORD,
+    INVALID_CODE,
     INVALID_MAIL_TOKEN,
     RATE_LIMITED,
     UNAUTHORIZED,
     body_refused,
     unauthorized,
 )
+from app.api.proof import prove_password, prove_second_factor
 from app.auth.audit import audit
-from app.auth.login import authenticate, hash_new_password
+from app.auth.login import hash_new_password
 from app.auth.rate_limits import Limit, hit, limits_of_client
 from app.core.database import Database
 from app.mail.outbox import post
@@ -117,15 +120,14 @@ async def read_my_email(user: CurrentUser, autocommit: Autocommit) -> EmailRespo
 @router.post(
     "/users/me/email",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | RATE_LIMITED,
+    responses=body_refused(INCORRECT_PASSWORD, INVALID_CODE) | UNAUTHORIZED | CODE_REQUIRED | RATE_LIMITED,
 )
 async def change_my_email(
     change: EmailChangeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
 ) -> None:
     """Have a token sent to another address, which it makes the caller's; the same response if the address is taken."""
-    account = await authenticate(autocommit, user.email, change.current_password, client_ip)
-    if account is None or account.id != user.id:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
+    account = await prove_password(autocommit, user, change.current_password, client_ip)
+    await prove_second_factor(autocommit, user.id, change.code, client_ip)
     await _admit(autocommit, client_ip, user.id)
     changed = await session.scalar(
         update(User)

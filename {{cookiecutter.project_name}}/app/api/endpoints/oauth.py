@@ -10,10 +10,11 @@ from app.api.errors import (
     EMAIL_NOT_VERIFIED,
     INCORRECT_EMAIL_OR_PASSWORD,
     INVALID_REFRESH_TOKEN,
+    LOGIN_UNFINISHED,
     RATE_LIMITED,
+    SECOND_FACTOR_REQUIRED,
     UNAVAILABLE,
     UNSUPPORTED_GRANT_TYPE,
-    UNVERIFIED,
     body_refused,
 )
 from app.api.grants import Device, log_in, refresh
@@ -26,12 +27,13 @@ router = APIRouter(route_class=OAuthRoute)
 
 GRANT_REFUSED = with_codes(
     body_refused(INCORRECT_EMAIL_OR_PASSWORD, INVALID_REFRESH_TOKEN, UNSUPPORTED_GRANT_TYPE)
-    | UNVERIFIED
+    | LOGIN_UNFINISHED
     | RATE_LIMITED,
     {
         EMAIL_NOT_VERIFIED: "email_not_verified",
         INCORRECT_EMAIL_OR_PASSWORD: "invalid_grant",
         INVALID_REFRESH_TOKEN: "invalid_grant",
+        SECOND_FACTOR_REQUIRED: "mfa_required",
         UNSUPPORTED_GRANT_TYPE: "unsupported_grant_type",
     },
 )

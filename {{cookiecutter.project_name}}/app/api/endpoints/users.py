@@ -10,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.api.deps import Autocommit, ClientIp, CurrentSuperuser, CurrentUser, DbSession
 from app.api.errors import (
     BODY,
+    CODE_REQUIRED,
     EMAIL_NOT_AVAILABLE,
     FORBIDDEN,
     INCORRECT_PASSWORD,
+    INVALID_CODE,
     LAST_SUPERUSER,
     RATE_LIMITED,
     UNAUTHORIZED,
@@ -21,13 +23,20 @@ from app.api.errors import (
     documented,
 )
 from app.api.pagination import PAGED, PageQuery
+from app.api.proof import prove_password, prove_second_factor
 from app.auth.audit import audit
 from app.auth.known_clients import remember_client
-from app.auth.login import admit_registration, authenticate, hash_new_password
+from app.auth.login import admit_registration, hash_new_password
 from app.core.config import settings
 from app.mail.outbox import post
 from app.models import LoginSession, User
-from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest, refuse_own_address
+from app.schemas.requests import (
+    UserCreateRequest,
+    UserDeleteRequest,
+    UserUpdatePasswordRequest,
+    UserUpdateRequest,
+    refuse_own_address,
+)
 from app.schemas.responses import UserAdminResponse, UserResponse
 
 router = APIRouter()
@@ -71,9 +80,20 @@ async def read_current_user(user: CurrentUser) -> UserResponse:
     return UserResponse(id=user.id, email=user.email)
 
 
-@router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, responses=UNAUTHORIZED | CONFLICT)
-async def delete_current_user(user: CurrentUser, client_ip: ClientIp, session: DbSession) -> None:
-    """Delete the caller's account and everything that belongs to it."""
+@router.delete(
+    "/me",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=body_refused(INVALID_CODE) | UNAUTHORIZED | CODE_REQUIRED | CONFLICT | RATE_LIMITED,
+)
+async def delete_current_user(
+    user: CurrentUser,
+    client_ip: ClientIp,
+    autocommit: Autocommit,
+    session: DbSession,
+    deletion: UserDeleteRequest | None = None,
+) -> None:
+    """Delete the caller's account and everything that belongs to it; with a second factor, send a code."""
+    await prove_second_factor(autocommit, user.id, deletion.code if deletion else None, client_ip)
     await _delete(await _get_user(user.id, session), session)
     audit("account_deleted", client_ip, user.id, by=user.id)
 
@@ -81,7 +101,7 @@ async def delete_current_user(user: CurrentUser, client_ip: ClientIp, session: D
 @router.post(
     "/reset-password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | RATE_LIMITED,
+    responses=body_refused(INCORRECT_PASSWORD, INVALID_CODE) | UNAUTHORIZED | CODE_REQUIRED | RATE_LIMITED,
 )
 async def reset_current_user_password(
     passwords: UserUpdatePasswordRequest,
@@ -92,9 +112,8 @@ async def reset_current_user_password(
 ) -> None:
     """Change the caller's password and end every session, including this one."""
     refuse_own_address(passwords.new_password, user.email)
-    account = await authenticate(autocommit, user.email, passwords.current_password, client_ip)
-    if account is None or account.id != user.id:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
+    account = await prove_password(autocommit, user, passwords.current_password, client_ip)
+    await prove_second_factor(autocommit, user.id, passwords.code, client_ip)
     hashed_password = await hash_new_password(passwords.new_password, client_ip)
     changed = await session.scalar(
         update(User)

@@ -1,0 +1,50 @@
+"""The cookie with a browser's refresh token.
+
+Any website can make a browser send requests with cookies, so these routes check where a request comes from. No other
+route looks at a cookie. SECURITY.md says why this check is enough.
+"""
+
+from typing import Annotated, Final
+
+from fastapi import Cookie, HTTPException, Request, Response, status
+
+from app.api.errors import ANOTHER_SITE, documented
+from app.auth.sessions import Tokens
+from app.core.config import settings
+from app.schemas.responses import BrowserTokenResponse
+
+COOKIE: Final = "__Secure-refresh_token"  # browsers take that name over HTTPS only, and from this machine
+FOREIGN: Final = documented(403, ANOTHER_SITE)
+
+RefreshCookie = Annotated[str, Cookie(alias=COOKIE)]
+
+
+async def refuse_other_sites(request: Request) -> None:
+    """Raises the 403 of a request whose browser says that the page is neither ours nor one of BACKEND_CORS_ORIGINS."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        is_ours = request.headers.get("Sec-Fetch-Site", "none") in {"same-origin", "none"}
+    else:
+        host = request.headers.get("Host")
+        # Behind a proxy that ends TLS, the scheme that we see isn't the browser's.
+        own = {f"https://{host}", f"{request.url.scheme}://{host}", settings.public_url}
+        is_ours = origin in own or origin in settings.named_cors_origins
+    if not is_ours:
+        raise HTTPException(status.HTTP_403_FORBIDDEN, ANOTHER_SITE)
+
+
+def with_cookie(tokens: Tokens, response: Response) -> BrowserTokenResponse:
+    """Put the refresh token into the cookie, and the rest into the response."""
+    max_age = tokens.refresh_token_expires_at - tokens.issued_at
+    response.set_cookie(
+        COOKIE, tokens.refresh_token, max_age, path=_path(), secure=True, httponly=True, samesite="strict"
+    )
+    return BrowserTokenResponse.model_validate(tokens)
+
+
+def clear_cookie(response: Response) -> None:
+    response.delete_cookie(COOKIE, path=_path(), secure=True, httponly=True, samesite="strict")
+
+
+def _path() -> str:
+    return f"{settings.api_prefix}/auth/browser"

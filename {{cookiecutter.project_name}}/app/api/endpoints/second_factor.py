@@ -1,0 +1,165 @@
+"""The second factor: set up, used and removed by the account's owner. docs/second-factor.md shows each flow."""
+
+from fastapi import APIRouter, Depends, HTTPException, Response, status
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from app.api.cookies import refuse_other_sites, with_cookie
+from app.api.deps import Autocommit, ClientIp, CurrentUser, DbSession
+from app.api.errors import (
+    ANOTHER_SITE,
+    EMAIL_NOT_VERIFIED,
+    INCORRECT_PASSWORD,
+    INVALID_CODE,
+    RATE_LIMITED,
+    UNAUTHORIZED,
+    UNVERIFIED,
+    body_refused,
+    documented,
+    unauthorized,
+)
+from app.api.grants import Device, log_in_with_code
+from app.api.oauth import OAuthRoute, with_codes
+from app.api.proof import prove_password, prove_second_factor
+from app.auth.audit import audit
+from app.auth.known_clients import remember_client
+from app.auth.rate_limits import return_attempt
+from app.auth.second_factor import (
+    matching_step,
+    new_totp_secret,
+    normalized,
+    replace_recovery_codes,
+    spend_attempt,
+)
+from app.mail.outbox import post
+from app.models import RecoveryCode, TotpSecret
+from app.schemas.responses import BrowserTokenResponse, TokenResponse
+from app.schemas.second_factor import (
+    CodeRequest,
+    PasswordAndCodeRequest,
+    RecoveryCodesResponse,
+    SecondFactorRequest,
+    SecondFactorResponse,
+    TotpSetupRequest,
+    TotpSetupResponse,
+)
+
+router = APIRouter()
+login_router = APIRouter(route_class=OAuthRoute)
+browser_router = APIRouter(route_class=OAuthRoute, dependencies=[Depends(refuse_other_sites)])
+
+ALREADY_SET_UP = "A second factor is set up already"
+NOT_SET_UP = "No second factor is set up"
+
+ALREADY = documented(409, ALREADY_SET_UP)
+WRONG = body_refused(INCORRECT_PASSWORD, INVALID_CODE) | UNAUTHORIZED | RATE_LIMITED
+LOGIN_REFUSED = body_refused(INVALID_CODE) | RATE_LIMITED
+CODES = {INVALID_CODE: "invalid_grant", EMAIL_NOT_VERIFIED: "email_not_verified"}
+
+
+@router.get("/second-factor", responses=UNAUTHORIZED)
+async def read_my_second_factor(user: CurrentUser, autocommit: Autocommit) -> SecondFactorResponse:
+    """Read which second factors and passkeys the caller has."""
+    row = await autocommit.fetch_one(
+        select(
+            select(TotpSecret.confirmed_at.is_not(None)).where(TotpSecret.user_id == user.id).scalar_subquery(),
+            select(func.count()).where(RecoveryCode.user_id == user.id).scalar_subquery(),
+        )
+    )
+    totp, codes = row or (None, 0)
+    return SecondFactorResponse(totp=bool(totp), recovery_codes_left=codes or 0)
+
+
+@router.post("/totp", responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | RATE_LIMITED | ALREADY)
+async def set_up_totp(
+    setup: TotpSetupRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit
+) -> TotpSetupResponse:
+    """Get a secret for an authenticator app. It counts once a code has confirmed it; asking again replaces it."""
+    await prove_password(autocommit, user, setup.current_password, client_ip)
+    encrypted, secret, otpauth_uri = new_totp_secret(user.id, user.email)
+    new = insert(TotpSecret).values(user_id=user.id, encrypted=encrypted)
+    replacing = new.on_conflict_do_update(
+        index_elements=[TotpSecret.user_id],
+        set_={"encrypted": new.excluded.encrypted},
+        where=TotpSecret.confirmed_at.is_(None),
+    )
+    try:
+        stored = await autocommit.execute(replacing)
+    except IntegrityError:  # the account was deleted after its token was checked
+        raise unauthorized(token_was_sent=True) from None
+    if not stored:
+        raise HTTPException(status.HTTP_409_CONFLICT, ALREADY_SET_UP)
+    return TotpSetupResponse(secret=secret, otpauth_uri=otpauth_uri)
+
+
+@router.post("/totp/confirm", responses=body_refused(INVALID_CODE) | UNAUTHORIZED | RATE_LIMITED)
+async def confirm_totp(
+    confirmation: CodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
+) -> RecoveryCodesResponse:
+    """Show with its first code that the app has the secret: from now on a login wants a code."""
+    attempt = await spend_attempt(autocommit, user.id, client_ip, knows_client=True)
+    unconfirmed = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_(None))
+    totp = await session.scalar(unconfirmed.with_for_update())
+    step = matching_step(user.id, totp.encrypted, normalized(confirmation.code)) if totp else None
+    if totp is None or step is None:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_CODE)
+    totp.confirmed_at, totp.last_step = func.now(), step
+    recovery_codes = await replace_recovery_codes(session, user.id)
+    post(session, "second_factor_added", user.email, user.id)
+    await session.commit()
+    await return_attempt(autocommit, attempt)
+    await remember_client(autocommit, user.id, client_ip)
+    audit("second_factor_added", client_ip, user.id)
+    return RecoveryCodesResponse(recovery_codes=recovery_codes)
+
+
+@router.delete("/totp", status_code=status.HTTP_204_NO_CONTENT, responses=WRONG | documented(404, NOT_SET_UP))
+async def remove_totp(
+    proof: PasswordAndCodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
+) -> None:
+    """Remove the second factor and its recovery codes; the password alone is enough again."""
+    await prove_password(autocommit, user, proof.current_password, client_ip)
+    await prove_second_factor(autocommit, user.id, proof.code, client_ip)
+    secret = delete(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_not(None))
+    if await session.scalar(secret.returning(TotpSecret.user_id)) is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
+    await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+    post(session, "second_factor_removed", user.email, user.id)
+    await session.commit()
+    audit("second_factor_removed", client_ip, user.id, by=user.id)
+
+
+@router.post("/recovery-codes", responses=WRONG | documented(404, NOT_SET_UP))
+async def renew_recovery_codes(
+    proof: PasswordAndCodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
+) -> RecoveryCodesResponse:
+    """Get ten new recovery codes; all older ones are void."""
+    await prove_password(autocommit, user, proof.current_password, client_ip)
+    await prove_second_factor(autocommit, user.id, proof.code, client_ip)
+    secret = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_not(None))
+    if await session.scalar(secret.with_for_update()) is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
+    recovery_codes = await replace_recovery_codes(session, user.id)
+    await session.commit()
+    return RecoveryCodesResponse(recovery_codes=recovery_codes)
+
+
+@login_router.post("/second-factor", responses=with_codes(LOGIN_REFUSED | UNVERIFIED, CODES))
+async def log_in_with_second_factor(
+    login: SecondFactorRequest, client_ip: ClientIp, device: Device, autocommit: Autocommit
+) -> TokenResponse:
+    """Finish a login that was answered by `mfa_required`, with a code of the app or a recovery code."""
+    tokens = await log_in_with_code(autocommit, login.mfa_token, login.code, client_ip, device)
+    return TokenResponse.model_validate(tokens)
+
+
+@browser_router.post(
+    "/second-factor", responses=with_codes(LOGIN_REFUSED | documented(403, ANOTHER_SITE, EMAIL_NOT_VERIFIED), CODES)
+)
+async def log_in_browser_with_second_factor(
+    login: SecondFactorRequest, client_ip: ClientIp, device: Device, autocommit: Autocommit, response: Response
+) -> BrowserTokenResponse:
+    """The same for a browser; the refresh token becomes a cookie."""
+    tokens = await log_in_with_code(autocommit, login.mfa_token, login.code, client_ip, device)
+    return with_cookie(tokens, response)

@@ -1,0 +1,239 @@
+"""The second factor: codes of an authenticator app (TOTP, RFC 6238), and recovery codes for when it is lost.
+
+The app's secret is encrypted with a key derived from SECRET_KEY, so a dump of the database is of no use. Recovery codes
+are 80 random bits each, which nobody can guess from a plain hash; so they outlast SECRET_KEY.
+"""
+
+import base64
+import hashlib
+import json
+import logging
+import os
+import secrets
+import struct
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, Protocol
+
+import pyotp
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.audit import audit
+from app.auth.known_clients import IS_KNOWN, client_hash
+from app.auth.rate_limits import Limit, RateLimitedError, hit, limits_of_client, return_attempt
+from app.core.config import PROJECT, settings
+from app.core.database import Database
+from app.core.security import derive_key, is_mac, mac
+from app.mail.outbox import post_alone
+from app.models import RecoveryCode, TotpSecret, User
+
+logger = logging.getLogger("app.second_factor")
+
+Method = Literal["totp", "recovery_code"]
+
+MFA_TOKEN_LIFETIME: Final = timedelta(minutes=5)
+_MFA_BODY: Final = struct.Struct(">16sI")  # the account, and the Unix time at which the token expires
+_RECOVERY_CODES: Final = 10
+_STEP: Final = 30  # seconds that a code is shown for; RFC 6238 section 5.2 allows one more for delays and clocks
+
+# Since when an account has a second factor; None if it has none. For use in a query for users.
+SECOND_FACTOR_SINCE: Final = (
+    select(TotpSecret.confirmed_at).where(TotpSecret.user_id == User.id).scalar_subquery().label("second_factor_since")
+)
+_ACCOUNT: Final = (
+    select(User.email, TotpSecret.encrypted, IS_KNOWN.label("knows_client"))
+    .join_from(TotpSecret, User, TotpSecret.user_id == User.id)
+    .where(TotpSecret.user_id == bindparam("account"), TotpSecret.confirmed_at.is_not(None))
+)
+_USE_STEP: Final = (
+    update(TotpSecret)
+    .where(
+        TotpSecret.user_id == bindparam("account"),
+        TotpSecret.encrypted == bindparam("old", type_=LargeBinary()),  # not if it has been replaced meanwhile
+        TotpSecret.last_step < bindparam("step", type_=BigInteger()),
+    )
+    .values(last_step=bindparam("step"), encrypted=bindparam("new", type_=LargeBinary()))
+)
+_USE_RECOVERY_CODE: Final = delete(RecoveryCode).where(
+    RecoveryCode.user_id == bindparam("account"), RecoveryCode.code == bindparam("hash", type_=LargeBinary())
+)
+
+
+class AccountState(Protocol):
+    """What an MFA token depends on."""
+
+    @property
+    def id(self) -> uuid.UUID: ...
+    @property
+    def password_changed_at(self) -> datetime: ...
+    @property
+    def second_factor_since(self) -> datetime | None: ...
+
+
+def create_mfa_token(account: AccountState) -> str:
+    """What a client gets for the right password: with a code it is a login, and by itself nothing.
+
+    Nothing is stored of it. It is a MAC over the account's state: a new password or second factor ends it.
+    """
+    body = _MFA_BODY.pack(account.id.bytes, int(time.time() + MFA_TOKEN_LIFETIME.total_seconds()))
+    return base64.urlsafe_b64encode(body + mac("MFA token", body + _state(account))).decode().rstrip("=")
+
+
+def account_of(mfa_token: str) -> uuid.UUID | None:
+    """The account that an unexpired token names; whether the token is genuine is yet to be seen."""
+    raw = _decode(mfa_token)
+    if len(raw) < _MFA_BODY.size:
+        return None
+    user_id, expires_at = _MFA_BODY.unpack_from(raw)
+    return uuid.UUID(bytes=user_id) if time.time() < expires_at else None
+
+
+def is_genuine(mfa_token: str, account: AccountState) -> bool:
+    """Whether it was made for this account in its present state."""
+    raw = _decode(mfa_token)
+    return is_mac("MFA token", raw[: _MFA_BODY.size] + _state(account), raw[_MFA_BODY.size :])
+
+
+def new_totp_secret(user_id: uuid.UUID, email: str) -> tuple[bytes, str, str]:
+    """A new secret, encrypted; in base32, for people; and as the URI that apps read from a QR code."""
+    secret = pyotp.random_base32()  # 160 bits, as RFC 4226 section 4 recommends
+    uri = pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=str(PROJECT["name"]))
+    return _encrypt(secret, user_id), secret, uri
+
+
+def matching_step(user_id: uuid.UUID, encrypted: bytes, code: str) -> int | None:
+    """The time step of a code, the present one or one beside it; None if it is the code of none of them."""
+    secret = _decrypt(encrypted, user_id)
+    if secret is None:
+        return None
+    now, totp = int(time.time()) // _STEP, pyotp.TOTP(secret)
+    steps = [step for step in (now, now - 1, now + 1) if secrets.compare_digest(totp.generate_otp(step), code)]
+    return steps[0] if steps else None
+
+
+async def replace_recovery_codes(session: AsyncSession, user_id: uuid.UUID) -> list[str]:
+    """Ten new codes, which replace all older ones; only their hashes are stored."""
+    codes = [pyotp.random_base32() for _ in range(_RECOVERY_CODES)]
+    codes = ["-".join(code[i : i + 4] for i in range(0, 16, 4)) for code in codes]  # 80 bits
+    await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    await session.execute(
+        insert(RecoveryCode), [{"user_id": user_id, "code": _hash(normalized(code), user_id)} for code in codes]
+    )
+    return codes
+
+
+async def has_second_factor(database: Database, user_id: uuid.UUID) -> bool:
+    confirmed = select(TotpSecret.user_id).where(TotpSecret.user_id == user_id, TotpSecret.confirmed_at.is_not(None))
+    return await database.fetch_one(confirmed) is not None
+
+
+async def check_code(database: Database, user_id: uuid.UUID, code: str, client_ip: str) -> Method | None:
+    """Use a code of the app or a recovery code; of parallel uses one succeeds. None if it is wrong, or spent.
+
+    Each wrong one spends an attempt. Raises RateLimitedError, after telling the owner, when there are none left.
+    """
+    account = await database.fetch_one(_ACCOUNT, {"account": user_id, "client": client_hash(client_ip)})
+    if account is None:
+        return None
+    try:
+        attempt = await spend_attempt(database, user_id, client_ip, knows_client=account.knows_client)
+    except RateLimitedError:
+        audit("login_throttled", client_ip, user_id)
+        await _tell_owner(database, user_id, account.email)
+        raise
+    method = await _use(database, user_id, account.encrypted, normalized(code))
+    if method is None:
+        audit("second_factor_failed", client_ip, user_id)
+        return None
+    await return_attempt(database, attempt)
+    if method == "recovery_code":
+        audit("recovery_code_used", client_ip, user_id)
+    return method
+
+
+async def spend_attempt(database: Database, user_id: uuid.UUID, client_ip: str, *, knows_client: bool) -> Limit:
+    """Take an attempt, which is to be returned if the code is right. Raises RateLimitedError.
+
+    An account has 20 an hour, from however many clients: 10 for those from which the owner has logged in, so that
+    nobody else can use these up.
+    """
+    clients = "known" if knows_client else "unknown"
+    attempt = Limit(f"second factor from {clients} client", str(user_id), 5, timedelta(minutes=12))
+    await hit(database, [attempt, *limits_of_client("second factor", client_ip, 60, timedelta(minutes=1))])
+    return attempt
+
+
+def normalized(code: str) -> str:
+    """The code without what people add to read it."""
+    return code.replace(" ", "").replace("-", "").upper()
+
+
+async def _use(database: Database, user_id: uuid.UUID, encrypted: bytes, code: str) -> Method | None:
+    if not code.isdecimal():
+        spent = await database.execute(_USE_RECOVERY_CODE, {"account": user_id, "hash": _hash(code, user_id)})
+        return "recovery_code" if spent else None
+    step = matching_step(user_id, encrypted, code)
+    if step is None:
+        return None
+    renewed = _renewed(encrypted, user_id)
+    spent = await database.execute(_USE_STEP, {"account": user_id, "old": encrypted, "new": renewed, "step": step})
+    return "totp" if spent else None
+
+
+async def _tell_owner(database: Database, user_id: uuid.UUID, email: str) -> None:
+    """That somebody has the password and guesses codes; once an hour."""
+    try:
+        await hit(database, [Limit("second factor notice", str(user_id), 1, timedelta(hours=1))])
+    except RateLimitedError:
+        return
+    await post_alone(database, "second_factor_guessed", email, user_id)
+
+
+def _encrypt(secret: str, user_id: uuid.UUID) -> bytes:
+    """AES-GCM, bound to the account: one account's secret is of no use in another's row."""
+    nonce = os.urandom(12)
+    return nonce + _cipher(settings.secret_keys[0]).encrypt(nonce, secret.encode(), user_id.bytes)
+
+
+def _decrypt(encrypted: bytes, user_id: uuid.UUID) -> str | None:
+    for key in settings.secret_keys:
+        try:
+            return _cipher(key).decrypt(encrypted[:12], encrypted[12:], user_id.bytes).decode()
+        except InvalidTag:
+            continue
+    logger.warning("The key of a TOTP secret is no longer among SECRET_KEY_FALLBACKS: its owner needs a recovery code")
+    return None
+
+
+def _renewed(encrypted: bytes, user_id: uuid.UUID) -> bytes:
+    """The same under the present SECRET_KEY."""
+    try:
+        _cipher(settings.secret_keys[0]).decrypt(encrypted[:12], encrypted[12:], user_id.bytes)
+    except InvalidTag:
+        return _encrypt(_decrypt(encrypted, user_id) or "", user_id)
+    return encrypted
+
+
+def _cipher(secret_key: str) -> AESGCM:
+    return AESGCM(derive_key(secret_key, "TOTP secrets"))
+
+
+def _hash(code: str, user_id: uuid.UUID) -> bytes:
+    return hashlib.sha256(user_id.bytes + code.encode()).digest()
+
+
+def _state(account: AccountState) -> bytes:
+    since = account.second_factor_since
+    moments = [account.password_changed_at.astimezone(UTC).isoformat(), since and since.astimezone(UTC).isoformat()]
+    return json.dumps([str(account.id), *moments]).encode()
+
+
+def _decode(token: str) -> bytes:
+    try:
+        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return b""
