@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from httpx import AsyncClient
@@ -11,6 +12,8 @@ from sqlalchemy import make_url
 from app.api.cookies import COOKIE
 from app.api.deps import get_current_user, get_database
 from app.auth.caller import Caller
+from app.auth.login import Account
+from app.auth.second_factor import create_mfa_token
 from app.core.config import settings
 from app.core.database import Database
 from app.core.security import create_refresh_token
@@ -19,6 +22,7 @@ from app.models import User
 from app.tests.helpers import PASSWORD, Json
 
 CALLER = Caller(uuid.uuid4(), "somebody@example.com", is_superuser=True, session_id=uuid.uuid4())
+MFA_TOKEN = create_mfa_token(Account(CALLER.id, "", datetime.now(UTC)))
 REFRESH_TOKEN = {"refresh_token": create_refresh_token(uuid.uuid4(), 0)}
 BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/access-token"): {"data": {"username": CALLER.email, "password": PASSWORD}},
@@ -28,6 +32,12 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/browser/login"): {"data": {"username": CALLER.email, "password": PASSWORD}},
     ("POST", "/auth/browser/refresh"): {"headers": {"Cookie": f"{COOKIE}={REFRESH_TOKEN['refresh_token']}"}},
     ("POST", "/auth/browser/logout"): {"headers": {"Cookie": f"{COOKIE}={REFRESH_TOKEN['refresh_token']}"}},
+    ("POST", "/auth/totp"): {"json": {"current_password": PASSWORD}},
+    ("POST", "/auth/totp/confirm"): {"json": {"code": "000000"}},
+    ("DELETE", "/auth/totp"): {"json": {"current_password": PASSWORD, "code": "000000"}},
+    ("POST", "/auth/recovery-codes"): {"json": {"current_password": PASSWORD, "code": "000000"}},
+    ("POST", "/auth/second-factor"): {"json": {"mfa_token": MFA_TOKEN, "code": "000000"}},
+    ("POST", "/auth/browser/second-factor"): {"json": {"mfa_token": MFA_TOKEN, "code": "000000"}},
     ("POST", "/users/register"): {"json": {"email": CALLER.email, "password": PASSWORD}},
     ("POST", "/users/reset-password"): {"json": {"current_password": PASSWORD, "new_password": PASSWORD}},
     ("POST", "/auth/forgot-password"): {"json": {"email": CALLER.email}},
@@ -74,7 +84,7 @@ def another_caller() -> Iterator[None]:
     ("method", "path"), [call for call in operations() if call[0] != "GET" or call[1] not in WITHOUT_DATABASE]
 )
 async def test_one_override_replaces_the_database_of_every_route(client: AsyncClient, method: str, path: str) -> None:
-    url = re.sub(r"\{\w+\}", str(CALLER.id), path)
+    url = re.sub(r"\{\w+\}", str(uuid.uuid4()), path)
     response = await client.request(method, url, **BODIES.get((method, path), {}))
     assert response.status_code == 503, response.text
 
