@@ -43,3 +43,11 @@ async def test_owners_are_told_once_an_hour_that_somebody_guesses_codes(
         await answer(client, token, "000000")
         await answer(client_at(f"203.0.113.{number}"), token, "000000")
     assert await mailbox.subjects() == {"Somebody has your password": default_user.email}
+
+
+async def test_an_mfa_token_recovers_no_password(
+    client: AsyncClient, default_user: User, default_user_headers: dict[str, str]
+) -> None:
+    await set_up(client, default_user_headers)
+    body = {"token": await mfa_token(client, default_user), "new_password": "a new and better one"}
+    assert (await client.post("/auth/recover-password", json=body)).status_code == 400
