@@ -11,6 +11,7 @@ from app.api.endpoints import (
     oauth,
     pets,
     second_factor,
+    second_factor_page,
     users,
     well_known,
 )
@@ -48,5 +49,7 @@ def add_routers(app: FastAPI, prefix: str, *, with_mail: bool, with_passkeys: bo
     if settings.docs:
         app.include_router(docs.router, prefix=prefix)
         app.mount(f"{prefix}/docs-assets", docs.assets)
+        app.include_router(second_factor_page.router, prefix=prefix)
+        app.mount(f"{prefix}/docs-pages", second_factor_page.assets)
     if prefix:  # probes expect these routes without a prefix
         app.include_router(health.router, include_in_schema=False)

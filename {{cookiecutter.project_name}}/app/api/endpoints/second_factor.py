@@ -1,4 +1,7 @@
-"""The second factor: set up, used and removed by the account's owner. docs/second-factor.md shows each flow."""
+"""The second factor: set up, used and removed by the account's owner. docs/second-factor.md shows each flow.
+
+[A page](docs/second-factor) tries it, and passkeys, in your browser.
+"""
 
 import uuid
 
