@@ -414,6 +414,17 @@ async def test_the_right_password_alone_does_not_make_a_client_known(
     assert (await answer(client, token, factor.code())).status_code == 200
 
 
+async def test_a_client_that_had_only_the_password_is_not_known_any_more(
+    client: AsyncClient, default_user: User, default_user_headers: dict[str, str]
+) -> None:
+    thief = client_at("203.0.113.1")
+    await login(thief, default_user)
+    factor = await set_up(client, default_user_headers)
+    token = await mfa_token(thief, default_user)
+    assert [(await answer(thief, token, "000000")).status_code for _ in range(6)] == [400] * 5 + [429]
+    assert (await answer(client, token, factor.code())).status_code == 200
+
+
 async def test_right_codes_cost_nothing(
     client: AsyncClient, session: AsyncSession, default_user: User, factor: Factor
 ) -> None:
