@@ -47,7 +47,7 @@ SECOND_FACTOR_SINCE: Final = (
 _ACCOUNT: Final = (
     select(User.email, TotpSecret.encrypted, IS_KNOWN.label("knows_client"))
     .join_from(TotpSecret, User, TotpSecret.user_id == User.id)
-    .where(TotpSecret.user_id == bindparam("account"), TotpSecret.confirmed_at.is_not(None))
+    .where(TotpSecret.user_id == bindparam("account"))
 )
 _USE_STEP: Final = (
     update(TotpSecret)
@@ -121,7 +121,7 @@ async def replace_recovery_codes(session: AsyncSession, user_id: uuid.UUID) -> l
     codes = ["-".join(code[i : i + 4] for i in range(0, 16, 4)) for code in codes]  # 80 bits
     await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     await session.execute(
-        insert(RecoveryCode), [{"user_id": user_id, "code": _hash(normalized(code), user_id)} for code in codes]
+        insert(RecoveryCode), [{"user_id": user_id, "code": _hash(normalized(code))} for code in codes]
     )
     return codes
 
@@ -132,7 +132,7 @@ async def has_second_factor(database: Database, user_id: uuid.UUID) -> bool:
 
 
 async def check_code(database: Database, user_id: uuid.UUID, code: str, client_ip: str) -> Method | None:
-    """Use a code of the app or a recovery code; of parallel uses one succeeds. None if it is wrong, or spent.
+    """Use a code of an account's app or a recovery code; of parallel uses one succeeds. None if it is wrong, or spent.
 
     Each wrong one spends an attempt. Raises RateLimitedError, after telling the owner, when there are none left.
     """
@@ -174,7 +174,7 @@ def normalized(code: str) -> str:
 
 async def _use(database: Database, user_id: uuid.UUID, encrypted: bytes, code: str) -> Method | None:
     if not code.isdecimal():
-        spent = await database.execute(_USE_RECOVERY_CODE, {"account": user_id, "hash": _hash(code, user_id)})
+        spent = await database.execute(_USE_RECOVERY_CODE, {"account": user_id, "hash": _hash(code)})
         return "recovery_code" if spent else None
     step = matching_step(user_id, encrypted, code)
     if step is None:
@@ -222,8 +222,8 @@ def _cipher(secret_key: str) -> AESGCM:
     return AESGCM(derive_key(secret_key, "TOTP secrets"))
 
 
-def _hash(code: str, user_id: uuid.UUID) -> bytes:
-    return hashlib.sha256(user_id.bytes + code.encode()).digest()
+def _hash(code: str) -> bytes:
+    return hashlib.sha256(code.encode()).digest()
 
 
 def _state(account: AccountState) -> bytes:

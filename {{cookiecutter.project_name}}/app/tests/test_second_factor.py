@@ -254,10 +254,11 @@ async def test_removing_it_wants_password_and_code(
     assert (await answer(client, token, again.code())).status_code == 400, "the token is for the removed factor"
 
 
+# The last is the status for an account without a factor, the last superuser's.
 CHANGES = [
-    ("POST", "/users/reset-password", {"current_password": PASSWORD, "new_password": "a better one"}),
-    ("POST", "/users/me/email", {"current_password": PASSWORD, "email": "new@example.com"}),
-    ("DELETE", "/users/me", {}),
+    ("POST", "/users/reset-password", {"current_password": PASSWORD, "new_password": "a better one"}, 204),
+    ("POST", "/users/me/email", {"current_password": PASSWORD, "email": "new@example.com"}, 202),
+    ("DELETE", "/users/me", {}, 409),
 ]
 
 
@@ -266,9 +267,10 @@ async def test_changing_what_matters_wants_a_code(
     client: AsyncClient,
     default_user_headers: dict[str, str],
     superuser_headers: dict[str, str],
-    change: tuple[str, str, Json],
+    change: tuple[str, str, Json, int],
 ) -> None:
-    method, path, body = change
+    method, path, body, status = change
+    await client.post("/auth/totp", json={"current_password": PASSWORD}, headers=superuser_headers)  # unconfirmed
     factor = await set_up(client, default_user_headers)
 
     async def send(extra: Json, headers: dict[str, str]) -> Response:
@@ -280,9 +282,11 @@ async def test_changing_what_matters_wants_a_code(
     response = await send({"code": "000000"}, default_user_headers)
     assert (response.status_code, response.json()) == (400, {"detail": "Invalid code"})
     assert (await send({"code": factor.code()}, default_user_headers)).is_success
+    response = await send({}, superuser_headers)
+    assert response.status_code == status
     if method == "DELETE":
         response = await client.delete(path, headers=superuser_headers)  # without a factor, no body is needed
-        assert response.status_code == 409, "the last superuser"
+        assert response.json() == {"detail": "The last active superuser must remain"}
 
 
 async def test_a_recovered_password_does_not_get_around_the_second_factor(
@@ -303,7 +307,8 @@ async def test_an_mfa_token_is_for_its_account_only(
     raw = base64.urlsafe_b64decode(token + "==")
     forged = base64.urlsafe_b64encode(default_user.id.bytes + raw[16:]).decode()
     assert (await answer(client, forged, factor.code())).status_code == 400
-    assert (await answer(client, token, factor.code())).status_code == 400
+    for code in (factor.code(), factor.recovery_codes[0]):
+        assert (await answer(client, token, code)).status_code == 400
     assert (await answer(client, token, others.code())).status_code == 200
 
 
@@ -414,6 +419,17 @@ async def test_the_right_password_alone_does_not_make_a_client_known(
     assert (await answer(client, token, factor.code())).status_code == 200
 
 
+async def test_a_client_that_had_only_the_password_is_not_known_any_more(
+    client: AsyncClient, default_user: User, default_user_headers: dict[str, str]
+) -> None:
+    thief = client_at("203.0.113.1")
+    await login(thief, default_user)
+    factor = await set_up(client, default_user_headers)
+    token = await mfa_token(thief, default_user)
+    assert [(await answer(thief, token, "000000")).status_code for _ in range(6)] == [400] * 5 + [429]
+    assert (await answer(client, token, factor.code())).status_code == 200
+
+
 async def test_right_codes_cost_nothing(
     client: AsyncClient, session: AsyncSession, default_user: User, factor: Factor
 ) -> None:
@@ -422,6 +438,22 @@ async def test_right_codes_cost_nothing(
         assert (await answer(client, token, code)).status_code == 200
     response = await answer(client, token, factor.recovery_codes[0])
     assert response.status_code == 400
+
+
+async def test_logging_in_again_and_again_costs_nothing(
+    client: AsyncClient, default_user: User, factor: Factor
+) -> None:
+    for _ in range(12):
+        await mfa_token(client, default_user)
+
+
+async def test_a_client_that_logged_in_is_known(client: AsyncClient, default_user: User, factor: Factor) -> None:
+    elsewhere = client_at("203.0.113.1")
+    token = await mfa_token(elsewhere, default_user)
+    assert (await answer(elsewhere, token, factor.code())).status_code == 200
+    for number in range(2, 10):
+        await answer(client_at(f"203.0.113.{number}"), token, "000000")
+    assert (await answer(elsewhere, token, factor.code(1))).status_code == 200
 
 
 async def test_a_right_code_in_vain_says_when_to_come_back(

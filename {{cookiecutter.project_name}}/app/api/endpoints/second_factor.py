@@ -40,7 +40,7 @@ from app.auth.second_factor import (
     spend_attempt,
 )
 from app.mail.outbox import post
-from app.models import LoginSession, Passkey, RecoveryCode, TotpSecret, User
+from app.models import KnownClient, LoginSession, Passkey, RecoveryCode, TotpSecret, User
 from app.schemas.passkeys import PasskeyResponse
 from app.schemas.responses import BrowserTokenResponse, TokenResponse
 from app.schemas.second_factor import (
@@ -118,6 +118,8 @@ async def confirm_totp(
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_CODE)
     totp.confirmed_at, totp.last_step = func.now(), step
     recovery_codes = await replace_recovery_codes(session, user.id)
+    # Who has only ever had the password from there is not known any more.
+    await session.execute(delete(KnownClient).where(KnownClient.user_id == user.id))
     post(session, "second_factor_added", user.email, user.id)
     await session.commit()
     await return_attempt(autocommit, attempt)
