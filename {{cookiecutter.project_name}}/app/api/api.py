@@ -19,7 +19,7 @@ from app.api.errors import UNAVAILABLE
 from app.core.config import settings
 
 
-def add_routers(app: FastAPI, prefix: str, *, with_mail: bool, with_passkeys: bool) -> None:
+def add_routers(app: FastAPI, prefix: str, *, with_every_route: bool) -> None:
     """Add each router to the application itself: nested routers would slow every request down by a few percent."""
     app.include_router(users.router, prefix=f"{prefix}/users", tags=["users"], responses=UNAVAILABLE)
     app.include_router(pets.router, prefix=f"{prefix}/pets", tags=["pets"], responses=UNAVAILABLE)
@@ -33,7 +33,7 @@ def add_routers(app: FastAPI, prefix: str, *, with_mail: bool, with_passkeys: bo
         (second_factor.users_router, "/users"),
     ):
         app.include_router(router, prefix=f"{prefix}{path}", tags=["second factor"], responses=UNAVAILABLE)
-    if with_passkeys:
+    if with_every_route or settings.rp_id is not None:
         from app.api.endpoints import passkeys  # noqa: PLC0415 — loads webauthn only where it is used
 
         for router, path in (
@@ -42,7 +42,7 @@ def add_routers(app: FastAPI, prefix: str, *, with_mail: bool, with_passkeys: bo
             (passkeys.browser_router, "/auth/browser"),
         ):
             app.include_router(router, prefix=f"{prefix}{path}", tags=["passkeys"], responses=UNAVAILABLE)
-    if with_mail:
+    if with_every_route or settings.mail_url is not None:
         app.include_router(accounts.router, prefix=prefix, tags=["accounts by mail"], responses=UNAVAILABLE)
     app.include_router(health.router, prefix=prefix, tags=["health"])
     app.include_router(well_known.router, tags=["well-known"])
