@@ -147,6 +147,25 @@ def _compare_console(block: Block, project: Path) -> None:
             raise BrokenBlockError(block, f"`{command}` prints:\n{result.stdout}")
 
 
+def carry_out_in_one_shell(walk: list[Block], project: Path) -> None:
+    """The same for `console` blocks whose commands share variables; there, `…` also stands for a part of a line."""
+    steps = [
+        (block, *re.match(r"((?:.*\\\n)*.*)\n?((?:.*\n)*)", part).groups())  # type: ignore[union-attr]
+        for block in walk
+        for part in re.split(r"^\$ ", block.text + "\n", flags=re.MULTILINE)[1:]
+    ]
+    mark = "\n--- next ---\n"
+    script = "".join(f"{command}\nprintf '{mark}'\n" for _, command, _ in steps)
+    result = run("bash", "-uc", f"exec 2>&1\n{script}", cwd=project)
+    printed_by_each = result.stdout.split(mark)
+    for (block, command, expected), printed in zip(steps, printed_by_each, strict=False):
+        pattern = re.escape(expected.rstrip("\n")).replace(re.escape("…\n"), r"(?:.*\n)*?").replace("…", ".*")
+        if not re.fullmatch(pattern, printed.rstrip("\n")):
+            raise BrokenBlockError(block, f"`{command}` prints:\n{printed}")
+    if len(printed_by_each) <= len(steps):
+        raise BrokenBlockError(walk[-1], "The shell ended before the last command.")
+
+
 def _without_passing(text: str) -> str:
     for pattern, name in PASSING:
         text = re.sub(pattern, name, text)

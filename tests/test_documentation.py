@@ -5,11 +5,13 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from documentation import Block, BrokenBlockError, blocks, carry_out
+from documentation import Block, BrokenBlockError, blocks, carry_out, carry_out_in_one_shell
 from scaffolding import ROOT, files, installed_project, make, read_env, run, scaffold
+from serving import free_port, initialised_project, served
 
 INSIDE = Path(__file__).parent / "inside"
 
@@ -29,6 +31,19 @@ def follow(project: Path, page: str, section: str | None = None) -> None:
             raise pytest.fail.Exception(str(broken), pytrace=False) from None
 
 
+def traces(project: Path, pattern: str) -> list[str]:
+    """The files that still have a trace of what was removed; its history stays."""
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=project).stdout.splitlines()
+    history = ("alembic/versions/", "app/tests/test_migrations.py", "requirements", "LICENSE")
+    return [
+        name
+        for name in listed
+        if not name.startswith(history)
+        and (project / name).is_file()
+        and re.search(pattern, name + (project / name).read_text())
+    ]
+
+
 def test_list_of_commands_is_what_make_prints(installed: Path) -> None:
     follow(installed, "README.md", "Start")
 
@@ -46,15 +61,13 @@ def test_removal_of_the_example_leaves_no_trace_and_passes_everything(installed:
 
     make(installed, "lint")
     make(installed, "test")
-    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=installed).stdout.splitlines()
-    traces = [
-        name
-        for name in listed
-        if not name.startswith(("alembic/versions/", "LICENSE"))
-        and (installed / name).is_file()
-        and re.search(r"(?i:\bpets?\b)|Pet[A-Z]|PET_|_pet|pet_", name + (installed / name).read_text())
-    ]
-    assert not traces
+    assert not traces(installed, r"(?i:\bpets?\b)|Pet[A-Z]|PET_|_pet|pet_")
+
+
+MAIL = (
+    r"MAIL_(URL|FROM|SENDER)|FRONTEND_URL|EMAIL_VERIFICATION|email_verified|pending_email|outgoing_mail|aiosmtp"
+    r"|app[./]mail\b|mailpit|\.mail\b|accounts\.md|\b587\b"
+)
 
 
 def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) -> None:
@@ -62,19 +75,39 @@ def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) 
 
     make(installed, "lint")
     make(installed, "test")
-    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=installed).stdout.splitlines()
-    token = re.compile(
-        r"MAIL_(URL|FROM|SENDER)|FRONTEND_URL|EMAIL_VERIFICATION|email_verified|pending_email|outgoing_mail|aiosmtp"
-        r"|app[./]mail\b|mailpit|\.mail\b|accounts\.md|\b587\b"
-    )
-    traces = [
-        name
-        for name in listed
-        if not name.startswith(("alembic/versions/", "app/tests/test_migrations.py", "requirements"))  # history stays
-        and (installed / name).is_file()
-        and token.search(name + (installed / name).read_text())
-    ]
-    assert not traces
+    assert not traces(installed, MAIL)
+
+
+def test_passkeys_then_second_factors_then_mail_are_removed_without_a_trace(installed: Path) -> None:
+    for page, section, pattern in (
+        ("docs/second-factor.md", "Remove passkeys", r"(?i:passkey|webauthn|rp_id|segno)"),
+        ("docs/second-factor.md", "Remove second factors", r"(?i)totp|second.factor|mfa_|recovery.code|login_method"),
+        ("docs/accounts.md", "Remove mail", MAIL),
+    ):
+        follow(installed, page, section)
+        assert not traces(installed, pattern)
+        make(installed, "lint")
+        make(installed, "test")
+
+
+def test_a_second_factor_is_set_up_used_and_taken_away_by_curl(
+    template: Path, environment: Path, tmp_path: Path
+) -> None:
+    with initialised_project(template, environment, tmp_path) as project:
+        port = free_port()
+        page = project / "docs/second-factor.md"
+        page.write_text(page.read_text().replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}"))
+        walk = [
+            block
+            for section in ("By curl", "Superusers", "Somebody lost everything")
+            for block in blocks(page, section)
+            if block.language == "console"
+        ]
+        with served(project, port, {"SUPERUSER_SECOND_FACTOR": "required"}):
+            try:
+                carry_out_in_one_shell(walk, project)
+            except BrokenBlockError as broken:
+                raise pytest.fail.Exception(str(broken), pytrace=False) from None
 
 
 def test_recipes_work(installed: Path) -> None:
@@ -197,6 +230,22 @@ def test_a_command_that_prints_something_else_is_named(command: str, expected: s
 
     with pytest.raises(BrokenBlockError, match=f"`{command}` {why}"):
         carry_out(block, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("$ name=value\n$ echo $name; echo two \\\n  words\nvalue\ntwo …s", False),
+        ("$ name=value\n$ echo $name\nother", True),
+        ("$ echo one\none\n$ echo $nothing", True),
+        ("$ echo one\none\n$ exit\n$ true", True),
+    ],
+)
+def test_commands_of_a_walk_share_variables(text: str, broken: bool, tmp_path: Path) -> None:
+    block = Block(tmp_path / "page.md", 1, ("Page",), "", "console", text)
+
+    with pytest.raises(BrokenBlockError) if broken else nullcontext():
+        carry_out_in_one_shell([block], tmp_path)
 
 
 def test_prompt_session_of_the_readme_is_that_of_the_questions() -> None:

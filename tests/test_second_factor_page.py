@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from browsing import Driver
 from scaffolding import read_env
-from serving import Api, free_port, served
+from serving import Api
 
 
 def drive(api: Api, folder: Path, script: str, port: int, **more: object) -> list[str]:
