@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -87,6 +88,13 @@ async def superuser(session: AsyncSession) -> User:
 @pytest.fixture
 async def superuser_headers(superuser: User) -> dict[str, str]:
     return bearer(await begin(superuser))
+
+
+@pytest.fixture
+def one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock: a code must not grow old between the test and the application."""
+    moment = time.time()
+    monkeypatch.setattr(time, "time", lambda: moment)
 
 
 async def _create(session: AsyncSession, user: User) -> User:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import LoginSession, RateLimit, User
 from app.server.logging import JsonFormatter
 from app.tests.helpers import CLIENT_IP, PASSWORD, Json, bearer, begin, login, refresh, try_login, try_refresh
+from app.tests.test_second_factor import answer, mfa_token, set_up
 
 Lines = Callable[[], list[Json]]
 
@@ -136,6 +137,26 @@ async def test_users_who_delete_their_own_account_are_logged(
     await client.delete("/users/me", headers=bearer(await begin(default_user)))
     user_id = str(default_user.id)
     assert audit_lines() == [{"event": "account_deleted", "user_id": user_id, "by": user_id}]
+
+
+@pytest.mark.usefixtures("one_moment")
+async def test_second_factors_are_logged(
+    client: AsyncClient, default_user: User, superuser: User, superuser_headers: dict[str, str], audit_lines: Lines
+) -> None:
+    headers, ids = bearer(await begin(default_user)), {"user_id": str(default_user.id)}
+    factor = await set_up(client, headers)
+    assert audit_lines() == [{"event": "second_factor_added"} | ids]
+    token = await mfa_token(client, default_user)
+    assert audit_lines() == []
+    for _ in range(2):
+        await answer(client, token, factor.recovery_codes[0])
+    events = ["recovery_code_used", "login_succeeded", "second_factor_failed"]
+    assert audit_lines() == [{"event": event} | ids for event in events]
+    for _ in range(5):
+        await answer(client, token, "000000")
+    assert audit_lines() == [{"event": "second_factor_failed"} | ids] * 4 + [{"event": "login_throttled"} | ids]
+    await client.delete(f"/users/{default_user.id}/second-factor", headers=superuser_headers)
+    assert audit_lines() == [{"event": "second_factor_removed"} | ids | {"by": str(superuser.id)}]
 
 
 async def test_log_level_does_not_silence_the_audit_log(

@@ -3,21 +3,25 @@
 [A page](docs/second-factor) tries it, and passkeys, in your browser.
 """
 
+import uuid
+
 from fastapi import APIRouter, Depends, HTTPException, Response, status
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from app.api.cookies import refuse_other_sites, with_cookie
-from app.api.deps import Autocommit, ClientIp, CurrentUser, DbSession
+from app.api.deps import Autocommit, ClientIp, CurrentSuperuser, CurrentUser, DbSession
 from app.api.errors import (
     ANOTHER_SITE,
     EMAIL_NOT_VERIFIED,
+    FORBIDDEN,
     INCORRECT_PASSWORD,
     INVALID_CODE,
     RATE_LIMITED,
     UNAUTHORIZED,
     UNVERIFIED,
+    USER_NOT_FOUND,
     body_refused,
     documented,
     unauthorized,
@@ -36,7 +40,8 @@ from app.auth.second_factor import (
     spend_attempt,
 )
 from app.mail.outbox import post
-from app.models import RecoveryCode, TotpSecret
+from app.models import LoginSession, Passkey, RecoveryCode, TotpSecret, User
+from app.schemas.passkeys import PasskeyResponse
 from app.schemas.responses import BrowserTokenResponse, TokenResponse
 from app.schemas.second_factor import (
     CodeRequest,
@@ -49,9 +54,11 @@ from app.schemas.second_factor import (
 )
 
 router = APIRouter()
+users_router = APIRouter()
 login_router = APIRouter(route_class=OAuthRoute)
 browser_router = APIRouter(route_class=OAuthRoute, dependencies=[Depends(refuse_other_sites)])
 
+OWN_SECOND_FACTOR = "Remove your own with your password and a code"
 ALREADY_SET_UP = "A second factor is set up already"
 NOT_SET_UP = "No second factor is set up"
 
@@ -71,7 +78,9 @@ async def read_my_second_factor(user: CurrentUser, autocommit: Autocommit) -> Se
         )
     )
     totp, codes = row or (None, 0)
-    return SecondFactorResponse(totp=bool(totp), recovery_codes_left=codes or 0)
+    mine = select(Passkey.__table__).where(Passkey.user_id == user.id).order_by(Passkey.created_at, Passkey.id)
+    passkeys = [PasskeyResponse.model_validate(passkey) for passkey in await autocommit.fetch_all(mine)]
+    return SecondFactorResponse(totp=bool(totp), recovery_codes_left=codes or 0, passkeys=passkeys)
 
 
 @router.post("/totp", responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | RATE_LIMITED | ALREADY)
@@ -146,6 +155,27 @@ async def renew_recovery_codes(
     recovery_codes = await replace_recovery_codes(session, user.id)
     await session.commit()
     return RecoveryCodesResponse(recovery_codes=recovery_codes)
+
+
+@users_router.delete(
+    "/{user_id:uuid}/second-factor",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=FORBIDDEN | documented(404, USER_NOT_FOUND) | documented(409, OWN_SECOND_FACTOR),
+)
+async def remove_second_factors_of_user(
+    user_id: uuid.UUID, superuser: CurrentSuperuser, client_ip: ClientIp, session: DbSession
+) -> None:
+    """Take away all second factors and passkeys of somebody who has lost them, and end every session of the account."""
+    if user_id == superuser.id:  # otherwise a stolen access token could
+        raise HTTPException(status.HTTP_409_CONFLICT, OWN_SECOND_FACTOR)
+    user = await session.get(User, user_id, with_for_update={"key_share": True})  # a passkey may be on its way
+    if user is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, USER_NOT_FOUND)
+    for model in (TotpSecret, RecoveryCode, Passkey, LoginSession):
+        await session.execute(delete(model).where(model.user_id == user_id))
+    post(session, "second_factor_removed", user.email, user_id)
+    await session.commit()
+    audit("second_factor_removed", client_ip, user_id, by=superuser.id)
 
 
 @login_router.post("/second-factor", responses=with_codes(LOGIN_REFUSED | UNVERIFIED, CODES))
