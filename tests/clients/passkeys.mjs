@@ -21,7 +21,9 @@ const statuses = (page, routes, changes = {}) =>
       const statuses = [];
       for (const route of routes) {
         const credentials = route.startsWith("browser") ? "include" : "omit";
-        statuses.push((await fetch(`${api}/auth/${route}`, { method: "POST", headers, body, credentials })).status);
+        const { status } = await fetch(`${api}/auth/${route}`, { method: "POST", headers, body, credentials });
+        statuses.push(status);
+        document.body.append(`POST /auth/${route}: ${status} `); // for the picture
       }
       return statuses;
     },

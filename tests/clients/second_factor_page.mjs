@@ -34,6 +34,16 @@ try {
   await user.sendPassword("a wrong password");
   await user.reads("Incorrect email or password.");
   await step(page, "a wrong password is refused in words");
+  await user.sendPassword("x".repeat(129));
+  await user.reads("password: String should have at most 128 characters.");
+  for (const [status, detail, words] of [
+    [404, "Not Found", "Passkeys need PUBLIC_URL."],
+    [429, "Too many attempts, try again later", "Too many attempts, try again later (in 7 seconds)."],
+  ]) {
+    await page.route("**/options", (route) => route.fulfill({ status, json: { detail }, headers: { "Retry-After": "7" } }));
+    await user.logInWithPasskey(words);
+    await page.unroute("**/options");
+  }
 
   await user.logIn();
   await user.sees("No app is set up.");
