@@ -5,32 +5,71 @@ import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from browsing import Driver
-from scaffolding import read_env
-from serving import Api
+import pytest
+from browsing import Driver, pages
+from scaffolding import read_env, run
+from serving import Api, free_port, served
 
 
-def drive(api: Api, folder: Path, script: str, port: int, **more: object) -> list[str]:
-    """Run a script whose page may contact the API and no other host. SCREENSHOTS names a folder for its pictures."""
-    name = script.removesuffix(".mjs")
+def drive(api: Api, folder: Path, script: str, *others: str, **more: object) -> int:
+    """How many steps the script took, on pages that contact the API, these other hosts and nobody else.
+
+    SCREENSHOTS may name a folder for a picture of each step.
+    """
+    browser = Driver(folder, "jsqr@1")
+    host = urlsplit(api.url).netloc
     settings = {
-        "name": name,
-        "api": f"http://localhost:{port}",
-        "hosts": [f"localhost:{port}", f"127.0.0.1:{port}"],
+        "name": script.removesuffix(".mjs"),
+        "api": api.url,
+        "hosts": [host, host.replace("localhost", "127.0.0.1"), *others],
         "python": str(api.project / ".venv/bin/python"),
         "database": read_env(api.project)["DATABASE_URL"],
     }
-    browser = Driver(folder, "jsqr@1")
     try:
         steps = browser.drive(script, settings | more)
-        assert len(list((folder / "screenshots").iterdir())) == len(steps)
-        return steps
     finally:
         if "SCREENSHOTS" in os.environ:
             shutil.copytree(folder / "screenshots", os.environ["SCREENSHOTS"], dirs_exist_ok=True)
+    assert len(list((folder / "screenshots").iterdir())) == len(steps)
+    return len(steps)
 
 
-def test_a_user_sets_up_uses_and_removes_an_app_and_passkeys_on_the_page(api: Api, tmp_path: Path) -> None:
-    port = urlsplit(api.url).port
-    assert port
-    assert len(drive(api, tmp_path, "second_factor_page.mjs", port)) == 20
+def test_a_user_sets_up_uses_and_removes_an_app_and_passkeys(api: Api, tmp_path: Path) -> None:
+    assert drive(api, tmp_path, "second_factor_page.mjs") == 18
+
+
+def test_a_passkey_works_at_listed_origins_only_and_no_copy_of_it_does(api: Api, tmp_path: Path) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "index.html").write_text("<!doctype html><title>A page</title><p>A page of another origin")
+    port, other = free_port(), free_port()
+    public_url = {"PUBLIC_URL": f"http://localhost:{port}"}
+    with (
+        pages(folder) as listed,
+        served(api.project, port, public_url | {"BACKEND_CORS_ORIGINS": f"http://localhost:{listed}"}) as own,
+        # The same API once more, at an origin that PUBLIC_URL and BACKEND_CORS_ORIGINS don't name.
+        served(api.project, other, public_url | {"API_PREFIX": "/api/v1"}) as unlisted,
+    ):
+        hosts = (f"localhost:{listed}", f"localhost:{other}")
+        more = {
+            "elsewhere": f"{unlisted.url}/api/v1",
+            "listed": f"http://localhost:{listed}",
+            "logs": [str(api.project / f"server-{each}.log") for each in (port, other)],
+        }
+        assert drive(own, tmp_path, "passkeys.mjs", *hosts, **more) == 6
+
+
+def test_a_passkey_works_at_related_origins(api: Api, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("OpenSSL is not here")
+    pem, port, tls_port = tmp_path / "api.test.pem", free_port(), free_port()
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", pem)
+    made = run("openssl", "req", "-x509", *key, "-out", tmp_path / "certificate", "-subj", "/CN=api.test")
+    assert made.returncode == 0, made.stderr
+    pem.write_text(pem.read_text() + (tmp_path / "certificate").read_text())
+    arguments = ["--ignore-certificate-errors", f"--host-resolver-rules=MAP *:443 127.0.0.1:{tls_port}"]
+    origins = {"PUBLIC_URL": "https://api.test", "BACKEND_CORS_ORIGINS": "https://app.example"}
+    with served(api.project, port, origins) as own:
+        hosts = ("api.test", "app.example", "evil.example")
+        more = {"arguments": arguments, "certificate": str(pem), "tlsPort": tls_port, "apiPort": port}
+        assert drive(own, tmp_path, "related_origins.mjs", *hosts, **more) == 2

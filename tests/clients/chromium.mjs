@@ -4,16 +4,16 @@ import { setTimeout } from "node:timers/promises";
 import { chromium } from "playwright-core";
 
 export const settings = JSON.parse(process.argv[2]);
-export const browser = await chromium.launch({
+const browser = await chromium.launch({
   executablePath: settings.executablePath,
   args: ["--no-sandbox", ...(settings.arguments ?? [])],
 });
 
 /** What no page may do: contact a host that isn't listed, break its Content-Security-Policy, fail in its script. */
-export const complaints = [];
+const complaints = [];
 
 export async function open(url, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 800, height: 600 }, ...options });
+  const context = await browser.newContext({ viewport: { width: 800, height: 1300 }, ...options });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   page.on("pageerror", (error) => complaints.push(String(error)));
@@ -29,10 +29,17 @@ export async function open(url, options = {}) {
   return page;
 }
 
+export async function close() {
+  await browser.close();
+  complaints.forEach((complaint) => console.error(complaint));
+  if (complaints.length) process.exitCode = 1;
+}
+
 let steps = 0;
 /** A step that has succeeded: a picture of the page, and a line. */
 export async function step(page, name) {
   const number = String(++steps).padStart(2, "0");
+  await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: `${settings.screenshots}/${settings.name}-${number}.png`, fullPage: true });
   console.log(`${settings.name}-${number}: ${name}`);
 }
@@ -49,8 +56,8 @@ export async function authenticatorOf(page, { transport = "internal" } = {}) {
   return {
     send,
     credentials: async () => (await send("getCredentials")).credentials,
-    replace: async (credential) => {
-      await send("removeCredential", { credentialId: credential.credentialId });
+    replaceBy: async (credential) => {
+      await send("clearCredentials");
       await send("addCredential", { credential });
     },
   };

@@ -29,10 +29,13 @@ async function call(method, path, body) {
     throw new Refusal("The login has ended. Log in again.");
   }
   mfaToken = content.mfa_token ?? mfaToken;
-  const { detail = `The API responded with ${response.status}` } = content;
-  const words = Array.isArray(detail) ? detail.map(({ loc, msg }) => `${loc.at(-1)}: ${msg}`).join("; ") : detail;
-  const wait = response.status === 429 ? ` (in ${response.headers.get("Retry-After")} seconds)` : "";
-  throw new Refusal(`${words}${wait}.`, content.error);
+  throw new Refusal(inWords(response, content.detail), content.error);
+}
+function inWords({ status, headers }, detail) {
+  if (Array.isArray(detail)) return detail.map(({ loc, msg }) => `${loc.at(-1)}: ${msg}.`).join(" ");
+  if (status === 404 && detail === "Not Found") return "This API doesn't have that route. Passkeys need PUBLIC_URL.";
+  const wait = status === 429 ? ` (in ${headers.get("Retry-After")} seconds)` : "";
+  return `${detail ?? `The API responded with ${status}`}${wait}.`;
 }
 const json = async (...request) => (await call(...request)).json();
 
@@ -74,17 +77,23 @@ async function begin(tokens) {
   accessToken = tokens.access_token;
   $("account").textContent = (await json("GET", "users/me")).email;
   await showState();
+  askForCode(false);
   show("logged-out", false);
-  show("log-in-with-code", false);
   show("logged-in", true);
   $("account").focus();
   return "You are logged in.";
 }
 
+/** Show the second step of a login instead of the first. */
+function askForCode(isAsked) {
+  ["log-in", "log-in-with-passkey"].forEach((id) => show(id, !isAsked));
+  show("log-in-with-code", isAsked);
+}
+
 function forget() {
   accessToken = undefined;
   ["logged-in", "unconfirmed", "recovery"].forEach((id) => show(id, false));
-  $("recovery-codes").replaceChildren();
+  ["recovery-codes", "secret"].forEach((id) => $(id).replaceChildren());
   show("logged-out", true);
 }
 
@@ -102,7 +111,7 @@ async function showState() {
 }
 
 function passkeyRow({ id, name, created_at, last_used_at }) {
-  const day = (time) => new Date(time).toLocaleString();
+  const day = (time) => new Date(time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const row = document.createElement("li");
   const times = document.createElement("small");
   times.textContent = `Registered ${day(created_at)}, ${last_used_at ? `last used ${day(last_used_at)}` : "not used yet"}`;
@@ -203,7 +212,7 @@ on($("log-in"), async (fields) => {
     return await begin(await json("POST", "auth/access-token", new URLSearchParams(fields)));
   } catch (error) {
     if (error.code !== "mfa_required") throw error;
-    show("log-in-with-code", true);
+    askForCode(true);
     $("login-code").focus();
     return "The password is right. Now enter a code.";
   }
@@ -211,6 +220,7 @@ on($("log-in"), async (fields) => {
 on($("log-in-with-code"), async ({ code }) =>
   begin(await json("POST", "auth/second-factor", { mfa_token: mfaToken, code })),
 );
+on($("start-again"), async () => askForCode(false));
 on($("log-in-with-passkey"), async () => {
   const options = await json("POST", "auth/passkeys/login/options");
   const credential = await navigator.credentials.get({ publicKey: toGet(options) });
@@ -226,6 +236,7 @@ on($("set-up-totp"), async (fields) => {
   const { secret, otpauth_uri } = await json("POST", "auth/totp", fields);
   $("secret").textContent = secret.replaceAll(/(.{4})(?=.)/g, "$1 ");
   await drawQrCode(otpauth_uri);
+  show("set-up-totp", false);
   show("unconfirmed", true);
   $("first-code").focus();
   return "Scan the QR code, then confirm with the code that the app shows.";
@@ -248,10 +259,14 @@ on($("change-totp"), async (fields, change) => {
   return change === "renew" ? "Here are new recovery codes. All older ones are void." : "The app is removed.";
 });
 on($("copy"), async () => {
-  getSelection().selectAllChildren($("recovery-codes")); // where the clipboard can't be used, the reader copies them
   const codes = [...$("recovery-codes").children].map((row) => row.textContent).join("\n");
-  const isCopied = await navigator.clipboard?.writeText(codes).then(() => true, () => false);
-  return isCopied ? "The recovery codes are copied." : "The recovery codes are selected. Copy them now.";
+  try {
+    await navigator.clipboard.writeText(codes);
+    return "The recovery codes are copied.";
+  } catch {
+    getSelection().selectAllChildren($("recovery-codes"));
+    return "This browser doesn't let the page copy. The recovery codes are selected: copy them now.";
+  }
 });
 
 on($("register-passkey"), async ({ name }) => {
@@ -273,4 +288,4 @@ if (isAddress || !window.PublicKeyCredential) {
   }
   notice.hidden = false;
 }
-if (!window.PublicKeyCredential) document.querySelectorAll(".passkey").forEach((button) => (button.hidden = true));
+document.body.classList.toggle("without-passkeys", !window.PublicKeyCredential);
