@@ -39,7 +39,12 @@ def create_app(*, with_every_route: bool = False) -> FastAPI:
             "operation_spans": False,
         },
     )
-    add_routers(app, settings.api_prefix, with_mail=with_every_route or settings.mail_url is not None)
+    add_routers(
+        app,
+        settings.api_prefix,
+        with_mail=with_every_route or settings.mail_url is not None,
+        with_passkeys=with_every_route or settings.rp_id is not None,
+    )
     complete_specification(app, settings.api_prefix)
     add_error_handlers(app)
     add_middleware(app)

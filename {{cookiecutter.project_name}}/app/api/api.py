@@ -18,7 +18,7 @@ from app.api.errors import UNAVAILABLE
 from app.core.config import settings
 
 
-def add_routers(app: FastAPI, prefix: str, *, with_mail: bool) -> None:
+def add_routers(app: FastAPI, prefix: str, *, with_mail: bool, with_passkeys: bool) -> None:
     """Add each router to the application itself: nested routers would slow every request down by a few percent."""
     app.include_router(users.router, prefix=f"{prefix}/users", tags=["users"], responses=UNAVAILABLE)
     app.include_router(pets.router, prefix=f"{prefix}/pets", tags=["pets"], responses=UNAVAILABLE)
@@ -32,6 +32,15 @@ def add_routers(app: FastAPI, prefix: str, *, with_mail: bool) -> None:
         (second_factor.users_router, "/users"),
     ):
         app.include_router(router, prefix=f"{prefix}{path}", tags=["second factor"], responses=UNAVAILABLE)
+    if with_passkeys:
+        from app.api.endpoints import passkeys  # noqa: PLC0415 — loads webauthn only where it is used
+
+        for router, path in (
+            (passkeys.router, "/auth"),
+            (passkeys.login_router, "/auth"),
+            (passkeys.browser_router, "/auth/browser"),
+        ):
+            app.include_router(router, prefix=f"{prefix}{path}", tags=["passkeys"], responses=UNAVAILABLE)
     if with_mail:
         app.include_router(accounts.router, prefix=prefix, tags=["accounts by mail"], responses=UNAVAILABLE)
     app.include_router(health.router, prefix=prefix, tags=["health"])

@@ -1,15 +1,23 @@
 """Proof, beyond the access token, that a request comes from the account's owner."""
 
 import uuid
+from datetime import timedelta
+from typing import Final
 
 from fastapi import HTTPException, status
+from sqlalchemy import func, select
 
-from app.api.errors import INCORRECT_PASSWORD, INVALID_CODE, SECOND_FACTOR_REQUIRED
+from app.api.deps import Autocommit, ClientIp, CurrentUser
+from app.api.errors import INCORRECT_PASSWORD, INVALID_CODE, PASSWORD_REQUIRED, SECOND_FACTOR_REQUIRED
 from app.api.oauth import OAuthError
 from app.auth.caller import Caller
 from app.auth.login import Account, authenticate
 from app.auth.second_factor import check_code, has_second_factor
 from app.core.database import Database
+from app.models import LoginSession
+from app.schemas.passkeys import OwnerProofRequest
+
+FRESH: Final = timedelta(minutes=10)  # how long a login proves that its user is there
 
 
 async def prove_password(database: Database, user: Caller, password: str, client_ip: str) -> Account:
@@ -31,3 +39,26 @@ async def prove_second_factor(database: Database, user_id: uuid.UUID, code: str 
         raise OAuthError("mfa_required", SECOND_FACTOR_REQUIRED, status.HTTP_403_FORBIDDEN)
     if await check_code(database, user_id, code, client_ip) is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_CODE)
+
+
+async def prove_presence(
+    user: CurrentUser, client_ip: ClientIp, database: Autocommit, proof: OwnerProofRequest | None = None
+) -> None:
+    """A dependency: the owner is there. A session that has just begun says so, else the password or a code does.
+
+    Of an account with a second factor, the password says nothing. Raises the 403 without proof, and what the others do.
+    """
+    proof = proof or OwnerProofRequest()
+    needs_code = await has_second_factor(database, user.id)
+    fresh = select(LoginSession.login_method).where(
+        LoginSession.id == user.session_id, LoginSession.created_at > func.now() - FRESH
+    )
+    session = await database.fetch_one(fresh)
+    if session and not (needs_code and session.login_method == "password"):
+        return
+    if needs_code:
+        await prove_second_factor(database, user.id, proof.code, client_ip)
+    elif proof.current_password is None:
+        raise OAuthError("password_required", PASSWORD_REQUIRED, status.HTTP_403_FORBIDDEN)
+    else:
+        await prove_password(database, user, proof.current_password, client_ip)

@@ -85,6 +85,10 @@ class ServerMetadataResponse(Response):
     response_types_supported: list[str] = []
 
 
+class RelatedOriginsResponse(Response):
+    origins: Annotated[list[str], Field(examples=[["https://app.example.com"]])]
+
+
 class AboutResponse(Response):
     name: Annotated[str, Field(examples=["api"])]
     version: Annotated[str, Field(examples=["0.1.0"])]

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.schemas.passkeys import PasskeyResponse
 from app.schemas.requests import AnyPassword, Code, JsonRequest
 from app.schemas.responses import Response
 
@@ -44,3 +45,4 @@ class RecoveryCodesResponse(Response):
 class SecondFactorResponse(Response):
     totp: bool
     recovery_codes_left: Annotated[int, Field(examples=[10])]
+    passkeys: list[PasskeyResponse]

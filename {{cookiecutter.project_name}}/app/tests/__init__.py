@@ -78,6 +78,8 @@ os.environ.update(
     FRONTEND_URL="https://app.example.com",
     EMAIL_VERIFICATION="optional",
     REGISTRATION="open",
+    SUPERUSER_SECOND_FACTOR="optional",
+    PASSKEY_RP_ID="",
     MAIL_SENDER="process",  # tests that want a mail sent do it themselves
     FIRST_SUPERUSER_EMAIL="Root@example.com",
     FIRST_SUPERUSER_PASSWORD="first superuser's password",

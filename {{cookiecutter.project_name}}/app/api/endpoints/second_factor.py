@@ -38,6 +38,7 @@ from app.auth.second_factor import (
 )
 from app.mail.outbox import post
 from app.models import KnownClient, LoginSession, Passkey, RecoveryCode, TotpSecret, User
+from app.schemas.passkeys import PasskeyResponse
 from app.schemas.responses import BrowserTokenResponse, TokenResponse
 from app.schemas.second_factor import (
     CodeRequest,
@@ -74,7 +75,9 @@ async def read_my_second_factor(user: CurrentUser, autocommit: Autocommit) -> Se
         )
     )
     totp, codes = row or (None, 0)
-    return SecondFactorResponse(totp=bool(totp), recovery_codes_left=codes or 0)
+    mine = select(Passkey.__table__).where(Passkey.user_id == user.id).order_by(Passkey.created_at, Passkey.id)
+    passkeys = [PasskeyResponse.model_validate(passkey) for passkey in await autocommit.fetch_all(mine)]
+    return SecondFactorResponse(totp=bool(totp), recovery_codes_left=codes or 0, passkeys=passkeys)
 
 
 @router.post("/totp", responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | RATE_LIMITED | ALREADY)
@@ -164,7 +167,7 @@ async def remove_second_factors_of_user(
     """Take away all second factors and passkeys of somebody who has lost them, and end every session of the account."""
     if user_id == superuser.id:  # otherwise a stolen access token could
         raise HTTPException(status.HTTP_409_CONFLICT, OWN_SECOND_FACTOR)
-    user = await session.get(User, user_id)
+    user = await session.get(User, user_id, with_for_update={"key_share": True})  # a passkey may be on its way
     if user is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, USER_NOT_FOUND)
     for model in (TotpSecret, RecoveryCode, Passkey, LoginSession):
