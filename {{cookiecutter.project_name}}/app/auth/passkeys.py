@@ -34,6 +34,7 @@ from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.structs import CollectedClientData
 
 from app.auth.audit import audit
+from app.auth.cbor import refuse_odd_authenticator_data, refuse_odd_cbor
 from app.auth.expired import expired_rows
 from app.auth.login import Account, find_account
 from app.core.config import settings
@@ -156,6 +157,7 @@ def _check_assertion(credential: Credential, user_id: uuid.UUID, public_key: byt
     """The challenge that was signed, and the authenticator's counter. Raises InvalidPasskeyError."""
     with _one_error_for_all():
         client_data = _client_data(credential, "passkey login")
+        refuse_odd_authenticator_data(base64url_to_bytes(credential["response"]["authenticatorData"]))
         verified = verify_authentication_response(
             credential=credential,
             expected_challenge=client_data.challenge,
@@ -198,7 +200,10 @@ def _is_ours(origin: str) -> bool:
 
 def _without_statement(credential: Credential) -> Credential:
     """Without its attestation: we asked for none, and what came nevertheless shall not be parsed."""
-    attestation = parse_cbor(base64url_to_bytes(credential["response"]["attestationObject"]))
+    written = base64url_to_bytes(credential["response"]["attestationObject"])
+    refuse_odd_cbor(written)
+    attestation = parse_cbor(written)
+    refuse_odd_authenticator_data(attestation["authData"])
     bare = encode_cbor({"fmt": "none", "attStmt": {}, "authData": attestation["authData"]})
     return credential | {"response": credential["response"] | {"attestationObject": base64url(bare)}}
 

@@ -9,6 +9,7 @@ from typing import Any
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
+from httpx import AsyncClient, Response
 
 from app.tests.helpers import Json
 
@@ -99,3 +100,38 @@ class Authenticator:
                 return self.key.sign(message, padding.PKCS1v15(), SHA256())
             case _:
                 return self.key.sign(message, ec.ECDSA(SHA256()))
+
+
+async def options_for(client: AsyncClient, headers: dict[str, str]) -> Json:
+    response = await client.post("/auth/passkeys/options", headers=headers)
+    assert response.status_code == 200, response.text
+    options: Json = response.json()
+    return options
+
+
+async def register(client: AsyncClient, headers: dict[str, str], passkey: Authenticator, **members: str) -> Json:
+    body = passkey.create(await options_for(client, headers), **members)
+    response = await client.post("/auth/passkeys", json=body, headers=headers)
+    assert response.status_code == 201, response.text
+    registered: Json = response.json()
+    return registered
+
+
+async def login_options(client: AsyncClient) -> Json:
+    response = await client.post("/auth/passkeys/login/options")
+    assert response.status_code == 200
+    options: Json = response.json()
+    return options
+
+
+async def use(client: AsyncClient, passkey: Authenticator, **members: str) -> Response:
+    """Log in."""
+    return await client.post("/auth/passkeys/login", json=passkey.get(await login_options(client), **members))
+
+
+async def read(client: AsyncClient, headers: dict[str, str]) -> list[Json]:
+    """The passkeys that an account lists."""
+    response = await client.get("/auth/second-factor", headers=headers)
+    assert response.status_code == 200
+    passkeys: list[Json] = response.json()["passkeys"]
+    return passkeys
