@@ -43,6 +43,7 @@ PASSWORD_REQUIRED = (403, {"detail": "Password required", "error": "password_req
 CODE_REQUIRED = (403, {"detail": "Second factor required", "error": "mfa_required"})
 NAMES = ("clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle")
 ES256 = cose(ec.generate_private_key(ec.SECP256R1()))
+P384 = ec.generate_private_key(ec.SECP384R1()).public_key().public_numbers()
 RS256 = cose(rsa.generate_private_key(65537, 2048))
 WRONG: dict[str, Json] = {  # attributes of the authenticator
     "another site": {"client_data": {"origin": "https://evil.example"}},
@@ -52,7 +53,8 @@ WRONG: dict[str, Json] = {  # attributes of the authenticator
     "no user verification": {"flags": PRESENT},
     "nobody present": {"flags": VERIFIED},
     "an algorithm that nobody asked for": {"public_key": cbor2.dumps(ES256 | {3: -36})},
-    "another curve": {"public_key": cbor2.dumps(ES256 | {-1: 2})},
+    "another algorithm of RSA": {"public_key": cbor2.dumps(RS256 | {3: -37})},
+    "another curve": {"public_key": cbor2.dumps(ES256 | {-1: 2, -2: P384.x.to_bytes(48), -3: P384.y.to_bytes(48)})},
     "a point beside the curve": {"public_key": cbor2.dumps(ES256 | {-2: bytes(32)})},
     "a key of another kind": {"public_key": cbor2.dumps(RS256 | {3: -7})},
     "an elliptic key for RSA": {"public_key": cbor2.dumps(ES256 | {3: -257})},
