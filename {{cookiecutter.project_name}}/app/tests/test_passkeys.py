@@ -79,8 +79,10 @@ ODD_CBOR = {
     "a cycle": bytes.fromhex("d81c81d81d00"),
     "a large number": b"\xc2\x59\x20\x00" + b"\xff" * 0x2000,
     "nested arrays": nested(b"\x81", 10_000),
+    "a few nested arrays": nested(b"\x81", 5),
     "nested maps": nested(b"\xa1\x01", 5_000),
     "endless arrays": nested(b"\x9f", 10_000),
+    "an array until further notice": b"\x9f" + b"\x01" * 30 + b"\xff",
     "an endless string": b"\x7f\x61a\xff",
     "a length that isn't there": b"\x9b" + b"\x7f" * 8,
     "a string that isn't there": b"\x5b" + b"\x7f" * 8,
@@ -199,6 +201,13 @@ async def test_cbor_that_authenticators_do_not_send_is_refused(
     body = passkey.create(options)
     if place == "object":
         body["response"]["attestationObject"] = base64url(odd)
+    response = await send(client, default_user_headers, body)
+    assert (response.status_code, response.json()) == INVALID
+
+
+async def test_nothing_may_follow_the_attestation(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
+    body = Authenticator().create(await options_for(client, default_user_headers))
+    body["response"]["attestationObject"] = base64url(decoded(body["response"]["attestationObject"]) + b"\0")
     response = await send(client, default_user_headers, body)
     assert (response.status_code, response.json()) == INVALID
 
