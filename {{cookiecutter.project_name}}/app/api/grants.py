@@ -62,7 +62,8 @@ async def begin(
     try:
         tokens = await begin_session(database, account, device, client_ip, method)
     except EmailNotVerifiedError:
-        if settings.registration == "discreet":  # a registration must not reveal an older account
+        # A registration must not reveal an older account; whoever has its passkey or its codes knows it.
+        if settings.registration == "discreet" and method == "password":
             raise OAuthError("invalid_grant", INCORRECT_EMAIL_OR_PASSWORD) from None
         raise OAuthError("email_not_verified", EMAIL_NOT_VERIFIED, status.HTTP_403_FORBIDDEN) from None
     if tokens:

@@ -193,9 +193,8 @@ def _client_data(credential: Credential, purpose: Purpose, holder: bytes = b"") 
 
 
 def _is_ours(origin: str) -> bool:
-    if origin in {settings.public_url, *settings.named_cors_origins}:
-        return True
-    return settings.rp_id == "localhost" and not settings.public_url and _LOCALHOST.fullmatch(origin) is not None
+    is_own = origin == settings.public_url if settings.public_url else _LOCALHOST.fullmatch(origin) is not None
+    return is_own or origin in settings.named_cors_origins
 
 
 def _without_statement(credential: Credential) -> Credential:

@@ -72,7 +72,7 @@ class PasskeyLoginRequest(_CredentialRequest):
 
 class PasskeyResponse(Response):
     id: Id
-    name: _Name
+    name: Annotated[str, Field(examples=["Phone"])]
     created_at: Time
     last_used_at: Time | None
 
@@ -100,7 +100,7 @@ class KeyType(_Options):
 
 
 class CredentialDescriptor(_Options):
-    id: _CredentialId
+    id: Annotated[str, Field(examples=["Jq3oQ8wd…"])]
     type: Literal["public-key"] = "public-key"
 
 

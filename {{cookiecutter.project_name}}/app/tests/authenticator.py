@@ -14,7 +14,7 @@ from httpx import AsyncClient, Response
 from app.tests.helpers import Json
 
 ORIGIN = "http://localhost:8000"
-PRESENT, VERIFIED, ATTESTED = 1, 4, 64  # flags; WebAuthn section 6.1
+PRESENT, VERIFIED, ATTESTED, EXTENDED = 1, 4, 64, 128  # flags; WebAuthn section 6.1
 
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
@@ -43,31 +43,30 @@ class Authenticator:
 
     def __init__(self, key: Key | None = None) -> None:
         self.key = key or ec.generate_private_key(ec.SECP256R1())
-        self.public_key: Any = cose(self.key)
+        # In CBOR, so that they can be anything.
+        self.public_key = cbor2.dumps(cose(self.key))
+        self.statement = cbor2.dumps({})
+        self.extensions = b""
         self.id = secrets.token_bytes(32)
         self.user = b""
         self.count = 0
         self.step = 1  # 0: doesn't count, as synced passkeys
         self.flags = PRESENT | VERIFIED
         self.rp_id = "localhost"
-        self.statement: Json = {}
         self.client_data: Json = {"origin": ORIGIN, "crossOrigin": False}
 
-    def create(self, options: Json, **members: str) -> Json:
+    def create(self, options: Json, **more: str) -> Json:
         """RegistrationResponseJSON for these options."""
         self.user = decoded(options["user"]["id"])
-        credential = bytes(16) + len(self.id).to_bytes(2) + self.id + cbor2.dumps(self.public_key)
-        attestation = {
-            "fmt": "packed" if self.statement else "none",
-            "attStmt": self.statement,
-            "authData": self._data(ATTESTED) + credential,
-        }
+        data = self._data(bytes(16) + len(self.id).to_bytes(2) + self.id + self.public_key)
+        members = {"fmt": cbor2.dumps("none"), "attStmt": self.statement, "authData": cbor2.dumps(data)}
+        attestation = b"\xa3" + b"".join(cbor2.dumps(name) + value for name, value in members.items())
         made = self._credential(
             clientDataJSON=base64url(self._client_data("webauthn.create", options)),
-            attestationObject=base64url(cbor2.dumps(attestation)),
+            attestationObject=base64url(attestation),
             transports=["internal"],
         )
-        return made | members
+        return made | more
 
     def get(self, options: Json, **members: str) -> Json:
         """AuthenticationResponseJSON for these options."""
@@ -81,9 +80,10 @@ class Authenticator:
         }
         return self._credential(**(response | members))
 
-    def _data(self, more_flags: int = 0) -> bytes:
-        flags = self.flags | more_flags
-        return hashlib.sha256(self.rp_id.encode()).digest() + flags.to_bytes() + self.count.to_bytes(4)
+    def _data(self, attested: bytes = b"") -> bytes:
+        flags = self.flags | (ATTESTED if attested else 0) | (EXTENDED if self.extensions else 0)
+        head = hashlib.sha256(self.rp_id.encode()).digest() + flags.to_bytes() + self.count.to_bytes(4)
+        return head + attested + self.extensions
 
     def _client_data(self, kind: str, options: Json) -> bytes:
         return json.dumps({"type": kind, "challenge": options["challenge"]} | self.client_data).encode()

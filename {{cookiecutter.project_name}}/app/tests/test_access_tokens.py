@@ -88,6 +88,12 @@ async def test_a_token_that_is_signed_again_unchanged_is_accepted(client: AsyncC
     assert await status_of(client, forge(genuine, {"iat": NOW - 60, "exp": NOW + 60})) == 200
 
 
+async def test_a_genuine_token_of_absurd_length_is_refused(client: AsyncClient, genuine: str) -> None:
+    """One of 1 MiB would take longer to read than any request may block the others."""
+    assert await status_of(client, forge(genuine, {"more": "x" * 5_000})) == 200
+    assert await status_of(client, forge(genuine, {"more": "x" * 6_500})) == 401
+
+
 async def test_a_token_from_before_there_was_a_client_id_is_good(client: AsyncClient, genuine: str) -> None:
     assert await status_of(client, forge(genuine, {"client_id": OMITTED})) == 200
 

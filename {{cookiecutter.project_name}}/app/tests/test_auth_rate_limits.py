@@ -155,6 +155,17 @@ async def test_rate_limits_do_not_reveal_a_login_from_elsewhere(
     assert_rate_limited(await try_login(client_at("203.0.113.3"), default_user.email), at_most=30)
 
 
+async def test_a_client_is_known_for_a_while_only(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    await login(client, default_user)  # the first of 30
+    await hit_more(session, 29, seconds_each=30)
+    await wait(session, 1)
+    await session.execute(update(KnownClient).values(expires_at=func.now()))
+    await session.commit()
+    assert_rate_limited(await try_login(client, default_user.email), at_most=30)
+
+
 async def test_all_networks_of_an_ipv6_site_share_a_wider_limit(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:

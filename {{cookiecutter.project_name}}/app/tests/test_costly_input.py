@@ -164,6 +164,7 @@ async def test_no_json_blocks_the_event_loop(send: Send, body: bytes) -> None:
     for method, path in (
         ("POST", "/auth/logout"),
         ("POST", "/users/register"),
+        ("POST", "/auth/passkeys/login"),
         ("PATCH", "/users/8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45"),
     ):
         await send(method, path, {b"Content-Type": b"application/json"}, body)

@@ -247,8 +247,11 @@ async def test_the_passkey_of_a_closed_account_is_refused(
         assert audited(caplog) == events
 
 
-async def test_an_address_that_has_to_be_verified_comes_first(client: AsyncClient, passkey: Authenticator) -> None:
-    with other_settings(EMAIL_VERIFICATION="required"):
+@pytest.mark.parametrize("registration", ["open", "discreet"])
+async def test_an_address_that_has_to_be_verified_comes_first(
+    client: AsyncClient, passkey: Authenticator, registration: str
+) -> None:
+    with other_settings(EMAIL_VERIFICATION="required", REGISTRATION=registration):
         response = await use(client, passkey)
     assert (response.status_code, response.json()["error"]) == (403, "email_not_verified")
 
