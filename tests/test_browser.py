@@ -1,10 +1,10 @@
-"""docs/browser.md in a real Chromium: its lines, as they are, on pages of several origins."""
+"""docs/browser.md and docs/second-factor.md in a real Chromium: their lines, as they are, on several origins."""
 
 from pathlib import Path
 
 from browsing import Driver, pages
 from documentation import blocks
-from scaffolding import run
+from scaffolding import read_env, run
 from serving import Api, free_port, served
 
 PAGE = """<!doctype html><title>A page</title><body><script type="module">
@@ -13,16 +13,21 @@ window.session = session;
 </script>"""
 
 
-def test_the_documented_lines_log_in_refresh_and_log_out_in_a_browser(api: Api, tmp_path: Path) -> None:
-    browser = Driver(tmp_path, "typescript@5")
-    (block,) = (block for block in blocks(api.project / "docs/browser.md") if block.language == "typescript")
-    folder, port = tmp_path / "pages", free_port()
+def compile_session(project: Path, folder: Path, api: str, *pages: str) -> None:
+    """Make session.js of the lines that these pages have for it."""
+    lines = [block.text for page in pages for block in blocks(project / page) if block.language == "typescript"]
     folder.mkdir()
     (folder / "index.html").write_text(PAGE)
-    (folder / "session.ts").write_text(block.text.replace("https://api.example.com", f"http://localhost:{port}"))
+    (folder / "session.ts").write_text("\n".join(lines).replace("https://api.example.com", api))
     options = ("--strict", "--target", "es2022", "--module", "esnext", "--lib", "dom,es2022")
-    compiled = run("node_modules/.bin/tsc", *options, folder / "session.ts", cwd=tmp_path)
+    compiled = run("node_modules/.bin/tsc", *options, folder / "session.ts", cwd=folder.parent)
     assert compiled.returncode == 0, compiled.stdout
+
+
+def test_the_documented_lines_log_in_refresh_and_log_out_in_a_browser(api: Api, tmp_path: Path) -> None:
+    browser = Driver(tmp_path, "typescript@5")
+    folder, port = tmp_path / "pages", free_port()
+    compile_session(api.project, folder, f"http://localhost:{port}", "docs/browser.md")
 
     with pages(folder) as listed, pages(folder) as unlisted:
         origins = f"http://localhost:{listed},http://127.0.0.1:{listed}"
@@ -40,3 +45,20 @@ def test_the_documented_lines_log_in_refresh_and_log_out_in_a_browser(api: Api, 
             steps = browser.drive("browser.mjs", settings)
 
     assert len(list((tmp_path / "screenshots").iterdir())) == len(steps) == 9
+
+
+def test_the_documented_lines_log_in_with_a_code_and_with_a_passkey(api: Api, tmp_path: Path) -> None:
+    browser = Driver(tmp_path, "typescript@5")
+    folder, port = tmp_path / "pages", free_port()
+    compile_session(api.project, folder, f"http://localhost:{port}", "docs/browser.md", "docs/second-factor.md")
+
+    with pages(folder) as listed, served(api.project, port, {"BACKEND_CORS_ORIGINS": f"http://localhost:{listed}"}):
+        settings: dict[str, object] = {
+            "name": "lines",
+            "api": f"http://localhost:{port}",
+            "hosts": [f"localhost:{port}", f"localhost:{listed}"],
+            "listed": f"http://localhost:{listed}",
+            "python": str(api.project / ".venv/bin/python"),
+            "database": read_env(api.project)["DATABASE_URL"],
+        }
+        assert len(browser.drive("second_factor_lines.mjs", settings)) == 3

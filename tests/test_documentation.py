@@ -70,6 +70,9 @@ MAIL = (
 )
 
 
+SECOND_FACTOR = r"(?i)totp|(?<!No )second.factor|mfa_|recovery.code|login_method|one_moment"
+
+
 def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) -> None:
     follow(installed, "docs/accounts.md", "Remove mail")
 
@@ -81,7 +84,7 @@ def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) 
 def test_passkeys_then_second_factors_then_mail_are_removed_without_a_trace(installed: Path) -> None:
     for page, section, pattern in (
         ("docs/second-factor.md", "Remove passkeys", r"(?i)passkey|webauthn|cbor|rp_id|segno"),
-        ("docs/second-factor.md", "Remove second factors", r"(?i)totp|(?<!No )second.factor|mfa_|recovery.code|login_method"),
+        ("docs/second-factor.md", "Remove second factors", SECOND_FACTOR),
         ("docs/accounts.md", "Remove mail", MAIL),
     ):
         follow(installed, page, section)
