@@ -17,7 +17,7 @@ _BASE64URL = r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$"
 _OptionalPassword = Annotated[str | None, Field(max_length=PASSWORD_MAX_LENGTH, repr=False), OPTIONAL]
 _Challenge = Annotated[str, Field(examples=["mHfD8yq1…"])]
 _UserHandle = Annotated[str, StringConstraints(max_length=86, pattern=_BASE64URL)]  # 64 bytes
-_CredentialId = Annotated[str, Field(max_length=1364, pattern=_BASE64URL, examples=["Jq3oQ8wd…"])]  # 1023 bytes
+_CredentialId = Annotated[str, Field(max_length=1364, pattern=_BASE64URL, examples=["Jq3oQ8wdK1c"])]  # 1023 bytes
 _Bytes = Annotated[str, Field(max_length=4096, pattern=_BASE64URL, repr=False)]
 # May hold certificates; nobody reads them, but not every authenticator leaves them out.
 _Attestation = Annotated[str, Field(max_length=16_384, pattern=_BASE64URL, repr=False)]
@@ -100,7 +100,7 @@ class KeyType(_Options):
 
 
 class CredentialDescriptor(_Options):
-    id: Annotated[str, Field(examples=["Jq3oQ8wd…"])]
+    id: Annotated[str, Field(examples=["Jq3oQ8wdK1c"])]
     type: Literal["public-key"] = "public-key"
 
 
