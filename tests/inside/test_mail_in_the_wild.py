@@ -12,6 +12,7 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from httpx import AsyncClient, ConnectError, Response
@@ -161,20 +162,20 @@ async def latencies(client: AsyncClient, headers: Json, seconds: float) -> list[
 async def test_a_thousand_mails_at_once_do_not_hold_up_requests(session: AsyncSession, default_user: User) -> None:
     headers, port = bearer(await begin(default_user)), free_port()
     sink = ("aiosmtpd", "--nosetuid", "--listen", f"127.0.0.1:{port}", "--class", "aiosmtpd.handlers.Sink")
-    async with process(*sink), api(MAIL_URL=f"smtp://127.0.0.1:{port}", MAIL_SENDER="server") as (client, _):
-        await latencies(client, headers, 1)
-        quiet = await latencies(client, headers, 8)
-        begun = time.perf_counter()
+    p99s: dict[timedelta, list[float]] = {timedelta(days=1): [], timedelta(0): []}
+    async with process(*sink) as server, api(MAIL_URL=f"smtp://127.0.0.1:{port}", MAIL_SENDER="server") as (client, _):
+        os.setpriority(os.PRIO_PROCESS, server.pid, 19)  # the mail server is not what this measures
         await fill(session, 1000)
-        loaded: list[float] = []
-        while await waiting():
-            loaded += await latencies(client, headers, 1)
-            assert time.perf_counter() - begun < 200
-        quiet += await latencies(client, headers, 8)
-    p99, p99_loaded = (statistics.quantiles(taken, n=100)[98] * 1000 for taken in (quiet, loaded))
-    seconds = time.perf_counter() - begun - 8
-    logger.info("1000 mails in %.0f s; p99 of GET /users/me: %.1f ms, with them %.1f ms", seconds, p99, p99_loaded)
-    assert p99_loaded < 1.5 * p99 + 5  # a noisy machine has a few milliseconds
+        while await waiting() and len(p99s[timedelta(0)]) < 20:
+            for delay, slices in p99s.items():  # by turns, as a machine may be busier now than later
+                await session.execute(update(OutgoingMail).values(due_at=func.now() + delay))
+                await session.commit()
+                await latencies(client, headers, 4)  # until the sender has noticed
+                slices.append(statistics.quantiles(await latencies(client, headers, 8), n=100)[98] * 1000)
+        assert not await waiting()
+    quiet, sending = p99s.values()
+    logger.info("p99 of GET /users/me in ms: %s; while mails are sent: %s", quiet, sending)
+    assert min(sending) < 1.5 * min(quiet)  # what else the machine does only adds to them
 
 
 Ask = Callable[[AsyncClient, Json, str], Awaitable[Response]]
