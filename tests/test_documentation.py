@@ -5,11 +5,13 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out
 from scaffolding import ROOT, files, installed_project, make, read_env, run, scaffold
+from serving import free_port, initialised_project, served
 
 INSIDE = Path(__file__).parent / "inside"
 
@@ -55,6 +57,13 @@ def test_removal_of_the_example_leaves_no_trace_and_passes_everything(installed:
         and re.search(r"(?i:\bpets?\b)|Pet[A-Z]|PET_|_pet|pet_", name + (installed / name).read_text())
     ]
     assert not traces
+
+
+def test_a_lost_password_is_recovered_by_curl_alone(template: Path, environment: Path, tmp_path: Path) -> None:
+    port = str(free_port())
+    with initialised_project(template, environment, tmp_path) as project, served(project, int(port), {"PORT": port}):
+        for block in blocks(project / "docs/accounts.md", "By curl"):
+            carry_out(replace(block, text=block.text.replace("8000", port)), project)
 
 
 def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) -> None:
