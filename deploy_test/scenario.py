@@ -1,7 +1,8 @@
 """Test two replicas under constant load, through a deploy and outages. Prints a table; fails if a promise is broken.
 
 The promises: a rolling restart fails no request; whatever else happens, no response is a 500, requests succeed again
-within RECOVERY seconds, and every acknowledged write is there afterwards, exactly once.
+within RECOVERY seconds, every acknowledged write is there afterwards, exactly once, and every mail has been sent, once
+where nothing fails.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from stack import Stack, wait_until
 
 AROUND = 4  # seconds of load after each event
 RECOVERY = 5  # seconds
+MAILS = 40  # at each event
 TABLE = "{:34} {:>8}  {:26} {:>9} {:>10}"
 
 
@@ -84,6 +86,7 @@ def run(stack: Stack, load: Load) -> list[str]:
     print(TABLE.format("while under load:", "requests", "failures", "slowest", "recovered"))
     for name, event in EVENTS.items():
         phase = load.begin()
+        stack.post_mails(event.__name__, MAILS)
         event(stack)
         over = time.monotonic()
         wait_until(stack.responds, f"{name}: recovery")
@@ -101,12 +104,23 @@ def run(stack: Stack, load: Load) -> list[str]:
         if recovered_after > RECOVERY:
             broken.append(f"{name}: recovered only after {recovered_after:.2f} s")
     load.stop()
-    found, acknowledged = stack.pet_names(), set(load.acknowledged)
+    return broken + broken_writes(stack, load) + broken_mails(stack)
+
+
+def broken_writes(stack: Stack, load: Load) -> list[str]:
+    found, acknowledged = stack.ask_database("SELECT pet_name FROM pets"), set(load.acknowledged)
     lost, doubled = acknowledged - set(found), len(found) - len(set(found))
     print(f"\nwrites: {len(acknowledged)} acknowledged, of which {len(lost)} not found; {doubled} found twice")
-    if lost or doubled:
-        broken.append("Writes were lost or made twice")
-    return broken
+    return ["Writes were lost or made twice"] if lost or doubled else []
+
+
+def broken_mails(stack: Stack) -> list[str]:
+    sent = stack.sent_mails()
+    posted = {f"{event.__name__}-{number}@example.com" for event in EVENTS.values() for number in range(1, MAILS + 1)}
+    lost, twice = posted - set(sent), {address for address, count in sent.items() if count > 1}
+    print(f"mails: {len(posted)} written, of which {len(lost)} not sent; {len(twice)} sent twice")
+    avoidable = [address for address in twice if address.startswith(tuple(event.__name__ for event in WITHOUT_FAILURE))]
+    return ["Mails were lost, or sent twice without need"] if lost or avoidable else []
 
 
 def main() -> int:

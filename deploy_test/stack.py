@@ -1,14 +1,16 @@
-"""A small production system on one machine: HAProxy, two replicas, PgBouncer and PostgreSQL, all on free ports."""
+"""A small production system on one machine: HAProxy, two replicas, PgBouncer, PostgreSQL and a mail server."""
 
 import contextlib
 import http.client
 import os
 import pwd
+import re
 import secrets
 import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +52,15 @@ backend replicas
     default-server check inter 500ms fall 1 rise 1
     server first 127.0.0.1:{first}
     server second 127.0.0.1:{second}
+"""
+
+POST_MAILS = """\
+WITH owners AS (
+  INSERT INTO users (id, email, hashed_password, is_superuser)
+  SELECT gen_random_uuid(), '{prefix}-' || number || '@example.com', '-', false FROM generate_series(1, {count}) number
+  RETURNING id, email)
+INSERT INTO outgoing_mails (id, kind, address, user_id)
+SELECT gen_random_uuid(), 'password_changed', email, id FROM owners
 """
 
 
@@ -119,18 +130,23 @@ class Stack:
             as_nobody = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
         environment = dict(os.environ)
 
-        pooler, balancer, first, second = (free_port() for _ in range(4))
+        pooler, balancer, mail, first, second = (free_port() for _ in range(5))
         (folder / "users.txt").write_text(f'"postgres" "{self.database.password}"\n')
         (folder / "pgbouncer.ini").write_text(PGBOUNCER.format(postgres=self.database.port, port=pooler))
         (folder / "haproxy.cfg").write_text(HAPROXY.format(port=balancer, first=first, second=second))
         self.pooler = Program("pgbouncer", pooler, [*as_nobody, "pgbouncer", "pgbouncer.ini"], folder, environment)
         self.balancer = Program("haproxy", balancer, ["haproxy", "-db", "-f", "haproxy.cfg"], folder, environment)
+        python = str(project / ".venv/bin/python")
+        keep = ["-n", "-c", "aiosmtpd.handlers.Debugging", "stdout", "-l", f"127.0.0.1:{mail}"]
+        unbuffered = environment | {"PYTHONUNBUFFERED": "1"}
+        self.mail_server = Program("mail", mail, [python, "-m", "aiosmtpd", *keep], folder, unbuffered)
 
         settings = {
             "ENVIRONMENT": "production",
             "SECRET_KEY": secrets.token_urlsafe(48),
             "DATABASE_URL": f"postgresql://postgres:{self.database.password}@127.0.0.1:{pooler}/app",
             "DATABASE_POOLER": "transaction",
+            "MAIL_URL": f"smtp://127.0.0.1:{mail}",
             "SECURITY_BCRYPT_ROUNDS": "4",  # this test isn't about logins
             "SHUTDOWN_DELAY": str(SHUTDOWN_DELAY),
             "PYTHONPATH": str(project),
@@ -144,7 +160,7 @@ class Stack:
 
     def start(self) -> None:
         self.start_database()
-        for program in (self.pooler, *self.replicas, self.balancer):
+        for program in (self.mail_server, self.pooler, *self.replicas, self.balancer):
             program.start()
         wait_until(self.responds, "the first response")
 
@@ -152,7 +168,7 @@ class Stack:
         return get(self.balancer.port, "/health/ready") == 200
 
     def stop(self) -> None:
-        for program in (self.balancer, *self.replicas, self.pooler):
+        for program in (self.balancer, *self.replicas, self.pooler, self.mail_server):
             program.end()
         self.stop_database()
 
@@ -165,9 +181,19 @@ class Stack:
     def kill_database(self) -> None:
         os.kill(private_postgres.noted_pid_and_port(self.folder / "database")[0], signal.SIGKILL)
 
-    def pet_names(self) -> list[str]:
-        """The names in PostgreSQL itself, whatever the replicas have reported."""
+    def ask_database(self, statement: str) -> list[str]:
+        """The first column of the answer of PostgreSQL itself, whatever the replicas have reported."""
         assert private_postgres.PROGRAMS is not None  # noqa: S101
         url = f"postgresql://postgres:{self.database.password}@127.0.0.1:{self.database.port}/app"
-        query = [str(private_postgres.PROGRAMS / "psql"), "-At", "-c", "SELECT pet_name FROM pets", url]
-        return subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()
+        psql = [str(private_postgres.PROGRAMS / "psql"), "-qAt", "-c", statement, url]
+        return subprocess.run(psql, capture_output=True, text=True, check=True).stdout.split()
+
+    def post_mails(self, prefix: str, count: int) -> None:
+        """Let the replicas send a mail each to so many addresses, which begin with the prefix."""
+        self.ask_database(POST_MAILS.format(prefix=prefix, count=count))
+
+    def sent_mails(self) -> Counter[str]:
+        """How many have come to each address, once all are sent: those of killed processes, too."""
+        self.ask_database("UPDATE outgoing_mails SET due_at = now() WHERE due_at IS NOT NULL")
+        wait_until(lambda: self.ask_database("SELECT count(*) FROM outgoing_mails") == ["0"], "sending all mails")
+        return Counter(re.findall(r"^To: (\S+)", (self.folder / "mail.log").read_text(), re.MULTILINE))

@@ -71,6 +71,7 @@ Log in from another terminal:
 
 curl http://127.0.0.1:{port}/auth/access-token --data-urlencode username={email} --data-urlencode "password={password}"
 
+Mails come as files into {PROJECT / ".mail"}
 Ctrl-C ends the server and its databases. The data stays.
 """,
         flush=True,

@@ -6,6 +6,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,13 @@ MAIL = (
 
 
 SECOND_FACTOR = r"(?i)totp|(?<!No )second.factor|mfa_|recovery.code|login_method|one_moment"
+
+
+def test_a_lost_password_is_recovered_by_curl_alone(template: Path, environment: Path, tmp_path: Path) -> None:
+    port = str(free_port())
+    with initialised_project(template, environment, tmp_path) as project, served(project, int(port), {"PORT": port}):
+        for block in blocks(project / "docs/accounts.md", "By curl"):
+            carry_out(replace(block, text=block.text.replace("8000", port)), project)
 
 
 def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) -> None:

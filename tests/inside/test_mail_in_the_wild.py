@@ -12,6 +12,7 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from httpx import AsyncClient, ConnectError, Response
@@ -83,9 +84,9 @@ async def waiting() -> int:
     return len(await database.fetch_all(select(OutgoingMail.id)))
 
 
-async def until_sent(seconds: float = 60) -> None:
+async def until_sent(seconds: float = 60, rest: int = 0) -> None:
     for _ in range(int(seconds / 0.05)):
-        if not await waiting():
+        if await waiting() <= rest:
             return
         await asyncio.sleep(0.05)
     pytest.fail(f"{await waiting()} mails still wait")
@@ -146,8 +147,8 @@ async def test_ten_processes_send_each_mail_once(session: AsyncSession, empty_ta
     assert server.connections > 1
 
 
-async def latencies(client: AsyncClient, headers: Json, seconds: float) -> list[float]:
-    """Of GET /users/me, 100 a second, in seconds."""
+async def p99(client: AsyncClient, headers: Json, seconds: float = 5) -> float:
+    """Of GET /users/me, 100 a second, in milliseconds."""
     taken = []
     end = time.perf_counter() + seconds
     while (begun := time.perf_counter()) < end:
@@ -155,26 +156,35 @@ async def latencies(client: AsyncClient, headers: Json, seconds: float) -> list[
         assert response.status_code == 200
         taken.append(time.perf_counter() - begun)
         await asyncio.sleep(0.01)
-    return taken
+    return statistics.quantiles(taken, n=100)[98] * 1000
+
+
+async def make_due(session: AsyncSession, delay: timedelta) -> None:
+    await session.execute(update(OutgoingMail).values(due_at=func.now() + delay))
+    await session.commit()
 
 
 async def test_a_thousand_mails_at_once_do_not_hold_up_requests(session: AsyncSession, default_user: User) -> None:
     headers, port = bearer(await begin(default_user)), free_port()
     sink = ("aiosmtpd", "--nosetuid", "--listen", f"127.0.0.1:{port}", "--class", "aiosmtpd.handlers.Sink")
-    async with process(*sink), api(MAIL_URL=f"smtp://127.0.0.1:{port}", MAIL_SENDER="server") as (client, _):
-        await latencies(client, headers, 1)
-        quiet = await latencies(client, headers, 8)
-        begun = time.perf_counter()
+    quiet: list[float] = []
+    sending: list[float] = []
+    async with process(*sink) as server, api(MAIL_URL=f"smtp://127.0.0.1:{port}", MAIL_SENDER="server") as (client, _):
+        os.setpriority(os.PRIO_PROCESS, server.pid, 19)  # the mail server is not what this measures
         await fill(session, 1000)
-        loaded: list[float] = []
-        while await waiting():
-            loaded += await latencies(client, headers, 1)
-            assert time.perf_counter() - begun < 200
-        quiet += await latencies(client, headers, 8)
-    p99, p99_loaded = (statistics.quantiles(taken, n=100)[98] * 1000 for taken in (quiet, loaded))
-    seconds = time.perf_counter() - begun - 8
-    logger.info("1000 mails in %.0f s; p99 of GET /users/me: %.1f ms, with them %.1f ms", seconds, p99, p99_loaded)
-    assert p99_loaded < 1.5 * p99 + 5  # a noisy machine has a few milliseconds
+        while await waiting() and len(sending) < 40:  # by turns, as a machine may be busier now than later
+            await make_due(session, timedelta(days=1))
+            quiet.append(await p99(client, headers))
+            count = await waiting()
+            await make_due(session, timedelta(0))
+            await until_sent(rest=count - 1)  # the sender has noticed
+            taken = await p99(client, headers)
+            if await waiting():  # it was sending all the while
+                sending.append(taken)
+        assert not await waiting()
+    logger.info("p99 of GET /users/me in ms: %s; while mails are sent: %s", quiet, sending)
+    assert len(sending) > 8  # 17 mails a second at most
+    assert min(sending) < 1.5 * min(quiet)  # what else the machine does only adds to them
 
 
 Ask = Callable[[AsyncClient, Json, str], Awaitable[Response]]

@@ -8,13 +8,20 @@ from fastapi import HTTPException, status
 from sqlalchemy import func, select
 
 from app.api.deps import Autocommit, ClientIp, CurrentUser
-from app.api.errors import INCORRECT_PASSWORD, INVALID_CODE, PASSWORD_REQUIRED, SECOND_FACTOR_REQUIRED
+from app.api.errors import (
+    INCORRECT_PASSWORD,
+    INVALID_CODE,
+    NEEDS_SECOND_FACTOR,
+    PASSWORD_REQUIRED,
+    SECOND_FACTOR_REQUIRED,
+)
 from app.api.oauth import OAuthError
 from app.auth.caller import Caller
 from app.auth.login import Account, authenticate
 from app.auth.second_factor import check_code, has_second_factor
+from app.core.config import settings
 from app.core.database import Database
-from app.models import LoginSession
+from app.models import LoginSession, Passkey, User
 from app.schemas.passkeys import OwnerProofRequest
 
 FRESH: Final = timedelta(minutes=10)  # how long a login proves that its user is there
@@ -39,6 +46,23 @@ async def prove_second_factor(database: Database, user_id: uuid.UUID, code: str 
         raise OAuthError("mfa_required", SECOND_FACTOR_REQUIRED, status.HTTP_403_FORBIDDEN)
     if await check_code(database, user_id, code, client_ip) is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_CODE)
+
+
+async def refuse_weaker_session(user: CurrentUser, database: Autocommit) -> None:
+    """A dependency: a superuser who needs a second factor, and has a passkey, doesn't get another one by password.
+
+    Otherwise whoever has stolen the password could give themselves a second factor. Raises the 403.
+    """
+    if settings.superuser_second_factor == "optional":
+        return
+    weaker = (
+        select(LoginSession.id)
+        .join(User, User.id == LoginSession.user_id)
+        .join(Passkey, Passkey.user_id == User.id)
+        .where(LoginSession.id == user.session_id, LoginSession.login_method == "password", User.is_superuser)
+    )
+    if await database.fetch_one(weaker):
+        raise HTTPException(status.HTTP_403_FORBIDDEN, NEEDS_SECOND_FACTOR)
 
 
 async def prove_presence(

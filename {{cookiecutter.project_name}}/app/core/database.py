@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapper, Session, object_mapper
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.dml import ReturningInsert, UpdateBase
 from sqlalchemy.sql.selectable import TypedReturnsRows
+from sqlalchemy.sql.visitors import iterate
 
 from app.core.config import PROJECT, settings
 from app.models import Base
@@ -77,11 +78,11 @@ class Database:
     async def fetch_all(
         self, statement: TypedReturnsRows[*Columns], parameters: Parameters | None = None
     ) -> Sequence[Row[*Columns]]:
-        """Run one statement and return all its rows. Retries a SELECT once if the connection breaks."""
+        """Run one statement and return all its rows. Retries once if the connection breaks and it only reads."""
         try:
             return await self._run(self._fetch_all, statement, parameters)
         except DBAPIError as error:
-            if not (error.connection_invalidated and statement.is_select):
+            if not (error.connection_invalidated and _only_reads(statement)):
                 raise
         return await self._run(self._fetch_all, statement, parameters)
 
@@ -153,6 +154,11 @@ class Database:
             row = connection.execute(statement, values).one()
         for name, value in zip(rest, row, strict=False):
             set_committed_value(instance, name, value)
+
+
+def _only_reads(statement: TypedReturnsRows[*tuple[Any, ...]]) -> bool:
+    # A SELECT may have an INSERT, UPDATE or DELETE in its WITH clause.
+    return statement.is_select and not any(isinstance(part, UpdateBase) for part in iterate(statement))
 
 
 @cache

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
@@ -82,3 +82,17 @@ async def test_a_process_takes_no_more_connections_than_the_pool_has(empty_table
 async def test_an_object_that_leaves_nothing_to_the_database_can_be_inserted(session: AsyncSession) -> None:
     await database.insert(RateLimit(b"key", datetime(2030, 1, 1, tzinfo=UTC)))
     assert await session.scalar(select(RateLimit.resets_at)) == datetime(2030, 1, 1, tzinfo=UTC)
+
+
+async def test_a_statement_is_repeated_on_another_connection_only_if_it_just_reads(session: AsyncSession) -> None:
+    await session.execute(text("CREATE SEQUENCE attempts"))  # it keeps counting what is rolled back
+    await session.commit()
+    breaks = select(func.nextval("attempts"), func.pg_terminate_backend(func.pg_backend_pid()))
+    ended = delete(User).returning(User.id).cte("ended")
+    reads_the_deleted = breaks.add_columns(select(func.count()).select_from(ended).scalar_subquery())
+    for statement, attempts in [(breaks, 2), (breaks.add_cte(ended), 3), (reads_the_deleted, 4)]:
+        with pytest.raises(DBAPIError):
+            await database.fetch_all(statement)
+        assert await session.scalar(text("SELECT last_value FROM attempts")) == attempts
+    await session.execute(text("DROP SEQUENCE attempts"))
+    await session.commit()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from unittest.mock import ANY
@@ -12,6 +13,7 @@ from httpx import AsyncClient
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api.errors import NEEDS_SECOND_FACTOR
 from app.auth.passkeys import CHALLENGE_LIFETIME
 from app.models import KnownClient, LoginSession, Passkey, RateLimit, SpentChallenge, User
 from app.tests.authenticator import (
@@ -27,7 +29,7 @@ from app.tests.authenticator import (
     register,
     use,
 )
-from app.tests.helpers import Json, bearer, begin, is_logged_in, tokens_in
+from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, login, tokens_in
 from app.tests.other_settings import other_settings
 from app.tests.test_second_factor import set_up
 
@@ -263,6 +265,38 @@ async def test_a_passkey_gives_superusers_their_rights(client: AsyncClient, supe
         assert (await client.get("/users", headers=superuser_headers)).status_code == 403
         tokens = tokens_in(await use(client, passkey))
         assert (await client.get("/users", headers=bearer(tokens))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("POST", "/auth/totp", {"current_password": PASSWORD}),
+        ("POST", "/auth/totp/confirm", {"code": "000000"}),
+        ("POST", "/auth/passkeys/options", {"current_password": PASSWORD}),
+        ("DELETE", f"/auth/passkeys/{uuid.UUID(int=0)}", {"current_password": PASSWORD}),
+    ],
+)
+async def test_a_stolen_password_is_no_way_to_a_superusers_second_factor(
+    client: AsyncClient,
+    superuser: User,
+    superuser_headers: dict[str, str],
+    default_user_headers: dict[str, str],
+    call: tuple[str, str, Json],
+) -> None:
+    passkey, (method, path, body) = Authenticator(), call
+    for headers in (default_user_headers, superuser_headers):
+        await register(client, headers, passkey if headers is superuser_headers else Authenticator())
+    stolen = bearer(await login(client, superuser))
+    refused = (403, {"detail": NEEDS_SECOND_FACTOR})
+    with other_settings(SUPERUSER_SECOND_FACTOR="required"):
+        own = bearer(tokens_in(await use(client, passkey)))
+        response = await client.request(method, path, json=body, headers=stolen)
+        assert (response.status_code, response.json()) == refused
+        for headers in (own, default_user_headers):
+            response = await client.request(method, path, json=body, headers=headers)
+            assert (response.status_code, response.json()) != refused
+    response = await client.request(method, path, json=body, headers=stolen)
+    assert (response.status_code, response.json()) != refused
 
 
 async def test_a_browser_gets_the_cookie(client: AsyncClient, passkey: Authenticator) -> None:

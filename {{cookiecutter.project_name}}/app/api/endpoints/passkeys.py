@@ -15,6 +15,7 @@ from app.api.errors import (
     EMAIL_NOT_VERIFIED,
     INCORRECT_PASSWORD,
     INVALID_CODE,
+    NEEDS_SECOND_FACTOR,
     PASSWORD_REQUIRED,
     RATE_LIMITED,
     SECOND_FACTOR_REQUIRED,
@@ -26,7 +27,7 @@ from app.api.errors import (
 )
 from app.api.grants import Device, begin
 from app.api.oauth import OAuthError, OAuthRoute, with_codes
-from app.api.proof import prove_presence
+from app.api.proof import prove_presence, refuse_weaker_session
 from app.auth.audit import audit
 from app.auth.known_clients import remember_client
 from app.auth.passkeys import (
@@ -73,7 +74,7 @@ TIMEOUT: Final = int(CHALLENGE_LIFETIME / timedelta(milliseconds=1))
 PROOF_WANTED = (
     body_refused(INCORRECT_PASSWORD, INVALID_CODE)
     | UNAUTHORIZED
-    | documented(403, PASSWORD_REQUIRED, SECOND_FACTOR_REQUIRED)
+    | documented(403, PASSWORD_REQUIRED, SECOND_FACTOR_REQUIRED, NEEDS_SECOND_FACTOR)
     | RATE_LIMITED
 )
 LOGIN_REFUSED = body_refused(INVALID_PASSKEY) | RATE_LIMITED
@@ -82,7 +83,7 @@ CODES = {INVALID_PASSKEY: "invalid_grant", EMAIL_NOT_VERIFIED: "email_not_verifi
 
 @router.post(
     "/passkeys/options",
-    dependencies=[Depends(prove_presence)],
+    dependencies=[Depends(refuse_weaker_session), Depends(prove_presence)],
     responses=PROOF_WANTED | documented(409, TOO_MANY_PASSKEYS),
 )
 async def begin_passkey_registration(user: CurrentUser, autocommit: Autocommit) -> CreationOptionsResponse:
@@ -137,7 +138,7 @@ async def register_passkey(
 @router.delete(
     "/passkeys/{passkey_id:uuid}",
     status_code=status.HTTP_204_NO_CONTENT,
-    dependencies=[Depends(prove_presence)],
+    dependencies=[Depends(refuse_weaker_session), Depends(prove_presence)],
     responses=PROOF_WANTED | documented(404, PASSKEY_NOT_FOUND),
 )
 async def remove_passkey(passkey_id: uuid.UUID, user: CurrentUser, client_ip: ClientIp, session: DbSession) -> None:

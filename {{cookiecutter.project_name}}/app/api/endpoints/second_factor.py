@@ -18,6 +18,7 @@ from app.api.errors import (
     FORBIDDEN,
     INCORRECT_PASSWORD,
     INVALID_CODE,
+    NEEDS_SECOND_FACTOR,
     RATE_LIMITED,
     UNAUTHORIZED,
     UNVERIFIED,
@@ -28,7 +29,7 @@ from app.api.errors import (
 )
 from app.api.grants import Device, log_in_with_code
 from app.api.oauth import OAuthRoute, with_codes
-from app.api.proof import prove_password, prove_second_factor
+from app.api.proof import prove_password, prove_second_factor, refuse_weaker_session
 from app.auth.audit import audit
 from app.auth.known_clients import remember_client
 from app.auth.rate_limits import return_attempt
@@ -62,6 +63,7 @@ OWN_SECOND_FACTOR = "Remove your own with your password and a code"
 ALREADY_SET_UP = "A second factor is set up already"
 NOT_SET_UP = "No second factor is set up"
 
+WEAKER = documented(403, NEEDS_SECOND_FACTOR)
 ALREADY = documented(409, ALREADY_SET_UP)
 WRONG = body_refused(INCORRECT_PASSWORD, INVALID_CODE) | UNAUTHORIZED | RATE_LIMITED
 LOGIN_REFUSED = body_refused(INVALID_CODE) | RATE_LIMITED
@@ -83,7 +85,11 @@ async def read_my_second_factor(user: CurrentUser, autocommit: Autocommit) -> Se
     return SecondFactorResponse(totp=bool(totp), recovery_codes_left=codes or 0, passkeys=passkeys)
 
 
-@router.post("/totp", responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | RATE_LIMITED | ALREADY)
+@router.post(
+    "/totp",
+    dependencies=[Depends(refuse_weaker_session)],
+    responses=body_refused(INCORRECT_PASSWORD) | UNAUTHORIZED | WEAKER | RATE_LIMITED | ALREADY,
+)
 async def set_up_totp(
     setup: TotpSetupRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit
 ) -> TotpSetupResponse:
@@ -105,7 +111,11 @@ async def set_up_totp(
     return TotpSetupResponse(secret=secret, otpauth_uri=otpauth_uri)
 
 
-@router.post("/totp/confirm", responses=body_refused(INVALID_CODE) | UNAUTHORIZED | RATE_LIMITED)
+@router.post(
+    "/totp/confirm",
+    dependencies=[Depends(refuse_weaker_session)],
+    responses=body_refused(INVALID_CODE) | UNAUTHORIZED | WEAKER | RATE_LIMITED,
+)
 async def confirm_totp(
     confirmation: CodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
 ) -> RecoveryCodesResponse:

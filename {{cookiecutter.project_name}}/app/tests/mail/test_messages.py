@@ -41,10 +41,14 @@ def test_text_and_html_say_the_same_and_load_nothing(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", PAGES)
-def test_without_a_front_end_the_mail_has_the_token_and_the_command(kind: str) -> None:
+def test_without_a_front_end_the_mail_has_the_token_and_the_command(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PORT", raising=False)
     with other_settings(FRONTEND_URL=None, PUBLIC_URL=None):
         content = render(kind, NOW, "tokentoken")
     assert f"curl http://127.0.0.1:8000{settings.api_prefix}/auth/{PAGES[kind][0]} " in content.text
+    monkeypatch.setenv("PORT", "8001")  # as `make dev PORT=8001` does
+    with other_settings(FRONTEND_URL=None, PUBLIC_URL=None):
+        assert "curl http://127.0.0.1:8001/" in render(kind, NOW, "tokentoken").text
     with other_settings(FRONTEND_URL=None, PUBLIC_URL="https://api.example.com"):
         assert "curl https://api.example.com/" in render(kind, NOW, "tokentoken").text
     assert '"token": "tokentoken"' in content.text

@@ -15,7 +15,7 @@ from app.tests.mail.conftest import Mailbox, text_of
 from app.tests.other_settings import application_with, other_settings
 
 NEW = "new@example.com"
-VERIFY = "Confirm your e-mail address"
+VERIFY = "Confirm your email address"
 NOT_VERIFIED = {"detail": "Email address not verified", "error": "email_not_verified"}
 
 
@@ -106,7 +106,7 @@ async def test_a_new_address_counts_once_it_is_proved(
         "pending": NEW,
     }
     mails = {mail["To"]: mail for mail in await mailbox.collect()}
-    assert mails[default_user.email]["Subject"] == "Your e-mail address is about to change"
+    assert mails[default_user.email]["Subject"] == "Your email address is about to change"
     token = text_of(mails[NEW]).partition("#token=")[2].split()[0]
     assert (await try_login(client, default_user.email)).status_code == 200
     assert (await verify(client, token)).status_code == 204
@@ -117,7 +117,7 @@ async def test_a_new_address_counts_once_it_is_proved(
     assert shown["pending"] is None
     assert (await try_login(client, default_user.email)).status_code == 400
     assert (await try_login(client, NEW)).status_code == 200
-    assert await mailbox.subjects() == {"Your e-mail address was changed": default_user.email}
+    assert await mailbox.subjects() == {"Your email address was changed": default_user.email}
 
 
 async def test_a_change_of_address_needs_the_password(
@@ -196,7 +196,7 @@ async def test_of_two_verifications_at_once_one_wins(
     token = await mailbox.token(NEW, "verify-email")
     responses = await asyncio.gather(*(verify(client, token) for _ in range(4)))
     assert sorted(response.status_code for response in responses) == [204, 400, 400, 400]
-    assert await mailbox.subjects() == {"Your e-mail address was changed": "ana@example.com"}
+    assert await mailbox.subjects() == {"Your email address was changed": "ana@example.com"}
 
 
 async def test_an_account_asks_for_ten_mails_and_then_has_to_wait(
