@@ -109,9 +109,13 @@ async def options_for(client: AsyncClient, headers: dict[str, str]) -> Json:
     return options
 
 
+async def send(client: AsyncClient, headers: dict[str, str], credential: Json) -> Response:
+    return await client.post("/auth/passkeys", json=credential, headers=headers)
+
+
 async def register(client: AsyncClient, headers: dict[str, str], passkey: Authenticator, **members: str) -> Json:
     body = passkey.create(await options_for(client, headers), **members)
-    response = await client.post("/auth/passkeys", json=body, headers=headers)
+    response = await send(client, headers, body)
     assert response.status_code == 201, response.text
     registered: Json = response.json()
     return registered
