@@ -42,7 +42,7 @@ async def test_owners_are_told_once_an_hour_that_somebody_guesses_codes(
     for number in range(5):
         await answer(client, token, "000000")
         await answer(client_at(f"203.0.113.{number}"), token, "000000")
-    assert await mailbox.subjects() == {"Somebody has your password": default_user.email}
+    assert await mailbox.subjects() == {"Too many wrong codes": default_user.email}
 
 
 async def test_an_mfa_token_recovers_no_password(
