@@ -8,7 +8,7 @@ export function userOf(page, email, password) {
     reads: (words, within = page.getByRole("status")) => within.filter({ hasText: words }).waitFor(),
     sees: (words) => page.getByText(words).filter({ visible: true }).first().waitFor(),
     sendPassword: async (word = password) => {
-      await field("E-mail").fill(email);
+      await field("Email").fill(email);
       await field("Password").fill(word);
       await user.press("Log in");
     },
@@ -53,7 +53,7 @@ export function userOf(page, email, password) {
     isAskedFor: (label) => field(label, page.getByRole("dialog")).waitFor(),
     proves: async (label, value) => {
       await field(label, page.getByRole("dialog")).fill(value);
-      await user.press("Go on");
+      await user.press("Continue");
     },
   };
   return user;

@@ -14,7 +14,7 @@ from app.tests.other_settings import application_with
 
 URI = "otpauth://totp/my-api:ana%40example.com?secret=JBSWY3DPEHPK3PXP&issuer=my-api"
 LONGEST = URI + "x" * (500 - len(URI))
-KINDS = {"image/png", "text/css", "text/javascript", "application/javascript"}  # the last in Python 3.11
+KINDS = {"text/html", "image/png", "text/css", "text/javascript", "application/javascript"}  # the last in Python 3.11
 PAGE, QR_CODE = "/docs/second-factor", "/docs/second-factor/qr"
 
 
@@ -36,7 +36,7 @@ async def test_the_page_finds_its_files_under_any_prefix(prefix: str) -> None:
     async with application_with(API_PREFIX=prefix) as client:
         page = await client.get(PAGE)
         urls = re.findall(r"""(?:src|href)="([^"]+)""", page.text)
-        assert len(urls) == 3
+        assert len(urls) == 4
         for url in urls:
             response = await client.get(page.url.join(url))
             assert response.status_code == 200, url

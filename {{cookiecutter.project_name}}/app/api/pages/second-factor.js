@@ -42,9 +42,9 @@ const json = async (...request) => (await call(...request)).json();
 /** What the browser says of passkeys, in words. */
 const PASSKEY_ERRORS = {
   AbortError: "The passkey dialog was closed.",
-  InvalidStateError: "This device has a passkey of this account already.",
-  NotAllowedError: "No passkey was used: there is none here, it could not verify you, or you have cancelled.",
-  SecurityError: "Passkeys of this API belong to another address than that of this page.",
+  InvalidStateError: "This device already has a passkey of this account.",
+  NotAllowedError: "No passkey was used: this device has none, it could not verify you, or you cancelled.",
+  SecurityError: "The passkeys of this API belong to another domain than this page.",
 };
 
 function say(words, isError = false) {
@@ -106,7 +106,7 @@ async function showState() {
   show("change-totp", totp);
   $("passkeys-state").textContent = passkeys.length
     ? ""
-    : "There is none yet. A passkey logs in without e-mail, password or code.";
+    : "There is none yet. A passkey logs in without email, password or code.";
   $("passkeys").replaceChildren(...passkeys.map(passkeyRow));
 }
 
@@ -127,7 +127,7 @@ function passkeyRow({ id, name, created_at, last_used_at }) {
   return row;
 }
 
-/** Send a request; if the API wants to know again that it is the owner, ask and send it once more. */
+/** Send a request; if the API wants proof that the owner is there, ask for it and send the request again. */
 async function withProof(send) {
   try {
     return await send();
@@ -151,7 +151,7 @@ function ask(field) {
   $("proof").returnValue = "";
   $("proof").showModal();
   return new Promise((resolve) => {
-    const value = () => ($("proof").returnValue === "go on" ? $("proof-value").value : "");
+    const value = () => ($("proof").returnValue === "continue" ? $("proof-value").value : "");
     $("proof").addEventListener("close", () => resolve(value()), { once: true });
   });
 }
@@ -172,8 +172,8 @@ async function drawQrCode(text) {
   show("qr-code", true);
 }
 
-// Browsers convert WebAuthn's JSON themselves since 2023 to 2025; for older ones, and for password managers that
-// replace these methods, the rest of this part does it.
+// Browsers learned to convert WebAuthn's JSON between 2023 and 2025. This does it in older ones, and with password
+// managers that replace these methods.
 const bytes = (text) =>
   Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
 const base64url = (buffer) =>
