@@ -122,7 +122,7 @@ class TotpSecret(Base):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     encrypted: Mapped[bytes]
     confirmed_at: Mapped[datetime | None] = mapped_column(default=None)  # None: nobody is asked for a code yet
-    # Of the newest code that was used: an older one, and that one itself, are good no more.
+    # That of the newest code that was used: neither that code nor an older one works again.
     last_step: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
@@ -151,7 +151,7 @@ class Passkey(Base):
 
 
 class SpentChallenge(Base):
-    """A WebAuthn challenge that was answered, until it expires: each is good once."""
+    """A WebAuthn challenge that was used, until it expires: each works once."""
 
     __tablename__ = "spent_challenges"
 

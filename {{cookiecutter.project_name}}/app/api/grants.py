@@ -42,7 +42,7 @@ async def log_in(database: Database, email: str, password: str, client_ip: str, 
 
 
 async def log_in_with_code(database: Database, mfa_token: str, code: str, client_ip: str, device: str | None) -> Tokens:
-    """The same after a second factor was asked for. Raises OAuthError and RateLimitedError."""
+    """The same, with the code that an mfa_token was given for. Raises OAuthError and RateLimitedError."""
     user_id = account_of(mfa_token)
     account = user_id and await find_account(database, user_id, client_ip)
     if not account or not is_genuine(mfa_token, account):

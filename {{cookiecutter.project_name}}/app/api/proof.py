@@ -11,7 +11,7 @@ from app.api.deps import Autocommit, ClientIp, CurrentUser
 from app.api.errors import (
     INCORRECT_PASSWORD,
     INVALID_CODE,
-    NEEDS_SECOND_FACTOR,
+    PASSKEY_REQUIRED,
     PASSWORD_REQUIRED,
     SECOND_FACTOR_REQUIRED,
 )
@@ -49,9 +49,10 @@ async def prove_second_factor(database: Database, user_id: uuid.UUID, code: str 
 
 
 async def refuse_weaker_session(user: CurrentUser, database: Autocommit) -> None:
-    """A dependency: a superuser who needs a second factor, and has a passkey, doesn't get another one by password.
+    """A dependency: a superuser who has a passkey can't change factors in a session begun by password alone.
 
-    Otherwise whoever has stolen the password could give themselves a second factor. Raises the 403.
+    Otherwise whoever has stolen the password could add a factor and log in with it. Raises the 403, and only where
+    SUPERUSER_SECOND_FACTOR is required.
     """
     if settings.superuser_second_factor == "optional":
         return
@@ -62,15 +63,16 @@ async def refuse_weaker_session(user: CurrentUser, database: Autocommit) -> None
         .where(LoginSession.id == user.session_id, LoginSession.login_method == "password", User.is_superuser)
     )
     if await database.fetch_one(weaker):
-        raise HTTPException(status.HTTP_403_FORBIDDEN, NEEDS_SECOND_FACTOR)
+        raise HTTPException(status.HTTP_403_FORBIDDEN, PASSKEY_REQUIRED)
 
 
 async def prove_presence(
     user: CurrentUser, client_ip: ClientIp, database: Autocommit, proof: OwnerProofRequest | None = None
 ) -> None:
-    """A dependency: the owner is there. A session that has just begun says so, else the password or a code does.
+    """A dependency: the owner is there, as a session that has just begun proves, or else the password or a code.
 
-    Of an account with a second factor, the password says nothing. Raises the 403 without proof, and what the others do.
+    If the account has a second factor, the password proves nothing. Raises the 403 without proof, and what
+    prove_password and prove_second_factor raise.
     """
     proof = proof or OwnerProofRequest()
     needs_code = await has_second_factor(database, user.id)

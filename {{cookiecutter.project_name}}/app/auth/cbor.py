@@ -1,7 +1,7 @@
 """Refuses CBOR that authenticators don't send, before py_webauthn reads it.
 
-cbor2 follows tags: 200 bytes of values that share values (tags 28 and 29) become terabytes when py_webauthn writes them
-down again. CTAP2's canonical form has no tags, no indefinite lengths and at most four levels:
+cbor2 follows tags: 200 bytes of values that share values (tags 28 and 29) become terabytes when py_webauthn encodes
+them again. CTAP2's canonical form has no tags, no indefinite lengths and at most four levels:
 https://fidoalliance.org/specs/fido-v2.1-ps-20210615/fido-client-to-authenticator-protocol-v2.1-ps-errata-20220621.html#message-encoding
 """
 

@@ -68,7 +68,8 @@ async def authenticate(database: Database, email: str, password: str, client_ip:
     and account (guessing), per client (spraying) and per account (guessing from many clients). The last would let
     anybody lock anybody out, so clients that are known to the account are exempt from it. A success resets only the
     first: others would notice a reset of the last, and learn that the account exists and its owner has just logged in.
-    The client of an account with a second factor is not known yet. Raises RateLimitedError and PasswordQueueFullError.
+    If the account has a second factor, the client becomes known only with a code. Raises RateLimitedError and
+    PasswordQueueFullError.
     """
     subjects = site_of(client_ip), email
     password_queue.check_for_room(*subjects)

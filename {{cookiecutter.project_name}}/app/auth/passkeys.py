@@ -1,7 +1,7 @@
 """Passkeys (WebAuthn level 3): challenges, and whether what came back was made by an authenticator for one of them.
 
-A challenge itself says until when it is good and, under a MAC, for what and for whom; nothing is stored until it has
-been answered. Then its row in spent_challenges makes it good once.
+A challenge contains its own expiry, and a MAC says for what and for whom it is; nothing is stored until it is used.
+Then its row in spent_challenges keeps it from being used again.
 """
 
 import os
@@ -96,7 +96,7 @@ def create_challenge(purpose: Purpose, holder: bytes = b"") -> str:
 
 
 def holder_of_registration(user_id: uuid.UUID, session_id: uuid.UUID) -> bytes:
-    """Who may use the challenge: the session counts, too, as another one may be a thief's, who has proved nothing."""
+    """Who may use the challenge: this session only, as another may be that of a thief, who has proved nothing."""
     return user_id.bytes + session_id.bytes
 
 
@@ -174,7 +174,7 @@ def _check_assertion(credential: Credential, user_id: uuid.UUID, public_key: byt
 
 @contextmanager
 def _one_error_for_all() -> Iterator[None]:
-    """Raises InvalidPasskeyError for any: py_webauthn and cbor2 have errors of their own for some input only."""
+    """Raises InvalidPasskeyError for every error: for some input, py_webauthn and cbor2 raise others than their own."""
     try:
         yield
     except Exception as error:
@@ -182,7 +182,7 @@ def _one_error_for_all() -> Iterator[None]:
 
 
 def _client_data(credential: Credential, purpose: Purpose, holder: bytes = b"") -> CollectedClientData:
-    """What the browser says of the page and the challenge, if both are ours; else raises any error."""
+    """What the browser says of the page and the challenge. Raises, whatever it is, if one of them isn't ours."""
     client_data = parse_client_data_json(base64url_to_bytes(credential["response"]["clientDataJSON"]))
     body, claimed = client_data.challenge[: _CHALLENGE.size], client_data.challenge[_CHALLENGE.size :]
     if not is_mac(purpose, body + holder, claimed) or time.time() >= _CHALLENGE.unpack(body)[1]:
@@ -198,7 +198,7 @@ def _is_ours(origin: str) -> bool:
 
 
 def _without_statement(credential: Credential) -> Credential:
-    """Without its attestation: we asked for none, and what came nevertheless shall not be parsed."""
+    """The credential without its attestation: we asked for none, and parse none that comes anyway."""
     written = base64url_to_bytes(credential["response"]["attestationObject"])
     refuse_odd_cbor(written)
     attestation = parse_cbor(written)
@@ -208,7 +208,7 @@ def _without_statement(credential: Credential) -> Credential:
 
 
 def _is_usable(public_key: bytes) -> bool:
-    """Whether the key is what its algorithm wants, which py_webauthn would only find out at a login."""
+    """Whether the key fits its algorithm, which py_webauthn doesn't check before the first login."""
     if len(public_key) > _MAX_KEY_LENGTH:
         return False
     decoded = decode_credential_public_key(public_key)

@@ -126,10 +126,10 @@ async def hit(database: Database, limits: Sequence[Limit]) -> None:
 
 
 async def return_attempt(database: Database, limit: Limit) -> None:
-    """Undo a hit."""
+    """Give back the attempt that a hit took."""
     await database.execute(_RETURN, {"limit": limit.key, "interval": limit.interval})
 
 
 async def reset(database: Database, limit: Limit) -> None:
-    """Let all its attempts be back."""
+    """Give all its attempts back."""
     await database.execute(RESET, {"reset_keys": [limit.key]})

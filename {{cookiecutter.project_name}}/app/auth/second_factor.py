@@ -1,7 +1,7 @@
 """The second factor: codes of an authenticator app (TOTP, RFC 6238), and recovery codes for when it is lost.
 
 The app's secret is encrypted with a key derived from SECRET_KEY, so a dump of the database is of no use. Recovery codes
-are 80 random bits each, which nobody can guess from a plain hash; so they outlast SECRET_KEY.
+have 80 random bits each, too many to guess from a plain hash; so they need no key, and survive a new SECRET_KEY.
 """
 
 import base64
@@ -75,16 +75,16 @@ class AccountState(Protocol):
 
 
 def create_mfa_token(account: AccountState) -> str:
-    """What a client gets for the right password: with a code it is a login, and by itself nothing.
+    """What a client gets for the right password: together with a code it logs in, alone it does nothing.
 
-    Nothing is stored of it. It is a MAC over the account's state: a new password or second factor ends it.
+    It isn't stored. Its MAC covers the account's state, so a new password or second factor ends it.
     """
     body = _MFA_BODY.pack(account.id.bytes, int(time.time() + MFA_TOKEN_LIFETIME.total_seconds()))
     return base64.urlsafe_b64encode(body + mac("MFA token", body + _state(account))).decode().rstrip("=")
 
 
 def account_of(mfa_token: str) -> uuid.UUID | None:
-    """The account that an unexpired token names; whether the token is genuine is yet to be seen."""
+    """The account that an unexpired token names. Doesn't check the MAC: see is_genuine."""
     raw = _decode(mfa_token)
     if len(raw) < _MFA_BODY.size:
         return None
@@ -106,7 +106,7 @@ def new_totp_secret(user_id: uuid.UUID, email: str) -> tuple[bytes, str, str]:
 
 
 def matching_step(user_id: uuid.UUID, encrypted: bytes, code: str) -> int | None:
-    """The time step of a code, the present one or one beside it; None if it is the code of none of them."""
+    """The time step of a code: the present one, the one before or the one after; None if it fits none of them."""
     secret = _decrypt(encrypted, user_id)
     if secret is None:
         return None
@@ -132,9 +132,9 @@ async def has_second_factor(database: Database, user_id: uuid.UUID) -> bool:
 
 
 async def check_code(database: Database, user_id: uuid.UUID, code: str, client_ip: str) -> Method | None:
-    """Use a code of an account's app or a recovery code; of parallel uses one succeeds. None if it is wrong, or spent.
+    """Use a code of an account's app or a recovery code; of parallel uses one succeeds. None if it is wrong or spent.
 
-    Each wrong one spends an attempt. Raises RateLimitedError, after telling the owner, when there are none left.
+    Each wrong code spends an attempt. When none is left, raises RateLimitedError, after telling the owner.
     """
     account = await database.fetch_one(_ACCOUNT, {"account": user_id, "client": client_hash(client_ip)})
     if account is None:
@@ -156,10 +156,10 @@ async def check_code(database: Database, user_id: uuid.UUID, code: str, client_i
 
 
 async def spend_attempt(database: Database, user_id: uuid.UUID, client_ip: str, *, knows_client: bool) -> Limit:
-    """Take an attempt, which is to be returned if the code is right. Raises RateLimitedError.
+    """Take an attempt; the caller returns it if the code is right. Raises RateLimitedError.
 
-    An account has 20 an hour, from however many clients: 10 for those from which the owner has logged in, so that
-    nobody else can use these up.
+    From however many clients, an account has 20 in the first hour, then 10 an hour: half of them for clients from which
+    the owner has logged in, so that nobody else can use these up.
     """
     clients = "known" if knows_client else "unknown"
     attempt = Limit(f"second factor from {clients} client", str(user_id), 5, timedelta(minutes=12))
@@ -185,7 +185,7 @@ async def _use(database: Database, user_id: uuid.UUID, encrypted: bytes, code: s
 
 
 async def _tell_owner(database: Database, user_id: uuid.UUID, email: str) -> None:
-    """That somebody has the password and guesses codes; once an hour."""
+    """Tell the owner that somebody guesses codes, at most once an hour."""
     try:
         await hit(database, [Limit("second factor notice", str(user_id), 1, timedelta(hours=1))])
     except RateLimitedError:
@@ -210,7 +210,7 @@ def _decrypt(encrypted: bytes, user_id: uuid.UUID) -> str | None:
 
 
 def _renewed(encrypted: bytes, user_id: uuid.UUID) -> bytes:
-    """The same under the present SECRET_KEY."""
+    """The same secret under the present SECRET_KEY; unchanged if that encrypted it."""
     try:
         _cipher(settings.secret_keys[0]).decrypt(encrypted[:12], encrypted[12:], user_id.bytes)
     except InvalidTag:

@@ -19,7 +19,7 @@ _Challenge = Annotated[str, Field(examples=["mHfD8yq1…"])]
 _UserHandle = Annotated[str, StringConstraints(max_length=86, pattern=_BASE64URL)]  # 64 bytes
 _CredentialId = Annotated[str, Field(max_length=1364, pattern=_BASE64URL, examples=["Jq3oQ8wdK1c"])]  # 1023 bytes
 _Bytes = Annotated[str, Field(max_length=4096, pattern=_BASE64URL, repr=False)]
-# May hold certificates; nobody reads them, but not every authenticator leaves them out.
+# Some authenticators add certificates, which nobody asked for or reads.
 _Attestation = Annotated[str, Field(max_length=16_384, pattern=_BASE64URL, repr=False)]
 _Name = Annotated[
     str,
@@ -29,7 +29,7 @@ _Name = Annotated[
 
 
 class OwnerProofRequest(JsonRequest):
-    """Not needed within ten minutes after a login; after that the password or, with a second factor, a code is."""
+    """Only needed later than ten minutes after the login: the password or, with a second factor, a code."""
 
     current_password: _OptionalPassword = None
     code: OptionalCode = None

@@ -117,7 +117,7 @@ class OAuthErrorResponse(ErrorResponse):
 
 
 class MfaRequiredResponse(OAuthErrorResponse):
-    """`mfa_token` is there if `error` is `mfa_required`; `POST /auth/second-factor` wants it."""
+    """`mfa_token` is there if `error` is `mfa_required`; send it to `POST /auth/second-factor`."""
 
     mfa_token: Annotated[str | None, Field(examples=["DVwcnm8LTFWaO1LB96fj1A…"])] = None
 

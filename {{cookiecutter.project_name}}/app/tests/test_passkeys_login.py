@@ -13,7 +13,7 @@ from httpx import AsyncClient
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.errors import NEEDS_SECOND_FACTOR
+from app.api.errors import PASSKEY_REQUIRED
 from app.auth.passkeys import CHALLENGE_LIFETIME
 from app.models import KnownClient, LoginSession, Passkey, RateLimit, SpentChallenge, User
 from app.tests.authenticator import (
@@ -287,7 +287,7 @@ async def test_a_stolen_password_is_no_way_to_a_superusers_second_factor(
     for headers in (default_user_headers, superuser_headers):
         await register(client, headers, passkey if headers is superuser_headers else Authenticator())
     stolen = bearer(await login(client, superuser))
-    refused = (403, {"detail": NEEDS_SECOND_FACTOR})
+    refused = (403, {"detail": PASSKEY_REQUIRED})
     with other_settings(SUPERUSER_SECOND_FACTOR="required"):
         own = bearer(tokens_in(await use(client, passkey)))
         response = await client.request(method, path, json=body, headers=stolen)

@@ -15,7 +15,7 @@ from app.api.errors import (
     EMAIL_NOT_VERIFIED,
     INCORRECT_PASSWORD,
     INVALID_CODE,
-    NEEDS_SECOND_FACTOR,
+    PASSKEY_REQUIRED,
     PASSWORD_REQUIRED,
     RATE_LIMITED,
     SECOND_FACTOR_REQUIRED,
@@ -74,7 +74,7 @@ TIMEOUT: Final = int(CHALLENGE_LIFETIME / timedelta(milliseconds=1))
 PROOF_WANTED = (
     body_refused(INCORRECT_PASSWORD, INVALID_CODE)
     | UNAUTHORIZED
-    | documented(403, PASSWORD_REQUIRED, SECOND_FACTOR_REQUIRED, NEEDS_SECOND_FACTOR)
+    | documented(403, PASSWORD_REQUIRED, SECOND_FACTOR_REQUIRED, PASSKEY_REQUIRED)
     | RATE_LIMITED
 )
 LOGIN_REFUSED = body_refused(INVALID_PASSKEY) | RATE_LIMITED
@@ -87,7 +87,7 @@ CODES = {INVALID_PASSKEY: "invalid_grant", EMAIL_NOT_VERIFIED: "email_not_verifi
     responses=PROOF_WANTED | documented(409, TOO_MANY_PASSKEYS),
 )
 async def begin_passkey_registration(user: CurrentUser, autocommit: Autocommit) -> CreationOptionsResponse:
-    """Get what a page needs to make a passkey; within ten minutes after the login, or with the password or a code."""
+    """Get what a page needs to make a passkey. Later than ten minutes after the login, send the password or a code."""
     mine = await autocommit.fetch_all(select(Passkey.credential_id).where(Passkey.user_id == user.id))
     if len(mine) >= MAX_PASSKEYS:
         raise HTTPException(status.HTTP_409_CONFLICT, TOO_MANY_PASSKEYS)
@@ -116,7 +116,7 @@ async def register_passkey(
         registration = check_registration(new.model_dump(by_alias=True), holder)
     except InvalidPasskeyError:
         raise _refused(client_ip, user.id) from None
-    # Whoever ends all sessions, by a new password for example, has the last word; and one after another registers.
+    # Locked: no passkey comes after the end of all sessions, by a new password say, and none beyond the maximum.
     owner = select(User.id).join(LoginSession).where(LoginSession.id == user.session_id)
     if await session.scalar(owner.with_for_update(key_share=True)) is None:
         raise unauthorized(token_was_sent=True)
@@ -129,7 +129,7 @@ async def register_passkey(
     post(session, "second_factor_added", user.email, user.id)
     try:
         await session.commit()
-    except IntegrityError:  # whoever gets here has the passkey, so that it is known tells nothing new
+    except IntegrityError:  # only whoever has the passkey gets here, so this reveals nothing
         raise HTTPException(status.HTTP_409_CONFLICT, REGISTERED_ALREADY) from None
     audit("second_factor_added", client_ip, user.id)
     return PasskeyResponse.model_validate(passkey)
@@ -153,7 +153,7 @@ async def remove_passkey(passkey_id: uuid.UUID, user: CurrentUser, client_ip: Cl
 
 @login_router.post("/passkeys/login/options")
 async def begin_passkey_login() -> RequestOptionsResponse:
-    """Get what a page needs to use a passkey. It offers the user those of this site, so nobody says who they are."""
+    """Get what a page needs to use a passkey. The browser offers those of this site, so nobody sends a name."""
     return RequestOptionsResponse(
         challenge=create_challenge("passkey login"),
         timeout=TIMEOUT,

@@ -18,7 +18,7 @@ from app.api.errors import (
     FORBIDDEN,
     INCORRECT_PASSWORD,
     INVALID_CODE,
-    NEEDS_SECOND_FACTOR,
+    PASSKEY_REQUIRED,
     RATE_LIMITED,
     UNAUTHORIZED,
     UNVERIFIED,
@@ -34,6 +34,7 @@ from app.auth.audit import audit
 from app.auth.known_clients import remember_client
 from app.auth.rate_limits import return_attempt
 from app.auth.second_factor import (
+    has_second_factor,
     matching_step,
     new_totp_secret,
     normalized,
@@ -63,7 +64,7 @@ OWN_SECOND_FACTOR = "Remove your own with your password and a code"
 ALREADY_SET_UP = "A second factor is set up already"
 NOT_SET_UP = "No second factor is set up"
 
-WEAKER = documented(403, NEEDS_SECOND_FACTOR)
+WEAKER = documented(403, PASSKEY_REQUIRED)
 ALREADY = documented(409, ALREADY_SET_UP)
 WRONG = body_refused(INCORRECT_PASSWORD, INVALID_CODE) | UNAUTHORIZED | RATE_LIMITED
 LOGIN_REFUSED = body_refused(INVALID_CODE) | RATE_LIMITED
@@ -73,16 +74,11 @@ CODES = {INVALID_CODE: "invalid_grant", EMAIL_NOT_VERIFIED: "email_not_verified"
 @router.get("/second-factor", responses=UNAUTHORIZED)
 async def read_my_second_factor(user: CurrentUser, autocommit: Autocommit) -> SecondFactorResponse:
     """Read which second factors and passkeys the caller has."""
-    row = await autocommit.fetch_one(
-        select(
-            select(TotpSecret.confirmed_at.is_not(None)).where(TotpSecret.user_id == user.id).scalar_subquery(),
-            select(func.count()).where(RecoveryCode.user_id == user.id).scalar_subquery(),
-        )
-    )
-    totp, codes = row or (None, 0)
+    totp = await has_second_factor(autocommit, user.id)
+    codes = await autocommit.fetch_all(select(RecoveryCode.code).where(RecoveryCode.user_id == user.id))
     mine = select(Passkey.__table__).where(Passkey.user_id == user.id).order_by(Passkey.created_at, Passkey.id)
     passkeys = [PasskeyResponse.model_validate(passkey) for passkey in await autocommit.fetch_all(mine)]
-    return SecondFactorResponse(totp=bool(totp), recovery_codes_left=codes or 0, passkeys=passkeys)
+    return SecondFactorResponse(totp=totp, recovery_codes_left=len(codes), passkeys=passkeys)
 
 
 @router.post(
@@ -93,7 +89,7 @@ async def read_my_second_factor(user: CurrentUser, autocommit: Autocommit) -> Se
 async def set_up_totp(
     setup: TotpSetupRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit
 ) -> TotpSetupResponse:
-    """Get a secret for an authenticator app. It counts once a code has confirmed it; asking again replaces it."""
+    """Get a secret for an authenticator app. It takes effect once confirmed; until then, asking again replaces it."""
     await prove_password(autocommit, user, setup.current_password, client_ip)
     encrypted, secret, otpauth_uri = new_totp_secret(user.id, user.email)
     new = insert(TotpSecret).values(user_id=user.id, encrypted=encrypted)
@@ -119,7 +115,7 @@ async def set_up_totp(
 async def confirm_totp(
     confirmation: CodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
 ) -> RecoveryCodesResponse:
-    """Show with its first code that the app has the secret: from now on a login wants a code."""
+    """Turn the second factor on, by the first code of the app. From now on a login wants a code."""
     attempt = await spend_attempt(autocommit, user.id, client_ip, knows_client=True)
     unconfirmed = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_(None))
     totp = await session.scalar(unconfirmed.with_for_update())
@@ -128,7 +124,7 @@ async def confirm_totp(
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_CODE)
     totp.confirmed_at, totp.last_step = func.now(), step
     recovery_codes = await replace_recovery_codes(session, user.id)
-    # Who has only ever had the password from there is not known any more.
+    # Clients that have sent only the password are no longer known.
     await session.execute(delete(KnownClient).where(KnownClient.user_id == user.id))
     post(session, "second_factor_added", user.email, user.id)
     await session.commit()
@@ -178,7 +174,7 @@ async def remove_second_factors_of_user(
     user_id: uuid.UUID, superuser: CurrentSuperuser, client_ip: ClientIp, session: DbSession
 ) -> None:
     """Take away all second factors and passkeys of somebody who has lost them, and end every session of the account."""
-    if user_id == superuser.id:  # otherwise a stolen access token could
+    if user_id == superuser.id:  # otherwise a stolen access token would be enough
         raise HTTPException(status.HTTP_409_CONFLICT, OWN_SECOND_FACTOR)
     user = await session.get(User, user_id, with_for_update={"key_share": True})  # a passkey may be on its way
     if user is None:
@@ -194,7 +190,7 @@ async def remove_second_factors_of_user(
 async def log_in_with_second_factor(
     login: SecondFactorRequest, client_ip: ClientIp, device: Device, autocommit: Autocommit
 ) -> TokenResponse:
-    """Finish a login that was answered by `mfa_required`, with a code of the app or a recovery code."""
+    """Finish a login whose response was `mfa_required`, with a code of the app or a recovery code."""
     tokens = await log_in_with_code(autocommit, login.mfa_token, login.code, client_ip, device)
     return TokenResponse.model_validate(tokens)
 

@@ -1,4 +1,4 @@
-"""The page on which one tries second factors and passkeys: for development, and as an example to read."""
+"""A page to try second factors and passkeys on, for development, and as an example to read."""
 
 import asyncio
 import io
