@@ -29,7 +29,7 @@ try {
   assert.equal(credential.rpId, "api.test");
   for (const [host, words] of [
     ["app.example", "You are logged in."],
-    ["evil.example", "Passkeys of this API belong to another address"],
+    ["evil.example", "The passkeys of this API belong to another domain"],
   ]) {
     const page = await open(`https://${host}/docs/second-factor`);
     await (await authenticatorOf(page)).send("addCredential", { credential });

@@ -101,7 +101,7 @@ try {
   const laptop = await authenticatorOf(page);
   await user.registerPasskey("My laptop", "The passkey “My laptop” is registered.");
   await user.sees("not used yet");
-  await user.registerPasskey("My laptop again", "This device has a passkey of this account already.");
+  await user.registerPasskey("My laptop again", "This device already has a passkey of this account.");
   await step(page, "a passkey is registered, and the same device gets no second one");
 
   const [onLaptop] = await laptop.credentials();
@@ -153,9 +153,9 @@ try {
   const narrow = await open(url.replace("localhost", "127.0.0.1"), screen);
   const visitor = userOf(narrow, email, password);
   await visitor.sees("Passkeys need a host name");
-  await visitor.logInWithPasskey("Passkeys of this API belong to another address");
+  await visitor.logInWithPasskey("The passkeys of this API belong to another domain");
   await step(narrow, "opened by its IP address on a small, dark screen, the page says where passkeys work");
-  await narrow.getByRole("link").click();
+  await narrow.getByRole("link", { name: url }).click();
   await narrow.waitForURL(url);
   await visitor.logIn();
   await visitor.setUpApp();
