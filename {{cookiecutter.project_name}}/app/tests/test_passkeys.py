@@ -177,7 +177,7 @@ async def test_the_end_of_all_sessions_is_the_end_of_registrations(
     assert (await session.scalars(select(Passkey.id))).all() == []
 
 
-async def test_one_removes_ones_own_passkeys(
+async def test_owners_remove_passkeys_of_their_own_only(
     client: AsyncClient, default_user_headers: dict[str, str], other_user: User
 ) -> None:
     passkey_id = (await register(client, default_user_headers, Authenticator()))["id"]

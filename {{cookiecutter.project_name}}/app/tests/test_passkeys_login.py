@@ -226,7 +226,9 @@ async def test_synced_passkeys_do_not_count(client: AsyncClient, passkey: Authen
         assert (await use(client, passkey)).status_code == 200
 
 
-async def test_a_largest_counter_is_stored(client: AsyncClient, session: AsyncSession, passkey: Authenticator) -> None:
+async def test_the_largest_counter_is_stored(
+    client: AsyncClient, session: AsyncSession, passkey: Authenticator
+) -> None:
     passkey.count = 2**32 - 2
     assert (await use(client, passkey)).status_code == 200
     assert await session.scalar(select(Passkey.sign_count)) == 2**32 - 1
