@@ -1,4 +1,4 @@
-"""For browser applications: the refresh token is in a cookie that no script reads, the access token in the answer."""
+"""For browser applications: the refresh token is in a cookie that no script reads, the access token in the response."""
 
 from typing import Annotated
 
