@@ -208,7 +208,7 @@ CHANGES_OF_FACTOR = [("POST", "/auth/totp/confirm"), ("DELETE", "/auth/totp"), (
 
 
 @pytest.mark.parametrize("ended", [LoginSession, User], ids=["sessions", "account"])
-@pytest.mark.parametrize("change", CHANGES_OF_FACTOR, ids=lambda change: " ".join(change))
+@pytest.mark.parametrize("change", CHANGES_OF_FACTOR, ids=" ".join)
 async def test_the_end_of_all_sessions_or_of_the_account_has_the_last_word(
     client: AsyncClient,
     session: AsyncSession,
@@ -444,6 +444,23 @@ async def test_those_who_guess_elsewhere_do_not_keep_the_owner_out(
     statuses = [(await answer(client_at(f"203.0.113.{i}"), token, "000000")).status_code for i in range(1, 9)]
     assert statuses == [400] * 5 + [429] * 3
     assert (await answer(client, token, factor.code())).status_code == 200
+
+
+async def test_a_stolen_access_token_does_not_keep_the_owner_out(
+    client: AsyncClient, default_user: User, default_user_headers: dict[str, str]
+) -> None:
+    thief = client_at("203.0.113.1")
+
+    async def guess() -> int:
+        response = await thief.post("/auth/totp/confirm", json={"code": "000000"}, headers=default_user_headers)
+        return response.status_code
+
+    await login(client, default_user)
+    await client.post("/auth/totp", json={"current_password": PASSWORD}, headers=default_user_headers)
+    assert [await guess() for _ in range(6)] == [400] * 5 + [429]
+    factor = await set_up(client, default_user_headers)
+    assert [await guess() for _ in range(6)] == [400] * 6, "there is nothing to guess any more"
+    assert (await answer(client, await mfa_token(client, default_user), factor.code())).status_code == 200
 
 
 async def test_the_right_password_alone_does_not_make_a_client_known(

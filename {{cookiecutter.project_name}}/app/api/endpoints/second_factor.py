@@ -32,6 +32,7 @@ from app.api.oauth import OAuthRoute, with_codes
 from app.api.proof import lock_owner, prove_password, prove_second_factor, refuse_weaker_session
 from app.auth.audit import audit
 from app.auth.known_clients import remember_client
+from app.auth.login import find_account
 from app.auth.rate_limits import return_attempt
 from app.auth.second_factor import (
     matching_step,
@@ -120,7 +121,10 @@ async def confirm_totp(
     confirmation: CodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
 ) -> RecoveryCodesResponse:
     """Show with its first code that the app has the secret: from now on a login wants a code."""
-    attempt = await spend_attempt(autocommit, user.id, client_ip, knows_client=True)
+    account = await find_account(autocommit, user.id, client_ip)
+    if account is None or account.second_factor_since:  # takes no attempt, which its logins may need
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_CODE)
+    attempt = await spend_attempt(autocommit, user.id, client_ip, knows_client=account.knows_client)
     await lock_owner(session, user)
     unconfirmed = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_(None))
     totp = await session.scalar(unconfirmed.with_for_update())
