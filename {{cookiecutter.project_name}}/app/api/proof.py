@@ -6,6 +6,7 @@ from typing import Final
 
 from fastapi import HTTPException, status
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.deps import Autocommit, ClientIp, CurrentUser
 from app.api.errors import (
@@ -14,6 +15,7 @@ from app.api.errors import (
     PASSKEY_REQUIRED,
     PASSWORD_REQUIRED,
     SECOND_FACTOR_REQUIRED,
+    unauthorized,
 )
 from app.api.oauth import OAuthError
 from app.auth.caller import Caller
@@ -46,6 +48,16 @@ async def prove_second_factor(database: Database, user_id: uuid.UUID, code: str 
         raise OAuthError("mfa_required", SECOND_FACTOR_REQUIRED, status.HTTP_403_FORBIDDEN)
     if await check_code(database, user_id, code, client_ip) is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_CODE)
+
+
+async def lock_owner(session: AsyncSession, user: Caller) -> None:
+    """Lock the caller's row, before all others, until the transaction ends. Raises the 401 if the session is over.
+
+    So whoever ends all sessions, by a new password for example, has the last word; and no deletion can deadlock.
+    """
+    owner = select(User.id).join(LoginSession).where(LoginSession.id == user.session_id)
+    if await session.scalar(owner.with_for_update(key_share=True)) is None:
+        raise unauthorized(token_was_sent=True)
 
 
 async def refuse_weaker_session(user: CurrentUser, database: Autocommit) -> None:

@@ -13,14 +13,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from httpx import AsyncClient, Response
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.second_factor import matching_step, new_totp_secret
 from app.core.config import PROJECT, settings
 from app.core.security import create_refresh_token
 from app.models import LoginSession, RecoveryCode, TotpSecret, User
-from app.tests.helpers import PASSWORD, Json, bearer, begin, login, tokens_in, try_login
+from app.tests.helpers import PASSWORD, Json, bearer, begin, login, tokens_in, try_login, waiting_for_locks
 from app.tests.other_settings import other_settings
 
 pytestmark = pytest.mark.usefixtures("one_moment")
@@ -202,6 +202,44 @@ async def test_of_two_confirmations_at_once_one_wins(client: AsyncClient, defaul
     )
     assert sorted(response.status_code for response in responses) == [200, 400]
     assert await state(client, default_user_headers) == (True, 10)
+
+
+CHANGES_OF_FACTOR = [("POST", "/auth/totp/confirm"), ("DELETE", "/auth/totp"), ("POST", "/auth/recovery-codes")]
+
+
+@pytest.mark.parametrize("ended", [LoginSession, User], ids=["sessions", "account"])
+@pytest.mark.parametrize("change", CHANGES_OF_FACTOR, ids=" ".join)
+async def test_the_end_of_all_sessions_or_of_the_account_has_the_last_word(
+    client: AsyncClient,
+    session: AsyncSession,
+    default_user_headers: dict[str, str],
+    change: tuple[str, str],
+    ended: type[LoginSession | User],
+) -> None:
+    """Neither does a deletion, which locks the account first and the factor then, end in a deadlock."""
+    body = {"current_password": PASSWORD}
+    if change == CHANGES_OF_FACTOR[0]:
+        setup = await client.post("/auth/totp", json=body, headers=default_user_headers)
+        body = {"code": code_at(setup.json()["secret"], now())}
+    else:
+        body["code"] = (await set_up(client, default_user_headers)).code()
+    before = await stored(session)
+    await session.execute(select(User.id).with_for_update())
+    response = asyncio.create_task(client.request(*change, json=body, headers=default_user_headers))
+    await waiting_for_locks(1)
+    await session.execute(delete(ended))
+    await session.commit()
+    assert (await response).status_code == 401
+    assert await stored(session) == ([] if ended is User else before)
+
+
+async def stored(session: AsyncSession) -> list[object]:
+    """Which accounts have which factors."""
+    factors = select(TotpSecret.user_id, TotpSecret.confirmed_at)
+    codes = select(RecoveryCode.user_id, RecoveryCode.code).order_by(RecoveryCode.code)
+    rows: list[object] = [*(await session.execute(factors)), *(await session.execute(codes))]
+    await session.commit()
+    return rows
 
 
 async def test_each_recovery_code_works_once(

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import User
-from app.tests.helpers import client_at, login
+from app.tests.helpers import PASSWORD, client_at, login
 from app.tests.test_second_factor import Factor, answer, mfa_token, set_up
 
 pytestmark = pytest.mark.usefixtures("one_moment")
@@ -43,6 +43,23 @@ async def test_those_who_guess_elsewhere_do_not_keep_the_owner_out(
     statuses = [(await answer(client_at(f"203.0.113.{i}"), token, "000000")).status_code for i in range(1, 9)]
     assert statuses == [400] * 5 + [429] * 3
     assert (await answer(client, token, factor.code())).status_code == 200
+
+
+async def test_a_stolen_access_token_does_not_keep_the_owner_out(
+    client: AsyncClient, default_user: User, default_user_headers: dict[str, str]
+) -> None:
+    thief = client_at("203.0.113.1")
+
+    async def guess() -> int:
+        response = await thief.post("/auth/totp/confirm", json={"code": "000000"}, headers=default_user_headers)
+        return response.status_code
+
+    await login(client, default_user)
+    await client.post("/auth/totp", json={"current_password": PASSWORD}, headers=default_user_headers)
+    assert [await guess() for _ in range(6)] == [400] * 5 + [429]
+    factor = await set_up(client, default_user_headers)
+    assert [await guess() for _ in range(6)] == [400] * 6, "there is nothing to guess any more"
+    assert (await answer(client, await mfa_token(client, default_user), factor.code())).status_code == 200
 
 
 async def test_the_right_password_alone_does_not_make_a_client_known(

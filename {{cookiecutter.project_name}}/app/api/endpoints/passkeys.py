@@ -23,11 +23,10 @@ from app.api.errors import (
     UNVERIFIED,
     body_refused,
     documented,
-    unauthorized,
 )
 from app.api.grants import Device, begin
 from app.api.oauth import OAuthError, OAuthRoute, with_codes
-from app.api.proof import prove_presence, refuse_weaker_session
+from app.api.proof import lock_owner, prove_presence, refuse_weaker_session
 from app.auth.audit import audit
 from app.auth.known_clients import remember_client
 from app.auth.passkeys import (
@@ -47,7 +46,7 @@ from app.auth.sessions import Tokens
 from app.core.config import PROJECT, settings
 from app.core.database import Database
 from app.mail.outbox import post
-from app.models import LoginSession, Passkey, User
+from app.models import Passkey
 from app.schemas.passkeys import (
     CreationOptionsResponse,
     CredentialDescriptor,
@@ -116,10 +115,7 @@ async def register_passkey(
         registration = check_registration(new.model_dump(by_alias=True), holder)
     except InvalidPasskeyError:
         raise _refused(client_ip, user.id) from None
-    # Locked: no passkey comes after the end of all sessions, by a new password say, and none beyond the maximum.
-    owner = select(User.id).join(LoginSession).where(LoginSession.id == user.session_id)
-    if await session.scalar(owner.with_for_update(key_share=True)) is None:
-        raise unauthorized(token_was_sent=True)
+    await lock_owner(session, user)  # none comes beyond the maximum either
     if await session.scalar(spending(registration.challenge)) is None:
         raise _refused(client_ip, user.id)
     if await session.scalar(select(func.count()).where(Passkey.user_id == user.id)) == MAX_PASSKEYS:

@@ -29,9 +29,10 @@ from app.api.errors import (
 )
 from app.api.grants import Device, log_in_with_code
 from app.api.oauth import OAuthRoute, with_codes
-from app.api.proof import prove_password, prove_second_factor, refuse_weaker_session
+from app.api.proof import lock_owner, prove_password, prove_second_factor, refuse_weaker_session
 from app.auth.audit import audit
 from app.auth.known_clients import remember_client
+from app.auth.login import find_account
 from app.auth.rate_limits import return_attempt
 from app.auth.second_factor import (
     has_second_factor,
@@ -116,7 +117,11 @@ async def confirm_totp(
     confirmation: CodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
 ) -> RecoveryCodesResponse:
     """Turn the second factor on, by the first code of the app. From now on a login wants a code."""
-    attempt = await spend_attempt(autocommit, user.id, client_ip, knows_client=True)
+    account = await find_account(autocommit, user.id, client_ip)
+    if account is None or account.second_factor_since:  # takes no attempt, which its logins may need
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_CODE)
+    attempt = await spend_attempt(autocommit, user.id, client_ip, knows_client=account.knows_client)
+    await lock_owner(session, user)
     unconfirmed = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_(None))
     totp = await session.scalar(unconfirmed.with_for_update())
     step = matching_step(user.id, totp.encrypted, normalized(confirmation.code)) if totp else None
@@ -141,6 +146,7 @@ async def remove_totp(
     """Remove the second factor and its recovery codes; the password alone is enough again."""
     await prove_password(autocommit, user, proof.current_password, client_ip)
     await prove_second_factor(autocommit, user.id, proof.code, client_ip)
+    await lock_owner(session, user)
     secret = delete(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_not(None))
     if await session.scalar(secret.returning(TotpSecret.user_id)) is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
@@ -157,6 +163,7 @@ async def renew_recovery_codes(
     """Get ten new recovery codes; all older ones are void."""
     await prove_password(autocommit, user, proof.current_password, client_ip)
     await prove_second_factor(autocommit, user.id, proof.code, client_ip)
+    await lock_owner(session, user)
     secret = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_not(None))
     if await session.scalar(secret.with_for_update()) is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
