@@ -233,6 +233,35 @@ async def test_the_end_of_all_sessions_or_of_the_account_has_the_last_word(
     assert await stored(session) == ([] if ended is User else before)
 
 
+@pytest.mark.parametrize("change", CHANGES_OF_FACTOR[1:], ids=" ".join)
+async def test_a_code_is_no_proof_for_a_factor_that_is_set_up_meanwhile(
+    client: AsyncClient, session: AsyncSession, default_user_headers: dict[str, str], change: tuple[str, str]
+) -> None:
+    body = {"current_password": PASSWORD, "code": (await set_up(client, default_user_headers)).code()}
+    before = await stored(session)
+    await session.execute(select(User.id).with_for_update(key_share=True))
+    response = asyncio.create_task(client.request(*change, json=body, headers=default_user_headers))
+    await waiting_for_locks(1)
+    await session.execute(update(TotpSecret).values(confirmed_at=TotpSecret.confirmed_at + timedelta(seconds=1)))
+    await session.commit()
+    assert (await response).status_code == 404
+    assert (await stored(session))[1:] == before[1:]
+    assert await state(client, default_user_headers) == (True, 10)
+
+
+@pytest.mark.parametrize("change", CHANGES_OF_FACTOR[1:], ids=" ".join)
+async def test_an_unconfirmed_app_is_nothing_to_remove(
+    client: AsyncClient, default_user_headers: dict[str, str], change: tuple[str, str]
+) -> None:
+    body = {"current_password": PASSWORD}
+    setup = (await client.post("/auth/totp", json=body, headers=default_user_headers)).json()
+    code = code_at(setup["secret"], now())
+    response = await client.request(*change, json=body | {"code": code}, headers=default_user_headers)
+    assert (response.status_code, response.json()) == (404, {"detail": "No second factor is set up"})
+    response = await client.post("/auth/totp/confirm", json={"code": code}, headers=default_user_headers)
+    assert response.status_code == 200
+
+
 async def stored(session: AsyncSession) -> list[object]:
     """Which accounts have which factors."""
     factors = select(TotpSecret.user_id, TotpSecret.confirmed_at)

@@ -4,6 +4,7 @@
 """
 
 import uuid
+from datetime import datetime
 
 from fastapi import APIRouter, Depends, HTTPException, Response, status
 from sqlalchemy import delete, func, select
@@ -31,6 +32,7 @@ from app.api.grants import Device, log_in_with_code
 from app.api.oauth import OAuthRoute, with_codes
 from app.api.proof import lock_owner, prove_password, prove_second_factor, refuse_weaker_session
 from app.auth.audit import audit
+from app.auth.caller import Caller
 from app.auth.known_clients import remember_client
 from app.auth.login import find_account
 from app.auth.rate_limits import return_attempt
@@ -42,6 +44,7 @@ from app.auth.second_factor import (
     replace_recovery_codes,
     spend_attempt,
 )
+from app.core.database import Database
 from app.mail.outbox import post
 from app.models import KnownClient, LoginSession, Passkey, RecoveryCode, TotpSecret, User
 from app.schemas.passkeys import PasskeyResponse
@@ -144,10 +147,9 @@ async def remove_totp(
     proof: PasswordAndCodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
 ) -> None:
     """Remove the second factor and its recovery codes; the password alone is enough again."""
-    await prove_password(autocommit, user, proof.current_password, client_ip)
-    await prove_second_factor(autocommit, user.id, proof.code, client_ip)
+    since = await _prove_both(autocommit, user, proof, client_ip)
     await lock_owner(session, user)
-    secret = delete(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_not(None))
+    secret = delete(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at == since)
     if await session.scalar(secret.returning(TotpSecret.user_id)) is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
     await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
@@ -161,15 +163,26 @@ async def renew_recovery_codes(
     proof: PasswordAndCodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
 ) -> RecoveryCodesResponse:
     """Get ten new recovery codes; all older ones are void."""
-    await prove_password(autocommit, user, proof.current_password, client_ip)
-    await prove_second_factor(autocommit, user.id, proof.code, client_ip)
+    since = await _prove_both(autocommit, user, proof, client_ip)
     await lock_owner(session, user)
-    secret = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_not(None))
+    secret = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at == since)
     if await session.scalar(secret.with_for_update()) is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
     recovery_codes = await replace_recovery_codes(session, user.id)
     await session.commit()
     return RecoveryCodesResponse(recovery_codes=recovery_codes)
+
+
+async def _prove_both(database: Database, user: Caller, proof: PasswordAndCodeRequest, client_ip: str) -> datetime:
+    """Since when the caller has had the second factor that this proves. Raises the 404, and what the others do.
+
+    The caller's second factor may be another one, or the first, by the time that its row is locked.
+    """
+    account = await prove_password(database, user, proof.current_password, client_ip)
+    if account.second_factor_since is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
+    await prove_second_factor(database, user.id, proof.code, client_ip)
+    return account.second_factor_since
 
 
 @users_router.delete(
