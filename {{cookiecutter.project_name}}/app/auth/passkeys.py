@@ -95,9 +95,12 @@ def create_challenge(purpose: Purpose, holder: bytes = b"") -> str:
     return base64url(body + mac(purpose, body + holder))
 
 
-def holder_of_registration(user_id: uuid.UUID, session_id: uuid.UUID) -> bytes:
-    """Who may use the challenge: this session only, as another may be that of a thief, who has proved nothing."""
-    return user_id.bytes + session_id.bytes
+def holder_of_registration(user_id: uuid.UUID, session_id: uuid.UUID, *, has_second_factor: bool) -> bytes:
+    """Who may use the challenge: this session only, as another may be that of a thief, who has proved nothing.
+
+    Nor has a thief who got it for the password, once the account has a second factor.
+    """
+    return user_id.bytes + session_id.bytes + bytes([has_second_factor])
 
 
 def spending(challenge: bytes) -> ReturningInsert[Any]:

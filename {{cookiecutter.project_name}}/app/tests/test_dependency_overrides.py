@@ -28,7 +28,9 @@ MFA_TOKEN = create_mfa_token(Account(CALLER.id, "", datetime.now(UTC)))
 REFRESH_TOKEN = {"refresh_token": create_refresh_token(uuid.uuid4(), 0)}
 REGISTRATION = {
     "user": {"id": base64url(CALLER.id.bytes)},
-    "challenge": create_challenge("passkey registration", holder_of_registration(CALLER.id, CALLER.session_id)),
+    "challenge": create_challenge(
+        "passkey registration", holder_of_registration(CALLER.id, CALLER.session_id, has_second_factor=False)
+    ),
 }
 BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/access-token"): {"data": {"username": CALLER.email, "password": PASSWORD}},

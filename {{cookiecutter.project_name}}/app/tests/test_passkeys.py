@@ -29,7 +29,7 @@ from app.tests.authenticator import (
     send,
     use,
 )
-from app.tests.helpers import PASSWORD, Json, bearer, begin, tokens_in, waiting_for_locks
+from app.tests.helpers import PASSWORD, Json, bearer, begin, login, tokens_in, waiting_for_locks
 from app.tests.other_settings import application_with, other_settings
 from app.tests.test_passkeys_login import audited
 from app.tests.test_second_factor import answer, mfa_token, set_up
@@ -175,6 +175,17 @@ async def test_the_end_of_all_sessions_is_the_end_of_registrations(
     await session.commit()
     assert (await registration).status_code == 401
     assert (await session.scalars(select(Passkey.id))).all() == []
+
+
+async def test_options_for_the_password_are_void_once_there_is_a_second_factor(
+    client: AsyncClient, default_user: User, default_user_headers: dict[str, str]
+) -> None:
+    thief = bearer(await login(client, default_user))
+    body = Authenticator().create(await options_for(client, thief))
+    await set_up(client, default_user_headers)
+    response = await send(client, thief, body)
+    assert (response.status_code, response.json()) == INVALID
+    assert await read(client, default_user_headers) == []
 
 
 async def test_owners_remove_passkeys_of_their_own_only(

@@ -27,6 +27,7 @@ from app.tests.authenticator import (
     options_for,
     read,
     register,
+    send,
     use,
 )
 from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, login, tokens_in
@@ -299,6 +300,18 @@ async def test_a_stolen_password_is_no_way_to_a_superusers_second_factor(
             assert (response.status_code, response.json()) != refused
     response = await client.request(method, path, json=body, headers=stolen)
     assert (response.status_code, response.json()) != refused
+
+
+async def test_options_asked_for_earlier_are_no_way_either(
+    client: AsyncClient, superuser: User, superuser_headers: dict[str, str]
+) -> None:
+    stolen = bearer(await login(client, superuser))
+    body = Authenticator().create(await options_for(client, stolen))
+    await register(client, superuser_headers, Authenticator())
+    with other_settings(SUPERUSER_SECOND_FACTOR="required"):
+        response = await send(client, stolen, body)
+        assert (response.status_code, response.json()) == (403, {"detail": PASSKEY_REQUIRED})
+    assert (await send(client, stolen, body)).status_code == 201
 
 
 async def test_a_browser_gets_the_cookie(client: AsyncClient, passkey: Authenticator) -> None:

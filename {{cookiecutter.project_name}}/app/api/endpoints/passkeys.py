@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import timedelta
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Response, status
 from sqlalchemy import delete, func, select
@@ -42,6 +42,7 @@ from app.auth.passkeys import (
     use_passkey,
 )
 from app.auth.rate_limits import hit, limits_of_client
+from app.auth.second_factor import has_second_factor
 from app.auth.sessions import Tokens
 from app.core.config import PROJECT, settings
 from app.core.database import Database
@@ -80,17 +81,26 @@ LOGIN_REFUSED = body_refused(INVALID_PASSKEY) | RATE_LIMITED
 CODES = {INVALID_PASSKEY: "invalid_grant", EMAIL_NOT_VERIFIED: "email_not_verified"}
 
 
+async def get_holder(user: CurrentUser, autocommit: Autocommit) -> bytes:
+    has_factor = await has_second_factor(autocommit, user.id)
+    return holder_of_registration(user.id, user.session_id, has_second_factor=has_factor)
+
+
+Holder = Annotated[bytes, Depends(get_holder)]
+
+
 @router.post(
     "/passkeys/options",
     dependencies=[Depends(refuse_weaker_session), Depends(prove_presence)],
     responses=PROOF_WANTED | documented(409, TOO_MANY_PASSKEYS),
 )
-async def begin_passkey_registration(user: CurrentUser, autocommit: Autocommit) -> CreationOptionsResponse:
+async def begin_passkey_registration(
+    user: CurrentUser, holder: Holder, autocommit: Autocommit
+) -> CreationOptionsResponse:
     """Get what a page needs to make a passkey. Later than ten minutes after the login, send the password or a code."""
     mine = await autocommit.fetch_all(select(Passkey.credential_id).where(Passkey.user_id == user.id))
     if len(mine) >= MAX_PASSKEYS:
         raise HTTPException(status.HTTP_409_CONFLICT, TOO_MANY_PASSKEYS)
-    holder = holder_of_registration(user.id, user.session_id)
     return CreationOptionsResponse(
         rp=RelyingParty(id=settings.rp_id or "", name=PROJECT["name"]),
         user=PasskeyOwner(id=base64url(user.id.bytes), name=user.email, display_name=user.email),
@@ -104,14 +114,17 @@ async def begin_passkey_registration(user: CurrentUser, autocommit: Autocommit) 
 @router.post(
     "/passkeys",
     status_code=status.HTTP_201_CREATED,
-    responses=body_refused(INVALID_PASSKEY) | UNAUTHORIZED | documented(409, REGISTERED_ALREADY, TOO_MANY_PASSKEYS),
+    dependencies=[Depends(refuse_weaker_session)],
+    responses=body_refused(INVALID_PASSKEY)
+    | UNAUTHORIZED
+    | documented(403, PASSKEY_REQUIRED)
+    | documented(409, REGISTERED_ALREADY, TOO_MANY_PASSKEYS),
 )
 async def register_passkey(
-    new: PasskeyRegistrationRequest, user: CurrentUser, client_ip: ClientIp, session: DbSession
+    new: PasskeyRegistrationRequest, user: CurrentUser, holder: Holder, client_ip: ClientIp, session: DbSession
 ) -> PasskeyResponse:
     """Register the passkey that an authenticator made from the options, which work once, in this session."""
     try:
-        holder = holder_of_registration(user.id, user.session_id)
         registration = check_registration(new.model_dump(by_alias=True), holder)
     except InvalidPasskeyError:
         raise _refused(client_ip, user.id) from None
