@@ -177,6 +177,7 @@ async def test_the_end_of_all_sessions_is_the_end_of_registrations(
     assert (await session.scalars(select(Passkey.id))).all() == []
 
 
+@pytest.mark.usefixtures("one_moment")
 async def test_options_for_the_password_are_void_once_there_is_a_second_factor(
     client: AsyncClient, default_user: User, default_user_headers: dict[str, str]
 ) -> None:

@@ -105,6 +105,7 @@ async def test_each_of_several_passkeys_logs_in_until_it_is_removed(
     assert (await use(client, passkey)).status_code == 200
 
 
+@pytest.mark.usefixtures("one_moment")
 async def test_no_code_is_asked_for(
     client: AsyncClient, default_user_headers: dict[str, str], passkey: Authenticator
 ) -> None:
