@@ -15,8 +15,9 @@ from app.api.oauth import OAuthError
 from app.auth.audit import audit
 from app.auth.known_clients import remember_client
 from app.auth.login import Account, authenticate, find_account
-from app.auth.second_factor import account_of, check_code, create_mfa_token, is_genuine
+from app.auth.second_factor import check_code, create_mfa_token, is_mfa_token
 from app.auth.sessions import EmailNotVerifiedError, LoginMethod, Tokens, begin_session, spend_refresh_token
+from app.core.account_tokens import account_of
 from app.core.config import settings
 from app.core.database import Database
 from app.models import USER_AGENT_MAX_LENGTH
@@ -45,7 +46,7 @@ async def log_in_with_code(database: Database, mfa_token: str, code: str, client
     """The same, with the code that an mfa_token was given for. Raises OAuthError and RateLimitedError."""
     user_id = account_of(mfa_token)
     account = user_id and await find_account(database, user_id, client_ip)
-    if not account or not is_genuine(mfa_token, account):
+    if not account or not is_mfa_token(mfa_token, account):
         raise OAuthError("invalid_grant", INVALID_CODE)
     method = await check_code(database, account.id, code, client_ip)
     tokens = method and await begin(database, account, device, client_ip, method)

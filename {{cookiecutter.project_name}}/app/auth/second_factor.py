@@ -4,16 +4,13 @@ The app's secret is encrypted with a key derived from SECRET_KEY, so a dump of t
 have 80 random bits each, too many to guess from a plain hash; so they need no key, and survive a new SECRET_KEY.
 """
 
-import base64
 import hashlib
-import json
 import logging
 import os
 import secrets
-import struct
 import time
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
 
 import pyotp
@@ -25,9 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.audit import audit
 from app.auth.known_clients import IS_KNOWN, client_hash
 from app.auth.rate_limits import Limit, RateLimitedError, hit, limits_of_client, return_attempt
+from app.core.account_tokens import create_account_token, is_genuine
 from app.core.config import PROJECT, settings
 from app.core.database import Database
-from app.core.security import derive_key, is_mac, mac
+from app.core.security import derive_key
 from app.mail.outbox import post_alone
 from app.models import RecoveryCode, TotpSecret, User
 
@@ -36,7 +34,6 @@ logger = logging.getLogger("app.second_factor")
 Method = Literal["totp", "recovery_code"]
 
 MFA_TOKEN_LIFETIME: Final = timedelta(minutes=5)
-_MFA_BODY: Final = struct.Struct(">16sI")  # the account, and the Unix time at which the token expires
 _RECOVERY_CODES: Final = 10
 _STEP: Final = 30  # seconds that a code is shown for; RFC 6238 section 5.2 allows one more for delays and clocks
 
@@ -77,25 +74,15 @@ class AccountState(Protocol):
 def create_mfa_token(account: AccountState) -> str:
     """What a client gets for the right password: together with a code it logs in, alone it does nothing.
 
-    It isn't stored. Its MAC covers the account's state, so a new password or second factor ends it.
+    A new password or second factor ends it.
     """
-    body = _MFA_BODY.pack(account.id.bytes, int(time.time() + MFA_TOKEN_LIFETIME.total_seconds()))
-    return base64.urlsafe_b64encode(body + mac("MFA token", body + _state(account))).decode().rstrip("=")
+    expires_at = time.time() + MFA_TOKEN_LIFETIME.total_seconds()
+    return create_account_token("MFA token", account.id, expires_at, _state(account))
 
 
-def account_of(mfa_token: str) -> uuid.UUID | None:
-    """The account that an unexpired token names. Doesn't check the MAC: see is_genuine."""
-    raw = _decode(mfa_token)
-    if len(raw) < _MFA_BODY.size:
-        return None
-    user_id, expires_at = _MFA_BODY.unpack_from(raw)
-    return uuid.UUID(bytes=user_id) if time.time() < expires_at else None
-
-
-def is_genuine(mfa_token: str, account: AccountState) -> bool:
+def is_mfa_token(token: str, account: AccountState) -> bool:
     """Whether it was made for this account in its present state."""
-    raw = _decode(mfa_token)
-    return is_mac("MFA token", raw[: _MFA_BODY.size] + _state(account), raw[_MFA_BODY.size :])
+    return is_genuine(token, "MFA token", _state(account))
 
 
 def new_totp_secret(user_id: uuid.UUID, email: str) -> tuple[bytes, str, str]:
@@ -226,14 +213,5 @@ def _hash(code: str) -> bytes:
     return hashlib.sha256(code.encode()).digest()
 
 
-def _state(account: AccountState) -> bytes:
-    since = account.second_factor_since
-    moments = [account.password_changed_at.astimezone(UTC).isoformat(), since and since.astimezone(UTC).isoformat()]
-    return json.dumps([str(account.id), *moments]).encode()
-
-
-def _decode(token: str) -> bytes:
-    try:
-        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except ValueError:
-        return b""
+def _state(account: AccountState) -> list[object]:
+    return [account.id, account.password_changed_at, account.second_factor_since]

@@ -24,9 +24,10 @@ from app.api.proof import prove_password, prove_second_factor
 from app.auth.audit import audit
 from app.auth.login import hash_new_password
 from app.auth.rate_limits import Limit, hit, limits_of_client
+from app.core.account_tokens import account_of
 from app.core.database import Database
 from app.mail.outbox import post
-from app.mail.tokens import LIFETIMES, Purpose, account_of, is_genuine
+from app.mail.tokens import LIFETIMES, Purpose, is_for
 from app.models import LoginSession, User
 from app.schemas.accounts import (
     EmailChangeRequest,
@@ -89,7 +90,7 @@ async def request_verification(
 async def verify_email(verification: VerifyEmailRequest, client_ip: ClientIp, session: DbSession) -> None:
     """Show with the token of a mail that its address is the account's owner's; a new address becomes the account's."""
     account = await _account(session, verification.token, "verification", "email_change", locked=True)
-    is_change = is_genuine(verification.token, "email_change", account)
+    is_change = is_for(verification.token, "email_change", account)
     if is_change and account.pending_email is not None:
         post(session, "email_changed", account.email, account.id)
         account.email, account.pending_email, account.pending_email_at = account.pending_email, None, None
@@ -154,6 +155,6 @@ async def _account(session: AsyncSession, token: str, *purposes: Purpose, locked
     """The active account that a token for one of these purposes belongs to; else the 400. Locked, it stays as it is."""
     statement = select(User).where(User.id == account_of(token), User.is_active)
     account = await session.scalar(statement.with_for_update() if locked else statement)
-    if account is None or not any(is_genuine(token, purpose, account) for purpose in purposes):
+    if account is None or not any(is_for(token, purpose, account) for purpose in purposes):
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_MAIL_TOKEN)
     return account
