@@ -4,12 +4,12 @@
 """
 
 import uuid
-from datetime import datetime
 
 from fastapi import APIRouter, Depends, HTTPException, Response, status
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.cookies import refuse_other_sites, with_cookie
 from app.api.deps import Autocommit, ClientIp, CurrentSuperuser, CurrentUser, DbSession
@@ -147,11 +147,8 @@ async def remove_totp(
     proof: PasswordAndCodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
 ) -> None:
     """Remove the second factor and its recovery codes; the password alone is enough again."""
-    since = await _prove_both(autocommit, user, proof, client_ip)
-    await lock_owner(session, user)
-    secret = delete(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at == since)
-    if await session.scalar(secret.returning(TotpSecret.user_id)) is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
+    totp = await _prove_both(autocommit, session, user, proof, client_ip)
+    await session.delete(totp)
     await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     post(session, "second_factor_removed", user.email, user.id)
     await session.commit()
@@ -163,26 +160,31 @@ async def renew_recovery_codes(
     proof: PasswordAndCodeRequest, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
 ) -> RecoveryCodesResponse:
     """Get ten new recovery codes; all older ones are void."""
-    since = await _prove_both(autocommit, user, proof, client_ip)
-    await lock_owner(session, user)
-    secret = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at == since)
-    if await session.scalar(secret.with_for_update()) is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
+    await _prove_both(autocommit, session, user, proof, client_ip)
     recovery_codes = await replace_recovery_codes(session, user.id)
     await session.commit()
     return RecoveryCodesResponse(recovery_codes=recovery_codes)
 
 
-async def _prove_both(database: Database, user: Caller, proof: PasswordAndCodeRequest, client_ip: str) -> datetime:
-    """Since when the caller has had the second factor that this proves. Raises the 404, and what the others do.
+async def _prove_both(
+    database: Database, session: AsyncSession, user: Caller, proof: PasswordAndCodeRequest, client_ip: str
+) -> TotpSecret:
+    """The second factor that this proves, locked. Raises the 404, and what the others do.
 
-    The caller's second factor may be another one, or the first, by the time that its row is locked.
+    By the time that it is locked, the caller may have another one, or the first: the proof isn't for that.
     """
     account = await prove_password(database, user, proof.current_password, client_ip)
     if account.second_factor_since is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
     await prove_second_factor(database, user.id, proof.code, client_ip)
-    return account.second_factor_since
+    await lock_owner(session, user)
+    proved = select(TotpSecret).where(
+        TotpSecret.user_id == user.id, TotpSecret.confirmed_at == account.second_factor_since
+    )
+    totp = await session.scalar(proved.with_for_update())
+    if totp is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_SET_UP)
+    return totp
 
 
 @users_router.delete(
