@@ -5,12 +5,17 @@ from fastapi.routing import APIRoute
 
 from app.api.api import add_routers
 from app.api.errors import ANY_ROUTE, add_error_handlers
+from app.api.feature import connect
 from app.api.specification import complete_specification
+from app.auth.audit import EVENTS
 from app.core.config import PROJECT, settings
+from app.features import FEATURES
 from app.server.forwarded import ForwardedFor
 from app.server.lifespan import lifespan
 from app.server.logging import set_up_logging
 from app.server.middleware import AllowedHosts, Cors, InputLimits, RequestLog, SecurityHeaders
+
+connect(FEATURES)
 
 
 def create_app(*, with_every_route: bool = False) -> FastAPI:
@@ -27,7 +32,7 @@ def create_app(*, with_every_route: bool = False) -> FastAPI:
         openapi_url=f"{settings.api_prefix}/openapi.json" if settings.docs else None,
         docs_url=None,  # endpoints/docs.py serves the page, without a CDN
         redoc_url=None,
-        lifespan=lifespan,
+        lifespan=lifespan([feature.lifespan for feature in FEATURES if feature.lifespan]),
         generate_unique_id_function=operation_id,
         redirect_slashes=False,  # behind a TLS proxy, a redirect could send a password over plain HTTP
         # Unless switched off, FastAPI looks for an OpenTelemetry setup on every request.
@@ -39,7 +44,7 @@ def create_app(*, with_every_route: bool = False) -> FastAPI:
             "operation_spans": False,
         },
     )
-    add_routers(app, settings.api_prefix, with_every_route=with_every_route)
+    add_routers(app, settings.api_prefix, FEATURES, with_every_route=with_every_route)
     complete_specification(app, settings.api_prefix)
     add_error_handlers(app)
     add_middleware(app)
@@ -67,7 +72,7 @@ def add_middleware(app: FastAPI) -> None:
     if settings.metrics_port:
         from app.server.metrics import Metrics  # noqa: PLC0415 — loads prometheus_client only if it is used
 
-        app.add_middleware(Metrics, port=settings.metrics_port)
+        app.add_middleware(Metrics, port=settings.metrics_port, events=EVENTS)
 
 
 app = create_app()

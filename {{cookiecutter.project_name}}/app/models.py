@@ -7,13 +7,12 @@ import uuid
 from datetime import datetime
 from typing import Annotated
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, String, false, func, true
+from sqlalchemy import DateTime, ForeignKey, Index, MetaData, String, false, func, true
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 EMAIL_MAX_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 PET_NAME_MAX_LENGTH = 50
 USER_AGENT_MAX_LENGTH = 255
-PASSKEY_NAME_MAX_LENGTH = 50
 
 # The application generates ids, so that they are known before the INSERT; the database does for rows from elsewhere.
 PrimaryKey = Annotated[uuid.UUID, mapped_column(primary_key=True, server_default=func.gen_random_uuid())]
@@ -46,7 +45,8 @@ class User(Base):
     is_superuser: Mapped[bool] = mapped_column(default=False, server_default=false())
     # A login that was checked against an older password must not begin a session; see auth/sessions.py.
     password_changed_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
-    # The one that was asked for last, and when; see mail/tokens.py.
+    # Set when anything else that logs the account in comes or goes; with the same effect.
+    factors_changed_at: Mapped[datetime | None] = mapped_column(init=False, default=None)
     pending_email: Mapped[str | None] = mapped_column(String(EMAIL_MAX_LENGTH), init=False, default=None)
     pending_email_at: Mapped[datetime | None] = mapped_column(init=False, default=None)
     email_verified_at: Mapped[datetime | None] = mapped_column(default=None)
@@ -75,6 +75,8 @@ class LoginSession(Base):
     # The number of the unspent refresh token, counted from 0.
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
     login_method: Mapped[str] = mapped_column(String(20), default="password", server_default="password")
+    # When the user last proved to be there; None: again before the next request that wants a recent login.
+    authenticated_at: Mapped[datetime | None] = mapped_column(init=False, server_default=func.now())
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
     last_used_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
 
@@ -96,67 +98,6 @@ class RateLimit(Base):
 
     key: Mapped[bytes] = mapped_column(primary_key=True)
     resets_at: Mapped[datetime] = mapped_column(index=True)
-
-
-class OutgoingMail(Base):
-    """A mail that is to be sent, or that could not be; gone once it is sent. See mail/outbox.py."""
-
-    __tablename__ = "outgoing_mails"
-
-    id: Mapped[PrimaryKey] = mapped_column(init=False, default_factory=uuid.uuid4)
-    kind: Mapped[str] = mapped_column(String(40))
-    address: Mapped[str] = mapped_column(String(EMAIL_MAX_LENGTH))
-    # None where no account was looked up, so that the request takes the same time whether there is one.
-    user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    attempts: Mapped[int] = mapped_column(init=False, default=0, server_default="0")
-    due_at: Mapped[datetime | None] = mapped_column(init=False, server_default=func.now(), index=True)  # None: dead
-    failure: Mapped[str | None] = mapped_column(init=False, default=None)  # the last one
-    created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
-
-
-class TotpSecret(Base):
-    """What an authenticator app shares with us, encrypted; see auth/second_factor.py."""
-
-    __tablename__ = "totp_secrets"
-
-    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    encrypted: Mapped[bytes]
-    confirmed_at: Mapped[datetime | None] = mapped_column(default=None)  # None: nobody is asked for a code yet
-    # That of the newest code that was used: neither that code nor an older one works again.
-    last_step: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-
-
-class RecoveryCode(Base):
-    """An unused recovery code, of which the database has a hash only; gone once it is used."""
-
-    __tablename__ = "recovery_codes"
-
-    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    code: Mapped[bytes] = mapped_column(primary_key=True)
-
-
-class Passkey(Base):
-    """A public key credential (WebAuthn section 4) that logs its owner in; see auth/passkeys.py."""
-
-    __tablename__ = "passkeys"
-
-    id: Mapped[PrimaryKey] = mapped_column(init=False, default_factory=uuid.uuid4)
-    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    name: Mapped[str] = mapped_column(String(PASSKEY_NAME_MAX_LENGTH))
-    credential_id: Mapped[bytes] = mapped_column(unique=True)
-    public_key: Mapped[bytes]  # COSE
-    sign_count: Mapped[int] = mapped_column(BigInteger)
-    created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
-    last_used_at: Mapped[datetime | None] = mapped_column(init=False, default=None)
-
-
-class SpentChallenge(Base):
-    """A WebAuthn challenge that was used, until it expires: each works once."""
-
-    __tablename__ = "spent_challenges"
-
-    challenge: Mapped[bytes] = mapped_column(primary_key=True)
-    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Pet(Base):

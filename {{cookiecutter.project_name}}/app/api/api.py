@@ -1,55 +1,47 @@
 """Where each router is mounted."""
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI
 
-from app.api.endpoints import (
-    accounts,
-    auth,
-    browser,
-    docs,
-    health,
-    oauth,
-    pets,
-    second_factor,
-    second_factor_page,
-    users,
-    well_known,
-)
-from app.api.errors import UNAVAILABLE
+from app.api.endpoints import auth, browser, docs, health, pets, token, users, well_known
+from app.api.endpoints.reauthentication import reauthentication_router
+from app.api.errors import ANOTHER_SITE, UNAVAILABLE, documented
+from app.api.feature import Feature
+from app.api.oauth_errors import with_codes
 from app.core.config import settings
 
 
-def add_routers(app: FastAPI, prefix: str, *, with_every_route: bool) -> None:
+def add_routers(app: FastAPI, prefix: str, features: Sequence[Feature], *, with_every_route: bool) -> None:
     """Add each router to the application itself: nested routers would slow every request down by a few percent."""
     app.include_router(users.router, prefix=f"{prefix}/users", tags=["users"], responses=UNAVAILABLE)
     app.include_router(pets.router, prefix=f"{prefix}/pets", tags=["pets"], responses=UNAVAILABLE)
     app.include_router(auth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
-    app.include_router(oauth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
+    app.include_router(reauthentication_router(), prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
+    refusals = [refusal for feature in features for refusal in feature.login_refusals]
+    app.include_router(
+        token.login_router,
+        prefix=f"{prefix}/auth",
+        tags=["auth"],
+        responses=with_codes({}, *refusals) | UNAVAILABLE,
+    )
+    app.include_router(token.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
+    app.include_router(
+        browser.login_router,
+        prefix=f"{prefix}/auth/browser",
+        tags=["browser"],
+        responses=with_codes(documented(403, ANOTHER_SITE), *refusals) | UNAVAILABLE,
+    )
     app.include_router(browser.router, prefix=f"{prefix}/auth/browser", tags=["browser"], responses=UNAVAILABLE)
-    for router, path in (
-        (second_factor.router, "/auth"),
-        (second_factor.login_router, "/auth"),
-        (second_factor.browser_router, "/auth/browser"),
-        (second_factor.users_router, "/users"),
-    ):
-        app.include_router(router, prefix=f"{prefix}{path}", tags=["second factor"], responses=UNAVAILABLE)
-    if with_every_route or settings.rp_id is not None:
-        from app.api.endpoints import passkeys  # noqa: PLC0415 — loads webauthn only where it is used
-
-        for router, path in (
-            (passkeys.router, "/auth"),
-            (passkeys.login_router, "/auth"),
-            (passkeys.browser_router, "/auth/browser"),
-        ):
-            app.include_router(router, prefix=f"{prefix}{path}", tags=["passkeys"], responses=UNAVAILABLE)
-    if with_every_route or settings.mail_url is not None:
-        app.include_router(accounts.router, prefix=prefix, tags=["accounts by mail"], responses=UNAVAILABLE)
+    for feature in features:
+        if with_every_route or feature.is_on():
+            for path, router in feature.mounts:
+                at = "" if path is None else prefix + path
+                app.include_router(router, prefix=at, tags=[feature.name], responses=UNAVAILABLE)
     app.include_router(health.router, prefix=prefix, tags=["health"])
     app.include_router(well_known.router, tags=["well-known"])
     if settings.docs:
         app.include_router(docs.router, prefix=prefix)
         app.mount(f"{prefix}/docs-assets", docs.assets)
-        app.include_router(second_factor_page.router, prefix=prefix)
-        app.mount(f"{prefix}/docs-pages", second_factor_page.assets)
     if prefix:  # probes expect these routes without a prefix
         app.include_router(health.router, include_in_schema=False)

@@ -13,7 +13,7 @@ from app.auth.sessions import Tokens
 from app.core.config import settings
 from app.schemas.responses import BrowserTokenResponse
 
-COOKIE: Final = "__Secure-refresh_token"  # browsers take that name over HTTPS only, and from this machine
+COOKIE: Final = "__Secure-refresh_token"  # browsers accept this prefix only over HTTPS, and from this machine
 FOREIGN: Final = documented(403, ANOTHER_SITE)
 
 RefreshCookie = Annotated[str, Cookie(alias=COOKIE)]

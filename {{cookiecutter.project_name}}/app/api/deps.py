@@ -1,4 +1,4 @@
-"""The dependencies of routes: the caller, the database and the client's IP address."""
+"""The dependencies of routes: the caller, the database and the client."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -6,12 +6,15 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request, status
 from fastapi.requests import HTTPConnection
 from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.errors import NEEDS_SECOND_FACTOR, NOT_A_SUPERUSER, unauthorized
-from app.auth.caller import Caller, find_caller
-from app.core.config import settings
+from app.api.errors import NOT_A_SUPERUSER, not_recent, unauthorized
+from app.auth.caller import RECENT, Caller, find_caller, superuser_rules
+from app.auth.clients import Client
+from app.auth.recent_login import missing_factor, recent_login_rules
 from app.core.database import Database, database
+from app.models import USER_AGENT_MAX_LENGTH, LoginSession, User
 
 
 async def get_database() -> Database:
@@ -49,22 +52,60 @@ async def get_current_user(
 CurrentUser = Annotated[Caller, Depends(get_current_user)]
 
 
+async def get_recent_user(user: CurrentUser, database: Autocommit) -> Caller:
+    if not user.is_recent:
+        raise not_recent()
+    for rule in recent_login_rules:
+        await rule(database, user)
+    return user
+
+
+# The caller, whose login or re-authentication is at most ten minutes old; for routes that change how to log in.
+RecentLogin = Annotated[Caller, Depends(get_recent_user)]
+
+
+async def lock_recent_owner(session: AsyncSession, user: Caller) -> None:
+    """Lock the caller's row, before all others, until the transaction ends; and check again what may have changed.
+
+    So whoever ends all sessions, by a new password for example, has the last word; and no deletion can deadlock.
+    Raises the 401 if the session is over, or not recent any more.
+    """
+    is_recent = LoginSession.authenticated_at > func.now() - RECENT
+    owner = select(is_recent).join_from(User, LoginSession).where(LoginSession.id == user.session_id)
+    found = (await session.execute(owner.with_for_update(of=User, key_share=True))).one_or_none()
+    if found is None:
+        raise unauthorized(token_was_sent=True)
+    if not found[0]:
+        raise not_recent()
+
+
+async def get_user_with_recent_factor(user: CurrentUser, database: Autocommit) -> Caller:
+    if not user.is_recent and await missing_factor(database, user.id):
+        raise not_recent()
+    return user
+
+
+# The same for accounts with a second factor; nothing is asked of others.
+RecentFactor = Annotated[Caller, Depends(get_user_with_recent_factor)]
+
+
 async def get_superuser(user: CurrentUser) -> Caller:
     if not user.is_superuser:
-        needs_more = settings.superuser_second_factor == "required"
-        raise HTTPException(status.HTTP_403_FORBIDDEN, NEEDS_SECOND_FACTOR if needs_more else NOT_A_SUPERUSER)
+        refusals = [refusal for rule in superuser_rules if (refusal := rule.refusal())]
+        raise HTTPException(status.HTTP_403_FORBIDDEN, refusals[0] if refusals else NOT_A_SUPERUSER)
     return user
 
 
 CurrentSuperuser = Annotated[Caller, Depends(get_superuser)]
 
 
-def client_ip_of(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+def client_of(request: Request) -> Client:
+    user_agent = request.headers.get("User-Agent", "").replace("\0", "")[:USER_AGENT_MAX_LENGTH]
+    return Client(request.client.host if request.client else "unknown", user_agent or None)
 
 
-async def get_client_ip(request: Request) -> str:
-    return client_ip_of(request)
+async def get_client(request: Request) -> Client:
+    return client_of(request)
 
 
-ClientIp = Annotated[str, Depends(get_client_ip)]
+CurrentClient = Annotated[Client, Depends(get_client)]

@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
-from app.api.oauth import OAuthError, code_of, refusal
+from app.api.oauth_errors import OAuthError, Refusal, code_of, refuse
+from app.auth.caller import RECENT
 from app.auth.password_queue import PasswordQueueFullError
 from app.auth.rate_limits import RateLimitedError
 from app.core.outages import is_outage, reason
@@ -22,24 +23,16 @@ from app.server.middleware import CONTENT_TOO_LARGE, INVALID_HEADER, INVALID_HOS
 
 INCORRECT_EMAIL_OR_PASSWORD = "Incorrect email or password"
 INCORRECT_PASSWORD = "Incorrect password"
-UNSUPPORTED_GRANT_TYPE = "Unsupported grant type"
 INVALID_REFRESH_TOKEN = "Invalid refresh token"
+LOG_IN_AGAIN = "Log in again, or re-authenticate, to do this"
 ANOTHER_SITE = "Requests of other sites are refused"
 EMAIL_NOT_AVAILABLE = "Cannot use this email address"
 NOT_AUTHENTICATED = "Not authenticated"
 INVALID_ACCESS_TOKEN = "Invalid access token"
 NOT_A_SUPERUSER = "Only superusers may do this"
-NEEDS_SECOND_FACTOR = "Only superusers who logged in with a second factor or a passkey may do this"
 USER_NOT_FOUND = "User not found"
 SESSION_NOT_FOUND = "Session not found"
 NOT_FOUND = "Not Found"
-PET_NOT_FOUND = "Pet not found"
-EMAIL_NOT_VERIFIED = "Email address not verified"
-INVALID_MAIL_TOKEN = "Invalid or expired token"
-SECOND_FACTOR_REQUIRED = "Second factor required"
-PASSWORD_REQUIRED = "Password required"
-PASSKEY_REQUIRED = "Log in with your passkey to do this"
-INVALID_CODE = "Invalid code"
 LAST_SUPERUSER = "The last active superuser must remain"
 TOO_MANY_ATTEMPTS = "Too many attempts, try again later"
 TOO_MANY_AT_ONCE = "Too many logins and registrations at once, try again"
@@ -72,12 +65,12 @@ UNAVAILABLE = documented(503, NOT_NOW, header="Retry-After")
 RATE_LIMITED = documented(429, TOO_MANY_ATTEMPTS, header="Retry-After") | documented(
     503, NOT_NOW, TOO_MANY_AT_ONCE, header="Retry-After"
 )
-UNVERIFIED = documented(403, EMAIL_NOT_VERIFIED)
-# For routes that check a password in order to log in.
-LOGIN_UNFINISHED = documented(403, EMAIL_NOT_VERIFIED, SECOND_FACTOR_REQUIRED)
-FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER, NEEDS_SECOND_FACTOR)
-# For routes that want a code from those who have a second factor.
-CODE_REQUIRED = documented(403, SECOND_FACTOR_REQUIRED)
+FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER)
+# For routes that want a recent login.
+NOT_RECENT = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, LOG_IN_AGAIN, header="WWW-Authenticate")
+
+
+_NOT_RECENT = Refusal("insufficient_user_authentication", LOG_IN_AGAIN, 401)
 
 
 def unauthorized(token_was_sent: bool) -> HTTPException:
@@ -85,6 +78,12 @@ def unauthorized(token_was_sent: bool) -> HTTPException:
     if token_was_sent:
         return HTTPException(401, INVALID_ACCESS_TOKEN, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
     return HTTPException(401, NOT_AUTHENTICATED, {"WWW-Authenticate": "Bearer"})
+
+
+def not_recent() -> HTTPException:
+    """The 401 of RFC 9470 section 3: the token is good, but its user has to prove to be there."""
+    challenge = f'Bearer error="{_NOT_RECENT.error}", max_age={int(RECENT.total_seconds())}'
+    return OAuthError(_NOT_RECENT, {"WWW-Authenticate": challenge})
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
@@ -114,12 +113,12 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 
 async def _rate_limited(request: Request, error: Exception) -> Response:
     assert isinstance(error, RateLimitedError)  # noqa: S101
-    return refusal(request, 429, TOO_MANY_ATTEMPTS, {"Retry-After": str(error.retry_after)})
+    return refuse(request, 429, TOO_MANY_ATTEMPTS, {"Retry-After": str(error.retry_after)})
 
 
 async def _password_queue_full(request: Request, _: Exception) -> Response:
     logger.warning("The password queue is full: more logins and registrations at once than the processors can handle")
-    return refusal(request, 503, TOO_MANY_AT_ONCE, {"Retry-After": "1"})
+    return refuse(request, 503, TOO_MANY_AT_ONCE, {"Retry-After": "1"})
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
@@ -128,7 +127,7 @@ async def _database_error(request: Request, error: Exception) -> Response:
     # Any other OSError, such as a missing file, doesn't come from the database: log where it does come from.
     is_unexpected = not isinstance(error, SQLAlchemyError | ConnectionError | TimeoutError)
     logger.warning("The database is unavailable: %s", reason(error), exc_info=is_unexpected)
-    return refusal(request, 503, NOT_NOW, {"Retry-After": "1"})
+    return refuse(request, 503, NOT_NOW, {"Retry-After": "1"})
 
 
 async def _method_not_allowed(request: Request, _: Exception) -> Response:

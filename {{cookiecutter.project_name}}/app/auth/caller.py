@@ -1,29 +1,58 @@
 """Who sends a request: one query for the user and the login session behind an access token."""
 
 import uuid
-from typing import NamedTuple
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final, NamedTuple, NoReturn
 
 from sqlalchemy import bindparam, func, select
 
-from app.core.config import settings
 from app.core.database import Database
 from app.core.security import read_access_token
 from app.models import LoginSession, User
 
+RECENT: Final = timedelta(minutes=10)  # how long a login, or a re-authentication, counts as recent
 
-class Caller(NamedTuple):
-    """The user behind a request and the login session it came with."""
+
+class SuperuserRule(NamedTuple):
+    """What a feature wants of a session before a superuser has the rights of one, and what to tell others."""
+
+    is_met: Callable[["Caller"], bool]
+    refusal: Callable[[], str | None]
+
+
+superuser_rules: Final[list[SuperuserRule]] = []  # those of the features
+
+
+class Caller:
+    """The user behind a request, with every column of `users`, and the login session that the request came with.
+
+    It can't be changed: to change the user, load it through a session.
+    """
 
     id: uuid.UUID
     email: str
-    is_superuser: bool  # where SUPERUSER_SECOND_FACTOR is required, only in a session that was begun with one
+    is_superuser: bool  # and in a session that gives a superuser's rights
     session_id: uuid.UUID
+    login_method: str
+    is_recent: bool
+
+    def __init__(self, **columns: Any) -> None:
+        vars(self).update(columns)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"The caller's {name} can't be set: load the User through a session, and commit.")
 
 
 # Built once, as building it takes longer than running it. The same query checks that the session is still alive.
-_CALLER = (
-    select(User.id, User.email, User.is_superuser, LoginSession.login_method)
-    .join(LoginSession, LoginSession.user_id == User.id)
+_CALLER: Final = (
+    select(
+        User.__table__,
+        LoginSession.id.label("session_id"),
+        LoginSession.login_method,
+        func.coalesce(LoginSession.authenticated_at > func.now() - RECENT, False).label("is_recent"),
+    )
+    .join_from(User, LoginSession, LoginSession.user_id == User.id)
     .where(
         LoginSession.id == bindparam("session_id"),
         LoginSession.expires_at > func.now(),
@@ -41,5 +70,7 @@ async def find_caller(database: Database, token: str) -> Caller | None:
     row = await database.fetch_one(_CALLER, {"user_id": claims.user_id, "session_id": claims.session_id})
     if row is None:
         return None
-    has_rights = settings.superuser_second_factor == "optional" or row.login_method != "password"
-    return Caller(row.id, row.email, row.is_superuser and has_rights, claims.session_id)
+    caller = Caller(**row._mapping)
+    if caller.is_superuser and not all(rule.is_met(caller) for rule in superuser_rules):
+        return Caller(**vars(caller) | {"is_superuser": False})
+    return caller

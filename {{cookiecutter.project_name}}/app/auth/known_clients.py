@@ -1,23 +1,19 @@
-"""Known clients: an IP counts as known to an account for 30 days after its last successful login there.
+"""Known clients: a network counts as known to an account for 30 days after its last successful login there.
 
 Known clients are exempt from the account's rate limit: attackers elsewhere who use it up don't lock the owner out.
 """
 
-import hmac
 import uuid
 from datetime import timedelta
-from hashlib import sha256
 from typing import Final
 
 from sqlalchemy import LargeBinary, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from app.auth.clients import Client
 from app.auth.expired import expired_rows
-from app.auth.networks import network_of
 from app.auth.rate_limits import RESET, Limit
-from app.core.config import settings
 from app.core.database import Database
-from app.core.security import derive_key
 from app.models import KnownClient, User
 
 _DURATION: Final = timedelta(days=30)
@@ -44,13 +40,7 @@ IS_KNOWN: Final = (
 )
 
 
-def client_hash(client_ip: str) -> bytes:
-    """What the database stores of a client's network: enough to recognise it, not to read it."""
-    key = derive_key(settings.secret_keys[0], "clients")  # a new SECRET_KEY makes all clients unknown
-    return hmac.digest(key, network_of(client_ip).encode(), sha256)
-
-
-async def remember_client(database: Database, user_id: uuid.UUID, client_ip: str, *reset: Limit) -> None:
-    """Store a client that has the account's password, and reset these rate limits of the client."""
-    parameters = {"user_id": user_id, "client": client_hash(client_ip), "reset_keys": [limit.key for limit in reset]}
+async def remember_client(database: Database, user_id: uuid.UUID, client: Client, *reset: Limit) -> None:
+    """Store a client whose login has succeeded, and reset these rate limits."""
+    parameters = {"user_id": user_id, "client": client.hash, "reset_keys": [limit.key for limit in reset]}
     await database.execute(_REMEMBER, parameters)

@@ -1,31 +1,27 @@
-"""Checks email address and password, under rate limits, in the same time whatever the outcome."""
+"""Logging in: the password under rate limits, in the same time whatever the outcome; then each login step."""
 
-import uuid
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, update
 
+from app.auth.accounts import Account, find_account_by_email
 from app.auth.audit import audit
-from app.auth.known_clients import IS_KNOWN, client_hash, remember_client
-from app.auth.networks import network_of, site_of
+from app.auth.clients import Client
+from app.auth.known_clients import remember_client
 from app.auth.password_queue import password_queue
-from app.auth.rate_limits import Limit, RateLimitedError, hit, limits_of_client, reset
-from app.auth.second_factor import SECOND_FACTOR_SINCE
+from app.auth.rate_limits import Limit, RateLimitedError, hit, limits_of_client
+from app.auth.sessions import Tokens, begin_session
 from app.core.database import Database
 from app.core.passwords import check_password, hash_password
 from app.models import User
 
-_ACTIVE_ACCOUNT: Final = select(
-    User.id,
-    User.hashed_password,
-    User.password_changed_at,
-    IS_KNOWN.label("knows_client"),
-    User.email_verified_at,
-    SECOND_FACTOR_SINCE,
-).where(User.is_active)
-_ACCOUNT: Final = _ACTIVE_ACCOUNT.where(func.lower(User.email) == func.lower(bindparam("email")))
-_ACCOUNT_BY_ID: Final = _ACTIVE_ACCOUNT.where(User.id == bindparam("account"))
+# Gets the account, the client and the login method; raises to stop the login, which ends without a session.
+LoginStep = Callable[[Database, Account, Client, str], Awaitable[None]]
+
+login_steps: Final[list[LoginStep]] = []  # those of the features
+
 _RENEW_HASH: Final = (
     update(User)
     .where(User.id == bindparam("account"), User.hashed_password == bindparam("old"))
@@ -33,52 +29,32 @@ _RENEW_HASH: Final = (
 )
 
 
-class Account(NamedTuple):
-    """An active user, as of the moment when the password or second factor was checked."""
-
-    id: uuid.UUID
-    hashed_password: str
-    password_changed_at: datetime
-    knows_client: bool = False
-    email_verified_at: datetime | None = None
-    second_factor_since: datetime | None = None
-
-
-async def find_account(database: Database, user_id: uuid.UUID, client_ip: str) -> Account | None:
-    row = await database.fetch_one(_ACCOUNT_BY_ID, {"account": user_id, "client": client_hash(client_ip)})
-    return Account(*row) if row else None
-
-
-async def admit_registration(database: Database, client_ip: str) -> None:
+async def admit_registration(database: Database, client: Client) -> None:
     """Count a registration. Raises RateLimitedError and PasswordQueueFullError."""
-    password_queue.check_for_room(site_of(client_ip))
-    await hit(database, limits_of_client("registration", client_ip, 100, timedelta(seconds=10)))
+    password_queue.check_for_room(client.site)
+    await hit(database, limits_of_client("registration", client, 100, timedelta(seconds=10)))
 
 
-async def hash_new_password(password: str, client_ip: str) -> str:
+async def hash_new_password(password: str, client: Client) -> str:
     """Hash a password when it is this client's turn. Raises RateLimitedError and PasswordQueueFullError."""
-    async with password_queue.turn(site_of(client_ip)):
+    async with password_queue.turn(client.site):
         return await hash_password(password)
 
 
-async def authenticate(database: Database, email: str, password: str, client_ip: str) -> Account | None:
+async def authenticate(database: Database, email: str, password: str, client: Client) -> Account | None:
     """The active user with this email address and password; None for any other combination.
 
     Every attempt counts, whether or not the account exists and the password is right, towards three limits: per client
     and account (guessing), per client (spraying) and per account (guessing from many clients). The last would let
-    anybody lock anybody out, so clients that are known to the account are exempt from it. A success resets only the
-    first: others would notice a reset of the last, and learn that the account exists and its owner has just logged in.
-    If the account has a second factor, the client becomes known only with a code. Raises RateLimitedError and
-    PasswordQueueFullError.
+    anybody lock anybody out, so clients that are known to the account are exempt from it.
+    Raises RateLimitedError and PasswordQueueFullError.
     """
-    subjects = site_of(client_ip), email
+    subjects = client.site, email
     password_queue.check_for_room(*subjects)
-    row = await database.fetch_one(_ACCOUNT, {"email": email, "client": client_hash(client_ip)})
-    account = Account(*row) if row else None
+    account = await find_account_by_email(database, email, client)
     user_id = account.id if account else None
 
-    own = Limit("login to account from client", f"{email}\0{network_of(client_ip)}", 10, timedelta(minutes=1))
-    limits = [own, *limits_of_client("login from client", client_ip, 600, timedelta(seconds=2))]
+    limits = [_own_limit(email, client), *limits_of_client("login from client", client, 600, timedelta(seconds=2))]
     if account is None or not account.knows_client:
         limits.append(Limit("login to account", email, 30, timedelta(seconds=30)))
     try:
@@ -86,16 +62,37 @@ async def authenticate(database: Database, email: str, password: str, client_ip:
         async with password_queue.turn(*subjects):
             check = await check_password(password, account.hashed_password if account else None)
     except RateLimitedError:
-        audit("login_throttled", client_ip, user_id)
+        audit("login_throttled", client, user_id)
         raise
     if account is None or not check.is_correct:
-        audit("login_failed", client_ip, user_id)
+        audit("login_failed", client, user_id)
         return None
     if check.renewed_hash:
         renewal = {"account": account.id, "old": account.hashed_password, "new": check.renewed_hash}
         await database.execute(_RENEW_HASH, renewal)
-    if account.second_factor_since is None:
-        await remember_client(database, account.id, client_ip, own)
-    else:
-        await reset(database, own)
     return account
+
+
+async def finish_login(database: Database, account: Account, client: Client, method: str) -> Tokens | None:
+    """Begin a session for somebody who has shown that the account is theirs, unless a login step refuses.
+
+    None if the account has changed since it was looked up. The client becomes known to the account, and its attempts
+    there start anew. Those of the account stay counted: others would notice, and learn that the account exists.
+    Raises what the login steps raise.
+    """
+    try:
+        for step in login_steps:
+            await step(database, account, client, method)
+    except Exception:
+        if method == "password":
+            audit("password_accepted", client, account.id)
+        raise
+    tokens = await begin_session(database, account, client, method)
+    if tokens is not None:
+        await remember_client(database, account.id, client, _own_limit(account.email.lower(), client))
+        audit("login_succeeded", client, account.id)
+    return tokens
+
+
+def _own_limit(email: str, client: Client) -> Limit:
+    return Limit("login to account from client", f"{email}\0{client.network}", 10, timedelta(minutes=1))

@@ -29,8 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from app.auth.clients import Client
 from app.auth.expired import expired_rows
-from app.auth.networks import network_of, site_of
 from app.core.config import settings
 from app.core.database import Database
 from app.core.security import derive_key
@@ -59,11 +59,12 @@ class Limit(NamedTuple):
         return hmac.digest(key, f"{self.purpose}\0{self.subject}".encode(), sha256)
 
 
-def limits_of_client(purpose: str, client_ip: str, attempts: int, interval: timedelta) -> list[Limit]:
+def limits_of_client(purpose: str, client: Client, attempts: int, interval: timedelta) -> list[Limit]:
     """The limit for a client's network and, for IPv6, one with four times as many attempts for its whole /48."""
-    network, site = network_of(client_ip), site_of(client_ip)
-    limits = [Limit(purpose, network, attempts, interval)]
-    return limits if site == network else [*limits, Limit(purpose, site, 4 * attempts, interval / 4)]
+    limits = [Limit(purpose, client.network, attempts, interval)]
+    if client.site != client.network:
+        limits.append(Limit(purpose, client.site, 4 * attempts, interval / 4))
+    return limits
 
 
 _LIMITS: Final = (

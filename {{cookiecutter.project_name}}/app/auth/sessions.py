@@ -3,27 +3,15 @@
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import (
-    DateTime,
-    Interval,
-    LargeBinary,
-    String,
-    Uuid,
-    and_,
-    bindparam,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import DateTime, Interval, LargeBinary, String, Uuid, bindparam, delete, func, insert, select, update
 
+from app.auth.accounts import Account
 from app.auth.audit import audit
+from app.auth.clients import Client
 from app.auth.expired import expired_rows
-from app.auth.known_clients import client_hash
-from app.auth.login import Account
+from app.auth.notices import notify
 from app.core.config import settings
 from app.core.database import Database
 from app.core.security import (
@@ -34,91 +22,10 @@ from app.core.security import (
     read_access_token,
     read_refresh_token,
 )
-from app.mail.outbox import posting
 from app.models import LoginSession, User
 
-_LAST_END = LoginSession.created_at + bindparam("max_age", type_=Interval())
-_IS_REFRESHABLE = (
-    LoginSession.id == bindparam("session_id"),
-    LoginSession.expires_at > func.now(),
-    func.now() < _LAST_END,  # SESSION_MAX_DAYS may have been longer when expires_at was set
-    LoginSession.user_id == User.id,
-    User.is_active,
-)
-_COLUMNS = (LoginSession.user_id, LoginSession.last_used_at, LoginSession.expires_at)
-_SPEND = (
-    update(LoginSession)
-    .where(*_IS_REFRESHABLE, LoginSession.generation == bindparam("spent"))
-    .values(
-        generation=LoginSession.generation + 1,
-        last_used_at=func.now(),
-        expires_at=func.least(bindparam("session_end"), _LAST_END),
-    )
-    .returning(*_COLUMNS)
-)
-# A refresh sets last_used_at, so this is when the latest spent token was spent.
-_UNSPENT_SUCCESSOR = select(*_COLUMNS).where(
-    *_IS_REFRESHABLE,
-    LoginSession.generation == bindparam("spent") + 1,
-    LoginSession.last_used_at > func.now() - bindparam("leeway", type_=Interval()),
-)
-_NEW_SESSION = {
-    LoginSession.id: bindparam("session_id", type_=Uuid()),
-    LoginSession.user_id: User.id,
-    LoginSession.expires_at: bindparam("session_end", type_=DateTime(timezone=True)),
-    LoginSession.user_agent: bindparam("user_agent", type_=String()),
-    LoginSession.client: bindparam("client", type_=LargeBinary()),
-    LoginSession.login_method: bindparam("login_method", type_=String()),
-}
 # Only the newest are kept, so that a script that logs in again and again doesn't pile up rows.
-MAX_SESSIONS = 100
-_IS_OF_THE_SAME_KIND = and_(
-    LoginSession.generation == 0,
-    LoginSession.client == _NEW_SESSION[LoginSession.client],
-    LoginSession.user_agent.is_not_distinct_from(_NEW_SESSION[LoginSession.user_agent]),
-)
-_SURPLUS = (
-    select(LoginSession.id)
-    .where(LoginSession.user_id == bindparam("account"))
-    # A new session replaces an unused one from the same client, if there is one, rather than one that somebody uses.
-    .order_by(func.coalesce(_IS_OF_THE_SAME_KIND, False), LoginSession.last_used_at.desc())
-    .offset(MAX_SESSIONS - 1)
-)
-_UNLOCKED_SURPLUS = select(LoginSession.id).where(LoginSession.id.in_(_SURPLUS)).with_for_update(skip_locked=True)
-_BEGIN = (
-    insert(LoginSession)
-    .from_select(
-        list(_NEW_SESSION),
-        select(*_NEW_SESSION.values())
-        .where(User.id == bindparam("account"), User.is_active, User.password_changed_at == bindparam("changed_at"))
-        .with_for_update(read=True),  # waits for a concurrent change of the user
-        include_defaults=False,  # the database has them
-    )
-    .add_cte(delete(LoginSession).where(LoginSession.id.in_(_UNLOCKED_SURPLUS)).cte("surplus"))
-    .add_cte(expired_rows(LoginSession.expires_at))
-)
-_END = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.user_id)
-_END_IF_SPENT = _END.where(LoginSession.generation > bindparam("spent"))
-
-
-_ENDED_IF_SPENT = _END_IF_SPENT.cte("ended")
-# The same, and its owner is told.
-_END_IF_SPENT_BY_MAIL = select(_ENDED_IF_SPENT.c.user_id).add_cte(
-    posting(
-        "refresh_token_replayed",
-        select(User.id, User.email).join(_ENDED_IF_SPENT, _ENDED_IF_SPENT.c.user_id == User.id),
-    )
-)
-_POST_VERIFICATION = select(1).add_cte(
-    posting("verification", select(User.id, User.email).where(User.id == bindparam("account")))
-)
-
-
-LoginMethod = Literal["password", "totp", "recovery_code", "passkey"]
-
-
-class EmailNotVerifiedError(Exception):
-    """The password was right, but nobody has shown yet that the account's e-mail address is theirs."""
+MAX_SESSIONS: Final = 100
 
 
 class Tokens(NamedTuple):
@@ -136,41 +43,102 @@ class Tokens(NamedTuple):
         return self.expires_at - self.issued_at
 
 
-class _Session(NamedTuple):
-    user_id: uuid.UUID
-    last_used_at: datetime
-    expires_at: datetime
+# Statements are built once, above the function that runs them: building one takes longer than running it.
+_NEW_SESSION: Final = {
+    LoginSession.id: bindparam("session_id", type_=Uuid()),
+    LoginSession.user_id: User.id,
+    LoginSession.expires_at: bindparam("session_end", type_=DateTime(timezone=True)),
+    LoginSession.user_agent: bindparam("user_agent", type_=String()),
+    LoginSession.client: bindparam("client", type_=LargeBinary()),
+    LoginSession.login_method: bindparam("login_method", type_=String()),
+}
+# An unused session of the same client goes first, if there is one, rather than one that somebody uses.
+_IS_UNUSED: Final = (
+    (LoginSession.generation == 0)
+    & (LoginSession.client == _NEW_SESSION[LoginSession.client])
+    & LoginSession.user_agent.is_not_distinct_from(_NEW_SESSION[LoginSession.user_agent])
+)
+_SURPLUS: Final = (
+    select(LoginSession.id)
+    .where(LoginSession.user_id == bindparam("account"))
+    .order_by(func.coalesce(_IS_UNUSED, False), LoginSession.last_used_at.desc())
+    .offset(MAX_SESSIONS - 1)
+)
+_UNLOCKED_SURPLUS: Final = (
+    select(LoginSession.id).where(LoginSession.id.in_(_SURPLUS)).with_for_update(skip_locked=True)
+)
+_BEGIN: Final = (
+    insert(LoginSession)
+    .from_select(
+        list(_NEW_SESSION),
+        select(*_NEW_SESSION.values())
+        .where(
+            User.id == bindparam("account"),
+            User.is_active,
+            User.password_changed_at == bindparam("password_changed_at"),
+            User.factors_changed_at.is_not_distinct_from(
+                bindparam("factors_changed_at", type_=DateTime(timezone=True))
+            ),
+        )
+        .with_for_update(read=True),  # waits for a concurrent change of the user
+        include_defaults=False,  # the database has them
+    )
+    .add_cte(delete(LoginSession).where(LoginSession.id.in_(_UNLOCKED_SURPLUS)).cte("surplus"))
+    .add_cte(expired_rows(LoginSession.expires_at))
+)
 
 
-async def begin_session(
-    database: Database, account: Account, user_agent: str | None, client_ip: str, login_method: LoginMethod = "password"
-) -> Tokens | None:
+async def begin_session(database: Database, account: Account, client: Client, method: str) -> Tokens | None:
     """Begin a session for a user who has shown that the account is theirs.
 
-    None if the account was closed, or its password changed, while that was being checked.
-    Raises EmailNotVerifiedError, after posting another mail with a token, if EMAIL_VERIFICATION is required.
+    None if the account was closed, its password changed, or another factor came or went, while that was being checked.
     """
-    if settings.email_verification == "required" and account.email_verified_at is None:
-        await database.fetch_all(_POST_VERIFICATION, {"account": account.id})
-        raise EmailNotVerifiedError
     now, session_id = int(time.time()), uuid.uuid4()
     begun_at = datetime.fromtimestamp(now, UTC)
     session_end = min(_session_end(now), begun_at + _max_age())
     new_session = {
         "session_id": session_id,
         "session_end": session_end,
-        "user_agent": user_agent,
-        "client": client_hash(client_ip),
-        "login_method": login_method,
+        "user_agent": client.user_agent,
+        "client": client.hash,
+        "login_method": method,
         "account": account.id,
-        "changed_at": account.password_changed_at,
+        "password_changed_at": account.password_changed_at,
+        "factors_changed_at": account.factors_changed_at,
     }
     if not await database.execute(_BEGIN, new_session):
         return None
-    return _issue_tokens(session_id, 0, now, _Session(account.id, begun_at, session_end))
+    return _issue_tokens(account.id, session_id, 0, now, begun_at, session_end)
 
 
-async def spend_refresh_token(database: Database, token: str, client_ip: str) -> Tokens | None:
+_LAST_END: Final = LoginSession.created_at + bindparam("max_age", type_=Interval())
+_IS_REFRESHABLE: Final = (
+    LoginSession.id == bindparam("session_id"),
+    LoginSession.expires_at > func.now(),
+    func.now() < _LAST_END,  # SESSION_MAX_DAYS may have been longer when expires_at was set
+    LoginSession.user_id == User.id,
+    User.is_active,
+)
+_COLUMNS: Final = (LoginSession.user_id, LoginSession.last_used_at, LoginSession.expires_at)
+_SPEND: Final = (
+    update(LoginSession)
+    .where(*_IS_REFRESHABLE, LoginSession.generation == bindparam("spent"))
+    .values(
+        generation=LoginSession.generation + 1,
+        last_used_at=func.now(),
+        expires_at=func.least(bindparam("session_end"), _LAST_END),
+    )
+    .returning(*_COLUMNS)
+)
+# A refresh sets last_used_at, so this is when the latest spent token was spent.
+_UNSPENT_SUCCESSOR: Final = select(*_COLUMNS).where(
+    *_IS_REFRESHABLE,
+    LoginSession.generation == bindparam("spent") + 1,
+    LoginSession.last_used_at > func.now() - bindparam("leeway", type_=Interval()),
+)
+
+
+async def spend_refresh_token(database: Database, token: str, client: Client) -> Tokens | None:
     """Exchange an unspent refresh token for new tokens; None if the token is not valid.
 
     Of any number of parallel uses one spends the token. Within REFRESH_TOKEN_LEEWAY seconds the others get the same
@@ -182,33 +150,50 @@ async def spend_refresh_token(database: Database, token: str, client_ip: str) ->
     if claims is None:
         return None
     now = int(time.time())
-    spent = {"session_id": claims.session_id, "spent": claims.generation}
-    limited = spent | {"max_age": _max_age()}
-    session = await database.fetch_one(_SPEND, limited | {"session_end": _session_end(now)})
+    spent = {"session_id": claims.session_id, "spent": claims.generation, "max_age": _max_age()}
+    session = await database.fetch_one(_SPEND, spent | {"session_end": _session_end(now)})
     if session is None:
         leeway = timedelta(seconds=settings.refresh_token_leeway)
-        session = await database.fetch_one(_UNSPENT_SUCCESSOR, limited | {"leeway": leeway})
+        session = await database.fetch_one(_UNSPENT_SUCCESSOR, spent | {"leeway": leeway})
     if session is None:
-        end = _END_IF_SPENT_BY_MAIL if settings.mail_url else _END_IF_SPENT
-        if ended := await database.fetch_one(end, spent):
-            audit("refresh_token_replayed", client_ip, ended.user_id, session_id=claims.session_id)
+        await _end_if_spent(database, claims, client)
         return None
-    return _issue_tokens(claims.session_id, claims.generation + 1, now, _Session(*session))
+    return _issue_tokens(
+        session.user_id, claims.session_id, claims.generation + 1, now, session.last_used_at, session.expires_at
+    )
 
 
-async def end_session_of(database: Database, token: str, client_ip: str) -> None:
+async def _end_if_spent(database: Database, claims: RefreshClaims, client: Client) -> None:
+    async with database.session() as session:
+        user_id = await session.scalar(
+            delete(LoginSession)
+            .where(LoginSession.id == claims.session_id, LoginSession.generation > claims.generation)
+            .returning(LoginSession.user_id)
+        )
+        if user_id is None:
+            return
+        email = await session.scalar(select(User.email).where(User.id == user_id))
+        notify(session, "refresh_token_replayed", str(email), user_id)
+        await session.commit()
+    audit("refresh_token_replayed", client, user_id, session_id=claims.session_id)
+
+
+_END: Final = delete(LoginSession).where(LoginSession.id == bindparam("session_id")).returning(LoginSession.user_id)
+
+
+async def end_session_of(database: Database, token: str, client: Client) -> None:
     """End the session of a genuine refresh token, spent or not; any other token changes nothing."""
-    await _end_session(database, read_refresh_token(token), client_ip)
+    await _end_session(database, read_refresh_token(token), client)
 
 
-async def revoke(database: Database, token: str, client_ip: str) -> None:
+async def revoke(database: Database, token: str, client: Client) -> None:
     """End the session of a genuine refresh or access token, even spent or expired; any other token changes nothing."""
-    await _end_session(database, read_refresh_token(token) or read_access_token(token, expired=True), client_ip)
+    await _end_session(database, read_refresh_token(token) or read_access_token(token, expired=True), client)
 
 
-async def _end_session(database: Database, claims: RefreshClaims | AccessClaims | None, client_ip: str) -> None:
+async def _end_session(database: Database, claims: RefreshClaims | AccessClaims | None, client: Client) -> None:
     if claims and (ended := await database.fetch_one(_END, {"session_id": claims.session_id})):
-        audit("session_revoked", client_ip, ended.user_id, session_id=claims.session_id)
+        audit("session_revoked", client, ended.user_id, session_id=claims.session_id)
 
 
 def _max_age() -> timedelta:
@@ -219,14 +204,16 @@ def _session_end(now: int) -> datetime:
     return datetime.fromtimestamp(now + settings.refresh_token_expire_minutes * 60, UTC)
 
 
-def _issue_tokens(session_id: uuid.UUID, generation: int, now: int, session: _Session) -> Tokens:
-    ends_at = int(session.expires_at.timestamp())
+def _issue_tokens(
+    user_id: uuid.UUID, session_id: uuid.UUID, generation: int, now: int, last_used_at: datetime, session_end: datetime
+) -> Tokens:
+    ends_at = int(session_end.timestamp())
     expires_at = min(now + settings.access_token_expire_minutes * 60, ends_at)
     return Tokens(
-        access_token=create_access_token(session.user_id, session_id, now, expires_at),
+        access_token=create_access_token(user_id, session_id, now, expires_at),
         issued_at=now,
         expires_at=expires_at,
         refresh_token=create_refresh_token(session_id, generation),
-        refresh_token_issued_at=int(session.last_used_at.timestamp()),
+        refresh_token_issued_at=int(last_used_at.timestamp()),
         refresh_token_expires_at=ends_at,
     )

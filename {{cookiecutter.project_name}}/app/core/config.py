@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     frontend_url: Url | None = Field(default=None, examples=["https://app.example.com"])  # where links lead
     email_verification: Literal["optional", "required"] = "optional"  # required: before the first login
     registration: Literal["open", "discreet"] = "open"  # discreet: nobody learns that an address is taken
-    mail_sender: Literal["server", "process"] = "server"  # process: `python -m app.mail` sends instead
+    mail_sender: Literal["server", "process"] = "server"  # process: `python -m app.features.mail` sends instead
 
     # Shutdown, in seconds
     # After SIGTERM the server keeps serving for the delay, with readiness at 503, until load balancers stop sending.

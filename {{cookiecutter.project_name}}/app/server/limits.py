@@ -20,8 +20,6 @@ PIECE_SIZE: Final = 64 * 1024
 # `[`, `{` and `%` in a body. Parsing can't be interrupted: half a million arrays take 90 ms, a form field with a
 # million percent signs takes 300 ms.
 MAX_COSTLY_SIGNS: Final = 100_000
-# Keys of a JSON object: pydantic makes an error of each unknown one, and 130,000 errors take 400 ms.
-MAX_JSON_FIELDS: Final = 100
 
 # The most problems, and the most bytes of them, that a 422 lists: a longer list wouldn't help anybody.
 MAX_PROBLEMS: Final = 20

@@ -1,11 +1,11 @@
-"""Staying logged in and getting out; logging in is in oauth.py."""
+"""Staying logged in, and getting out."""
 
 import uuid
 
 from fastapi import APIRouter, HTTPException, Request, status
 from sqlalchemy import delete, func, select
 
-from app.api.deps import Autocommit, ClientIp, CurrentUser, client_ip_of
+from app.api.deps import Autocommit, CurrentClient, CurrentUser, client_of
 from app.api.errors import (
     BODY,
     INVALID_REFRESH_TOKEN,
@@ -26,23 +26,23 @@ router = APIRouter()
 @router.post("/refresh-token", responses=body_refused(INVALID_REFRESH_TOKEN))
 async def refresh_token(spent: RefreshTokenRequest, request: Request, autocommit: Autocommit) -> TokenResponse:
     """Exchange a refresh token, which works once, for a new pair of tokens of the same session."""
-    tokens = await spend_refresh_token(autocommit, spent.refresh_token, client_ip_of(request))
+    tokens = await spend_refresh_token(autocommit, spent.refresh_token, client_of(request))
     if tokens is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_REFRESH_TOKEN)
     return TokenResponse.model_validate(tokens)
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT, responses=BODY)
-async def logout(ended: LogoutRequest, client_ip: ClientIp, autocommit: Autocommit) -> None:
+async def logout(ended: LogoutRequest, client: CurrentClient, autocommit: Autocommit) -> None:
     """End the session of a refresh token; for an unknown token this succeeds, too (RFC 7009 section 2.2)."""
-    await end_session_of(autocommit, ended.refresh_token, client_ip)
+    await end_session_of(autocommit, ended.refresh_token, client)
 
 
 @router.post("/logout-all", status_code=status.HTTP_204_NO_CONTENT, responses=UNAUTHORIZED)
-async def logout_everywhere(user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit) -> None:
+async def logout_everywhere(user: CurrentUser, client: CurrentClient, autocommit: Autocommit) -> None:
     """End every session of the caller, including this one."""
     await autocommit.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
-    audit("session_revoked", client_ip, user.id)
+    audit("session_revoked", client, user.id)
 
 
 @router.get("/sessions", responses=UNAUTHORIZED)
@@ -62,10 +62,10 @@ async def read_my_sessions(user: CurrentUser, autocommit: Autocommit) -> list[Se
     responses=UNAUTHORIZED | documented(404, SESSION_NOT_FOUND),
 )
 async def revoke_my_session(
-    session_id: uuid.UUID, user: CurrentUser, client_ip: ClientIp, autocommit: Autocommit
+    session_id: uuid.UUID, user: CurrentUser, client: CurrentClient, autocommit: Autocommit
 ) -> None:
     """End one of the caller's sessions."""
     my_session = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user.id)
     if not await autocommit.execute(my_session):
         raise HTTPException(status.HTTP_404_NOT_FOUND, SESSION_NOT_FOUND)
-    audit("session_revoked", client_ip, user.id, session_id=session_id)
+    audit("session_revoked", client, user.id, session_id=session_id)

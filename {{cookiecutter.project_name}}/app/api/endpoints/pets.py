@@ -7,14 +7,14 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from app.api.deps import Autocommit, CurrentUser, DbSession
-from app.api.errors import BODY, PET_NOT_FOUND, UNAUTHORIZED, documented, unauthorized
+from app.api.errors import BODY, UNAUTHORIZED, documented, unauthorized
 from app.api.pagination import PAGED, PageQuery
 from app.models import Pet
-from app.schemas.requests import PetCreateRequest, PetUpdateRequest
-from app.schemas.responses import PetResponse
+from app.schemas.pets import PetCreateRequest, PetResponse, PetUpdateRequest
 
 router = APIRouter(responses=UNAUTHORIZED)
 
+PET_NOT_FOUND = "Pet not found"
 NOT_FOUND = documented(404, PET_NOT_FOUND)
 
 

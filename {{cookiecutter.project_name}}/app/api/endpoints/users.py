@@ -1,21 +1,22 @@
 """Accounts: the caller's own and, for superusers, everybody's."""
 
 import uuid
+from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, HTTPException, status
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.deps import Autocommit, ClientIp, CurrentSuperuser, CurrentUser, DbSession
+from app.api.deps import Autocommit, CurrentClient, CurrentSuperuser, CurrentUser, DbSession, RecentFactor
+from app.api.endpoints.reauthentication import check_own_password
 from app.api.errors import (
     BODY,
-    CODE_REQUIRED,
     EMAIL_NOT_AVAILABLE,
     FORBIDDEN,
     INCORRECT_PASSWORD,
-    INVALID_CODE,
     LAST_SUPERUSER,
+    NOT_RECENT,
     RATE_LIMITED,
     UNAUTHORIZED,
     USER_NOT_FOUND,
@@ -23,16 +24,12 @@ from app.api.errors import (
     documented,
 )
 from app.api.pagination import PAGED, PageQuery
-from app.api.proof import prove_password, prove_second_factor
 from app.auth.audit import audit
-from app.auth.known_clients import remember_client
 from app.auth.login import admit_registration, hash_new_password
-from app.core.config import settings
-from app.mail.outbox import post
+from app.auth.notices import notify
 from app.models import LoginSession, User
 from app.schemas.requests import (
     UserCreateRequest,
-    UserDeleteRequest,
     UserUpdatePasswordRequest,
     UserUpdateRequest,
     refuse_own_address,
@@ -46,6 +43,10 @@ SUPERUSERS_LOCK = 2_026_112_101  # any number but the one in alembic/env.py
 NOT_FOUND = documented(404, USER_NOT_FOUND)
 CONFLICT = documented(409, LAST_SUPERUSER)
 
+# Gets an email address that an account has already; True if the owner is told, and so the response needn't say.
+TakenAddress = Callable[[AsyncSession, str], Awaitable[bool]]
+taken_addresses: list[TakenAddress] = []  # those of the features
+
 
 @router.post(
     "/register",
@@ -53,68 +54,54 @@ CONFLICT = documented(409, LAST_SUPERUSER)
     responses=body_refused(EMAIL_NOT_AVAILABLE) | RATE_LIMITED,
 )
 async def register_new_user(
-    new_user: UserCreateRequest, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
+    new_user: UserCreateRequest, client: CurrentClient, autocommit: Autocommit, session: DbSession
 ) -> UserResponse:
     """Create an account."""
-    await admit_registration(autocommit, client_ip)
-    hashed_password = await hash_new_password(new_user.password, client_ip)
+    await admit_registration(autocommit, client)
+    hashed_password = await hash_new_password(new_user.password, client)
     user = User(new_user.email, hashed_password)
     session.add(user)
     try:
         await session.flush()
     except IntegrityError:
         await session.rollback()
-        if settings.registration == "open":
+        if not any([await is_discreet(session, user.email) for is_discreet in taken_addresses]):
             raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
-        post(session, "already_registered", user.email)  # only its owner learns that there is an account
     else:
-        post(session, "verification", user.email, user.id)
+        notify(session, "verification", user.email, user.id)
     await session.commit()
-    await remember_client(autocommit, user.id, client_ip)
     return UserResponse.model_validate(user)
 
 
 @router.get("/me", responses=UNAUTHORIZED)
 async def read_current_user(user: CurrentUser) -> UserResponse:
     """Read the caller's account."""
-    return UserResponse(id=user.id, email=user.email)
+    return UserResponse.model_validate(user)
 
 
-@router.delete(
-    "/me",
-    status_code=status.HTTP_204_NO_CONTENT,
-    responses=body_refused(INVALID_CODE) | UNAUTHORIZED | CODE_REQUIRED | CONFLICT | RATE_LIMITED,
-)
-async def delete_current_user(
-    user: CurrentUser,
-    client_ip: ClientIp,
-    autocommit: Autocommit,
-    session: DbSession,
-    deletion: UserDeleteRequest | None = None,
-) -> None:
-    """Delete the caller's account and everything that belongs to it; with a second factor, send a code."""
-    await prove_second_factor(autocommit, user.id, deletion.code if deletion else None, client_ip)
+@router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, responses=NOT_RECENT | CONFLICT)
+async def delete_current_user(user: RecentFactor, client: CurrentClient, session: DbSession) -> None:
+    """Delete the caller's account and everything that belongs to it."""
     await _delete(await _get_user(user.id, session), session)
-    audit("account_deleted", client_ip, user.id, by=user.id)
+    audit("account_deleted", client, user.id, by=user.id)
 
 
 @router.post(
     "/reset-password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=body_refused(INCORRECT_PASSWORD, INVALID_CODE) | UNAUTHORIZED | CODE_REQUIRED | RATE_LIMITED,
+    responses=body_refused(INCORRECT_PASSWORD) | NOT_RECENT | RATE_LIMITED,
 )
 async def reset_current_user_password(
     passwords: UserUpdatePasswordRequest,
-    user: CurrentUser,
-    client_ip: ClientIp,
+    user: RecentFactor,
+    client: CurrentClient,
     autocommit: Autocommit,
     session: DbSession,
 ) -> None:
     """Change the caller's password and end every session, including this one."""
     refuse_own_address(passwords.new_password, user.email)
-    account = await prove_password(autocommit, user, passwords.current_password, client_ip)
-    await prove_second_factor(autocommit, user.id, passwords.code, client_ip)
-    hashed_password = await hash_new_password(passwords.new_password, client_ip)
+    account = await check_own_password(autocommit, user, passwords.current_password, client)
+    hashed_password = await hash_new_password(passwords.new_password, client)
     changed = await session.scalar(
         update(User)
         # Of several simultaneous changes one wins; the others no longer have the current password.
@@ -125,9 +112,9 @@ async def reset_current_user_password(
     if changed is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
     await session.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
-    post(session, "password_changed", user.email, user.id)
+    notify(session, "password_changed", user.email, user.id)
     await session.commit()
-    audit("password_changed", client_ip, user.id)
+    audit("password_changed", client, user.id)
 
 
 @router.get("", responses=FORBIDDEN | PAGED)
@@ -152,7 +139,7 @@ async def update_user(
     user_id: uuid.UUID,
     change: UserUpdateRequest,
     superuser: CurrentSuperuser,
-    client_ip: ClientIp,
+    client: CurrentClient,
     session: DbSession,
 ) -> UserAdminResponse:
     """Activate or deactivate an account, grant or revoke superuser rights; deactivation ends its sessions."""
@@ -169,17 +156,19 @@ async def update_user(
         await session.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
     await session.commit()
     if user.is_superuser != was_superuser:
-        audit("superuser_granted" if user.is_superuser else "superuser_revoked", client_ip, user_id, by=superuser.id)
+        audit("superuser_granted" if user.is_superuser else "superuser_revoked", client, user_id, by=superuser.id)
     if user.is_active != was_active:
-        audit("account_activated" if user.is_active else "account_deactivated", client_ip, user_id, by=superuser.id)
+        audit("account_activated" if user.is_active else "account_deactivated", client, user_id, by=superuser.id)
     return UserAdminResponse.model_validate(user)
 
 
 @router.delete("/{user_id:uuid}", status_code=status.HTTP_204_NO_CONTENT, responses=FORBIDDEN | NOT_FOUND | CONFLICT)
-async def delete_user(user_id: uuid.UUID, superuser: CurrentSuperuser, client_ip: ClientIp, session: DbSession) -> None:
+async def delete_user(
+    user_id: uuid.UUID, superuser: CurrentSuperuser, client: CurrentClient, session: DbSession
+) -> None:
     """Delete any account and everything that belongs to it."""
     await _delete(await _get_user(user_id, session), session)
-    audit("account_deleted", client_ip, user_id, by=superuser.id)
+    audit("account_deleted", client, user_id, by=superuser.id)
 
 
 async def _get_user(user_id: uuid.UUID, session: AsyncSession) -> User:

@@ -5,7 +5,7 @@ from fastapi import APIRouter, HTTPException, Response, status
 from app.api.errors import NOT_FOUND, documented
 from app.core.config import settings
 from app.core.security import public_keys
-from app.schemas.responses import KeySetResponse, RelatedOriginsResponse, ServerMetadataResponse
+from app.schemas.responses import KeySetResponse, ServerMetadataResponse
 
 router = APIRouter(prefix="/.well-known")
 
@@ -32,12 +32,3 @@ async def read_server_metadata(response: Response) -> ServerMetadataResponse:
         revocation_endpoint=f"{auth}/revoke",
         jwks_uri=f"{settings.public_url}/.well-known/jwks.json",
     )
-
-
-@router.get("/webauthn", responses=documented(404, NOT_FOUND))
-async def read_related_origins(response: Response) -> RelatedOriginsResponse:
-    """Read whose pages, beside our own, may use our passkeys (WebAuthn section 5.11); 404 without `PUBLIC_URL`."""
-    if settings.public_url is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_FOUND)
-    response.headers["Cache-Control"] = CACHEABLE
-    return RelatedOriginsResponse(origins=settings.named_cors_origins)

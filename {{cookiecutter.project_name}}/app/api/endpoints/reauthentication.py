@@ -1,0 +1,80 @@
+"""Re-authentication: a session is recent again once its user has proved to be there."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, NamedTuple, Self
+
+from fastapi import APIRouter, HTTPException, status
+from pydantic import create_model, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.api.deps import Autocommit, CurrentClient, CurrentUser
+from app.api.errors import INCORRECT_PASSWORD, RATE_LIMITED, UNAUTHORIZED, body_refused, unauthorized
+from app.auth.accounts import Account
+from app.auth.caller import Caller
+from app.auth.clients import Client
+from app.auth.login import authenticate
+from app.auth.recent_login import make_recent, missing_factor
+from app.core.database import Database
+from app.schemas.requests import OPTIONAL, AnyPassword, JsonRequest
+
+
+class Proof(NamedTuple):
+    """Something that a caller sends to prove to be there, in a field of its own."""
+
+    type: Any
+    # Returns the caller's account as it was before the check; raises a 400 with the refusal.
+    check: Callable[[Database, Caller, str, Client], Awaitable[Account]]
+    refusal: str
+
+
+async def check_own_password(database: Database, user: Caller, password: str, client: Client) -> Account:
+    """The caller's account, if this is its password. Raises the 400, RateLimitedError and PasswordQueueFullError."""
+    account = await authenticate(database, user.email, password, client)
+    if account is None or account.id != user.id:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
+    return account
+
+
+async def _check_password_alone(database: Database, user: Caller, password: str, client: Client) -> Account:
+    if factor := await missing_factor(database, user.id):
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, factor.refusal)
+    return await check_own_password(database, user, password, client)
+
+
+# Features add theirs.
+proofs: Final = {"password": Proof(AnyPassword, _check_password_alone, INCORRECT_PASSWORD)}
+
+
+class _OneProof(JsonRequest):
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if sum(value is not None for _, value in self) != 1:
+            raise PydanticCustomError("one_proof", "Send one of: {names}", {"names": ", ".join(proofs)})
+        return self
+
+
+def reauthentication_router() -> APIRouter:
+    """The route, whose body has a field for each proof that features know."""
+    fields: dict[str, Any] = {name: (Annotated[proof.type, OPTIONAL], None) for name, proof in proofs.items()}
+    Body = create_model("ReauthenticationRequest", __base__=_OneProof, **fields)  # noqa: N806
+    refusals = [proof.refusal for proof in proofs.values()]
+    router = APIRouter()
+
+    @router.post(
+        "/reauthenticate",
+        status_code=status.HTTP_204_NO_CONTENT,
+        responses=body_refused(*refusals) | UNAUTHORIZED | RATE_LIMITED,
+    )
+    async def reauthenticate(
+        body: Body,  # type: ignore[valid-type] # known only now
+        user: CurrentUser,
+        client: CurrentClient,
+        autocommit: Autocommit,
+    ) -> None:
+        """Prove to be there, so that the session counts as recent for ten minutes."""
+        (name, value), *_ = ((name, value) for name, value in body if value is not None)  # type: ignore[attr-defined]
+        account = await proofs[name].check(autocommit, user, value, client)
+        if not await make_recent(autocommit, user, account):
+            raise unauthorized(token_was_sent=True)
+
+    return router

@@ -1,0 +1,54 @@
+"""What a feature adds to the application: `connect` puts it into the lists of the layers below, which know no feature."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.api.endpoints.reauthentication import Proof, proofs
+from app.api.endpoints.users import TakenAddress, taken_addresses
+from app.api.login_routes import Mount
+from app.api.oauth_errors import Refusal
+from app.auth.audit import EVENTS
+from app.auth.caller import SuperuserRule, superuser_rules
+from app.auth.credentials import credentials
+from app.auth.login import LoginStep, login_steps
+from app.auth.notices import Sender, senders
+from app.auth.recent_login import RecentLoginRule, SecondFactor, recent_login_rules, second_factors
+from app.core.database import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """A feature has what it needs of this; `name` is the tag of its routes in the documentation."""
+
+    name: str
+    mounts: Sequence[Mount] = ()
+    is_on: Callable[[], bool] = lambda: True  # whether the settings let the routes exist
+    lifespan: Callable[[Database], AbstractAsyncContextManager[None]] | None = None  # around the serving of requests
+    audit_events: Sequence[str] = ()
+    # Logging in
+    login_steps: Sequence[LoginStep] = ()
+    login_refusals: Sequence[Refusal] = ()  # what the steps raise, for the documentation
+    second_factors: Sequence[SecondFactor] = ()
+    proofs: Mapping[str, Proof] = field(default_factory=dict)  # by their fields in a re-authentication
+    recent_login_rules: Sequence[RecentLoginRule] = ()
+    superuser_rules: Sequence[SuperuserRule] = ()
+    # Accounts
+    credentials: Sequence[Any] = ()  # models whose rows, beside the password, log their `user_id` in
+    senders: Sequence[Sender] = ()  # of notices
+    taken_addresses: Sequence[TakenAddress] = ()
+
+
+def connect(features: Sequence[Feature]) -> None:
+    """Fill the lists. Call it once, before the application is built."""
+    for feature in features:
+        EVENTS.extend(feature.audit_events)
+        login_steps.extend(feature.login_steps)
+        second_factors.extend(feature.second_factors)
+        proofs.update(feature.proofs)
+        recent_login_rules.extend(feature.recent_login_rules)
+        superuser_rules.extend(feature.superuser_rules)
+        credentials.extend(feature.credentials)
+        senders.extend(feature.senders)
+        taken_addresses.extend(feature.taken_addresses)

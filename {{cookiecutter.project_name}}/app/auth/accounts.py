@@ -1,0 +1,46 @@
+"""Active accounts as a login sees them."""
+
+import uuid
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import bindparam, func, select
+
+from app.auth.clients import Client
+from app.auth.known_clients import IS_KNOWN
+from app.core.database import Database
+from app.models import User
+
+_ACTIVE: Final = select(
+    User.id,
+    User.email,
+    User.hashed_password,
+    User.password_changed_at,
+    User.factors_changed_at,
+    User.email_verified_at,
+    IS_KNOWN.label("knows_client"),
+).where(User.is_active)
+_BY_EMAIL: Final = _ACTIVE.where(func.lower(User.email) == func.lower(bindparam("email")))
+_BY_ID: Final = _ACTIVE.where(User.id == bindparam("account"))
+
+
+class Account(NamedTuple):
+    """An active user, as of the moment before the password or another proof was checked."""
+
+    id: uuid.UUID
+    email: str
+    hashed_password: str
+    password_changed_at: datetime
+    factors_changed_at: datetime | None
+    email_verified_at: datetime | None
+    knows_client: bool
+
+
+async def find_account(database: Database, user_id: uuid.UUID, client: Client) -> Account | None:
+    row = await database.fetch_one(_BY_ID, {"account": user_id, "client": client.hash})
+    return Account(**row._mapping) if row else None
+
+
+async def find_account_by_email(database: Database, email: str, client: Client) -> Account | None:
+    row = await database.fetch_one(_BY_EMAIL, {"email": email, "client": client.hash})
+    return Account(**row._mapping) if row else None

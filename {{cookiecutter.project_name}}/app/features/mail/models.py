@@ -1,0 +1,25 @@
+"""The tables of mail."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models import EMAIL_MAX_LENGTH, Base, PrimaryKey
+
+
+class OutgoingMail(Base):
+    """A mail that is to be sent, or that could not be; gone once it is sent. See mail/outbox.py."""
+
+    __tablename__ = "outgoing_mails"
+
+    id: Mapped[PrimaryKey] = mapped_column(init=False, default_factory=uuid.uuid4)
+    kind: Mapped[str] = mapped_column(String(40))
+    address: Mapped[str] = mapped_column(String(EMAIL_MAX_LENGTH))
+    # None where no account was looked up, so that the request takes the same time whether there is one.
+    user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    attempts: Mapped[int] = mapped_column(init=False, default=0, server_default="0")
+    due_at: Mapped[datetime | None] = mapped_column(init=False, server_default=func.now(), index=True)  # None: dead
+    failure: Mapped[str | None] = mapped_column(init=False, default=None)  # the last one
+    created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())

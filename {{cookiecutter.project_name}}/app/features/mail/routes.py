@@ -1,0 +1,159 @@
+"""Accounts by mail: forgotten passwords, verification and change of the address. docs/accounts.md shows each flow."""
+
+import uuid
+from datetime import timedelta
+
+from fastapi import APIRouter, HTTPException, status
+from sqlalchemy import case, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.api.deps import Autocommit, CurrentClient, CurrentUser, DbSession, RecentFactor
+from app.api.endpoints.reauthentication import check_own_password
+from app.api.errors import (
+    BODY,
+    INCORRECT_PASSWORD,
+    NOT_RECENT,
+    RATE_LIMITED,
+    UNAUTHORIZED,
+    body_refused,
+    unauthorized,
+)
+from app.auth.audit import audit
+from app.auth.clients import Client
+from app.auth.login import hash_new_password
+from app.auth.rate_limits import Limit, hit, limits_of_client
+from app.core.account_tokens import account_of
+from app.core.database import Database
+from app.features.mail.outbox import post
+from app.features.mail.schemas import (
+    EmailChangeRequest,
+    EmailResponse,
+    ForgotPasswordRequest,
+    RecoverPasswordRequest,
+    VerifyEmailRequest,
+)
+from app.features.mail.tokens import LIFETIMES, Purpose, is_for
+from app.models import LoginSession, User
+from app.schemas.requests import refuse_own_address
+
+router = APIRouter()
+
+INVALID_MAIL_TOKEN = "Invalid or expired token"
+TOKEN_REFUSED = body_refused(INVALID_MAIL_TOKEN)
+
+
+@router.post("/auth/forgot-password", status_code=status.HTTP_202_ACCEPTED, responses=BODY | RATE_LIMITED)
+async def forgot_password(
+    forgotten: ForgotPasswordRequest, client: CurrentClient, autocommit: Autocommit, session: DbSession
+) -> None:
+    """Have a token sent to this address, if an active account has it; the response is the same if none has."""
+    await _admit(autocommit, client)
+    account = await autocommit.fetch_one(
+        select(User.id).where(func.lower(User.email) == func.lower(forgotten.email), User.is_active)
+    )
+    # For the log only. Whether there is a mail to send is found out when it is sent, so that this takes the same time.
+    post(session, "recovery", forgotten.email)
+    await session.commit()
+    audit("recovery_requested", client, account.id if account else None)
+
+
+@router.post("/auth/recover-password", status_code=status.HTTP_204_NO_CONTENT, responses=TOKEN_REFUSED | RATE_LIMITED)
+async def recover_password(recovery: RecoverPasswordRequest, client: CurrentClient, session: DbSession) -> None:
+    """Set a new password with the token of a mail, and end every session of the account."""
+    account = await _account(session, recovery.token, "recovery")
+    refuse_own_address(recovery.new_password, account.email)
+    await session.rollback()  # a transaction must not wait for the hash
+    hashed_password = await hash_new_password(recovery.new_password, client)
+    # Of several at once one wins: by then, the account is in another state than the token says.
+    account = await _account(session, recovery.token, "recovery", locked=True)
+    account.hashed_password = hashed_password
+    account.password_changed_at = func.now()
+    account.email_verified_at = func.coalesce(User.email_verified_at, func.now())
+    await session.execute(delete(LoginSession).where(LoginSession.user_id == account.id))
+    post(session, "password_changed", account.email, account.id)
+    await session.commit()
+    audit("password_recovered", client, account.id)
+
+
+@router.post("/auth/request-verification", status_code=status.HTTP_202_ACCEPTED, responses=UNAUTHORIZED | RATE_LIMITED)
+async def request_verification(
+    user: CurrentUser, client: CurrentClient, autocommit: Autocommit, session: DbSession
+) -> None:
+    """Have a token sent to the caller's address; none if it is verified already."""
+    await _admit(autocommit, client, user.id)
+    post(session, "verification", user.email, user.id)
+    await session.commit()
+
+
+@router.post("/auth/verify-email", status_code=status.HTTP_204_NO_CONTENT, responses=TOKEN_REFUSED)
+async def verify_email(verification: VerifyEmailRequest, client: CurrentClient, session: DbSession) -> None:
+    """Show with the token of a mail that its address is the account's owner's; a new address becomes the account's."""
+    account = await _account(session, verification.token, "verification", "email_change", locked=True)
+    is_change = is_for(verification.token, "email_change", account)
+    if is_change and account.pending_email is not None:
+        post(session, "email_changed", account.email, account.id)
+        account.email, account.pending_email, account.pending_email_at = account.pending_email, None, None
+    account.email_verified_at = func.now()
+    try:
+        await session.commit()
+    except IntegrityError:  # meanwhile somebody else has registered with it
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_MAIL_TOKEN) from None
+    audit("email_changed" if is_change else "email_verified", client, account.id)
+
+
+@router.get("/users/me/email", responses=UNAUTHORIZED)
+async def read_my_email(user: CurrentUser, autocommit: Autocommit) -> EmailResponse:
+    """Read the caller's address, since when it is verified, and which other one is to become it."""
+    oldest = func.greatest(User.password_changed_at, func.now() - LIFETIMES["email_change"])
+    row = await autocommit.fetch_one(
+        select(
+            User.email,
+            User.email_verified_at.label("verified_at"),
+            case((User.pending_email_at >= oldest, User.pending_email)).label("pending"),
+        ).where(User.id == user.id)
+    )
+    if row is None:  # the account was deleted since its token was checked
+        raise unauthorized(token_was_sent=True)
+    return EmailResponse.model_validate(row)
+
+
+@router.post(
+    "/users/me/email",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=body_refused(INCORRECT_PASSWORD) | NOT_RECENT | RATE_LIMITED,
+)
+async def change_my_email(
+    change: EmailChangeRequest, user: RecentFactor, client: CurrentClient, autocommit: Autocommit, session: DbSession
+) -> None:
+    """Have a token sent to another address, which it makes the caller's; the same response if the address is taken."""
+    account = await check_own_password(autocommit, user, change.current_password, client)
+    await _admit(autocommit, client, user.id)
+    changed = await session.scalar(
+        update(User)
+        .where(User.id == user.id, User.password_changed_at == account.password_changed_at)
+        .values(pending_email=change.email, pending_email_at=func.now())
+        .returning(User.id)
+    )
+    if changed is None:  # the password has changed since it was checked
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
+    post(session, "email_change", change.email, user.id)
+    post(session, "email_change_requested", user.email, user.id)
+    await session.commit()
+
+
+async def _admit(database: Database, client: Client, user_id: uuid.UUID | None = None) -> None:
+    """Count a request for a mail of this client's, and of this account's. To one address only so many are sent."""
+    limits = limits_of_client("mail", client, 30, timedelta(seconds=30))
+    if user_id is not None:
+        limits.append(Limit("mail of account", str(user_id), 10, timedelta(minutes=6)))
+    await hit(database, limits)
+
+
+async def _account(session: AsyncSession, token: str, *purposes: Purpose, locked: bool = False) -> User:
+    """The active account that a token for one of these purposes belongs to; else the 400. Locked, it stays as it is."""
+    statement = select(User).where(User.id == account_of(token), User.is_active)
+    account = await session.scalar(statement.with_for_update() if locked else statement)
+    if account is None or not any(is_for(token, purpose, account) for purpose in purposes):
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_MAIL_TOKEN)
+    return account

@@ -1,0 +1,327 @@
+"""Sending to a real SMTP server, and what becomes of mails when it fails."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy import extract, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core import mail_url
+from app.core.config import PROJECT
+from app.core.database import database
+from app.features.mail import smtp
+from app.features.mail.outbox import post
+from app.features.mail.sender import Sender
+from app.models import OutgoingMail, User
+from app.tests.mail.conftest import text_of
+from app.tests.mail.server import Server, mail_server, make_certificate
+from app.tests.other_settings import other_settings
+
+
+@pytest.fixture
+async def server(empty_tables: None) -> AsyncIterator[Server]:
+    async with mail_server() as server:
+        with other_settings(MAIL_URL=f"smtp://127.0.0.1:{server.port}"):
+            yield server
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
+    """Of a server whose certificate is trusted."""
+    context, authority = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    smtp._tls_context.cache_clear()
+    yield context
+    smtp._tls_context.cache_clear()
+
+
+@contextmanager
+def no_host_is_local(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setattr(mail_url, "LOCAL_HOSTS", set())
+        yield
+
+
+async def put(session: AsyncSession, *users: User) -> None:
+    for user in users:
+        post(session, "password_changed", user.email, user.id)
+    await session.commit()
+
+
+async def send_all() -> None:
+    await Sender(database).send_all()
+
+
+async def make_due(session: AsyncSession) -> None:
+    due = update(OutgoingMail).where(OutgoingMail.due_at.is_not(None)).values(due_at=func.now())
+    await session.execute(due)
+    await session.commit()
+
+
+async def the_mail(session: AsyncSession) -> OutgoingMail:
+    """The only one in the outbox."""
+    session.expunge_all()
+    mail = (await session.scalars(select(OutgoingMail))).one()
+    session.expunge(mail)
+    await session.rollback()
+    return mail
+
+
+async def is_empty(session: AsyncSession) -> bool:
+    return await session.scalar(select(func.count()).select_from(OutgoingMail)) == 0
+
+
+async def test_mails_leave_over_one_connection(
+    session: AsyncSession, server: Server, default_user: User, other_user: User
+) -> None:
+    await put(session, default_user, other_user)
+    await send_all()
+    assert await is_empty(session)
+    assert server.recipients == [default_user.email, other_user.email]
+    assert server.connections == 1
+    message = server.received[0]
+    (sender,) = message["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == (PROJECT["name"], "no-reply@example.com")
+    assert message["To"] == default_user.email
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message.get_content_type() == "multipart/alternative"
+    assert "was changed" in " ".join(text_of(message).split())
+
+
+async def test_a_flow_goes_through_a_server_with_starttls_and_a_login(
+    client: AsyncClient, session: AsyncSession, default_user: User, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with mail_server(starttls=tls, asks_for_login=True) as server:
+        url = f"smtp://ana:{quote('pass:word/1', safe='')}@127.0.0.1:{server.port}"
+        with no_host_is_local(monkeypatch), other_settings(MAIL_URL=url):
+            await client.post("/auth/forgot-password", json={"email": default_user.email})
+            await send_all()
+    assert server.over_tls == [True]
+    token = text_of(server.received[0]).partition("#token=")[2].split()[0]
+    body = {"token": token, "new_password": "a new and better one"}
+    assert (await client.post("/auth/recover-password", json=body)).status_code == 204
+
+
+async def test_smtps_begins_with_tls(session: AsyncSession, default_user: User, tls: ssl.SSLContext) -> None:
+    async with mail_server(tls=tls, asks_for_login=True) as server:
+        with other_settings(MAIL_URL=f"smtps://ana:pass%3Aword%2F1@127.0.0.1:{server.port}"):
+            await put(session, default_user)
+            await send_all()
+    assert server.recipients == [default_user.email]
+
+
+async def test_without_starttls_nothing_is_said(
+    session: AsyncSession, server: Server, default_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(session, default_user)
+    with no_host_is_local(monkeypatch):
+        await send_all()
+    assert server.received == []
+    assert "STARTTLS" in ((await the_mail(session)).failure or "")
+
+
+@pytest.mark.parametrize("names_another", [True, False])
+async def test_a_certificate_that_cannot_be_trusted_is_refused(
+    session: AsyncSession, default_user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names_another: bool
+) -> None:
+    context, authority = make_certificate(tmp_path, "127.0.0.9" if names_another else "127.0.0.1")
+    if names_another:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    smtp._tls_context.cache_clear()
+    async with mail_server(tls=context) as server:
+        with other_settings(MAIL_URL=f"smtps://127.0.0.1:{server.port}"):
+            await put(session, default_user)
+            await send_all()
+    smtp._tls_context.cache_clear()
+    assert server.received == []
+    assert "certificate verify failed" in ((await the_mail(session)).failure or "")
+
+
+async def test_a_wrong_login_ends_no_mail(session: AsyncSession, default_user: User, tls: ssl.SSLContext) -> None:
+    """The mail is as good as ever once the settings are mended."""
+    async with mail_server(tls=tls, asks_for_login=True) as server:
+        with other_settings(MAIL_URL=f"smtps://ana:wrong@127.0.0.1:{server.port}"):
+            await put(session, default_user)
+            await send_all()
+    mail = await the_mail(session)
+    assert mail.due_at is not None
+    assert (mail.failure or "").startswith("535 ")
+
+
+@pytest.mark.parametrize(
+    ("command", "reply"),
+    [("MAIL", "421 closing"), ("RCPT", "451 try later"), ("RCPT", "450 greylisted"), ("DATA", "452 disk full")],
+)
+async def test_a_passing_refusal_is_repeated(
+    session: AsyncSession, server: Server, default_user: User, command: str, reply: str
+) -> None:
+    server.replies[command].append(reply)
+    await put(session, default_user)
+    await send_all()
+    mail = await the_mail(session)
+    assert (mail.failure, mail.attempts) == (reply, 1)
+    assert server.received == []
+    await send_all()  # it is not due yet
+    assert server.received == []
+    await make_due(session)
+    await send_all()
+    assert len(server.received) == 1
+    assert await is_empty(session)
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
+async def test_a_permanent_refusal_is_not_repeated_and_stops_no_other(
+    session: AsyncSession, server: Server, default_user: User, other_user: User, command: str
+) -> None:
+    server.replies[command].append(f"550 5.1.1 <{default_user.email}> unknown, see https://x/#token={'t' * 40}")
+    await put(session, default_user, other_user)
+    await send_all()
+    assert server.recipients == [other_user.email]
+    mail = await the_mail(session)
+    assert mail.due_at is None
+    # Neither an address nor a token that a server quotes is kept, or logged.
+    assert mail.failure == "550 5.1.1 … unknown, see https://x/#token=…"
+    await make_due(session)
+    await send_all()
+    assert server.recipients == [other_user.email]
+
+
+async def test_a_server_that_is_down_costs_no_mail_and_is_not_stormed(
+    session: AsyncSession, server: Server, default_user: User, other_user: User
+) -> None:
+    with other_settings(MAIL_URL="smtp://127.0.0.1:9"):
+        await put(session, default_user, other_user)
+        await send_all()
+    attempts = (await session.scalars(select(OutgoingMail.attempts).order_by(OutgoingMail.attempts))).all()
+    assert attempts == [0, 1]  # it gave up after the first, whose turn it was
+    await make_due(session)
+    await send_all()
+    assert set(server.recipients) == {default_user.email, other_user.email}
+
+
+async def test_a_server_that_does_not_answer_holds_up_nothing_for_long(
+    session: AsyncSession, server: Server, default_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "WAIT", 0.2)
+    server.delay = 30
+    await put(session, default_user)
+    async with asyncio.timeout(5):
+        await send_all()
+    assert (await the_mail(session)).attempts == 1
+
+
+async def test_a_connection_that_breaks_after_the_data_sends_the_same_message_twice_at_most(
+    session: AsyncSession, server: Server, default_user: User
+) -> None:
+    server.cuts_after_data = 1
+    await put(session, default_user)
+    await send_all()
+    assert not await is_empty(session)
+    await make_due(session)
+    await send_all()
+    assert await is_empty(session)
+    first, second = server.received
+    assert first["Message-ID"] == second["Message-ID"]
+    assert first["Message-ID"].endswith("@example.com>")
+
+
+async def test_delays_double_up_to_an_hour_and_end_after_a_day(
+    session: AsyncSession, server: Server, default_user: User
+) -> None:
+    await put(session, default_user)
+    delays = []
+    for _ in range(12):
+        server.replies["RCPT"].append("451 later")
+        await make_due(session)
+        await send_all()
+        due_in = extract("epoch", OutgoingMail.due_at - func.now())
+        delays.append(float((await session.scalars(select(due_in))).one()))
+        await session.rollback()
+    for number, delay in enumerate(delays):
+        expected = min(10 * 2**number, 3600)
+        assert expected * 0.5 - 2 < delay <= expected * 1.5
+    assert len({round(delay / 3600, 3) for delay in delays[9:]}) > 1  # not all at once
+    await session.execute(update(OutgoingMail).values(created_at=OutgoingMail.created_at - timedelta(days=1)))
+    await make_due(session)
+    await send_all()
+    mail = await the_mail(session)
+    assert (mail.due_at, mail.failure) == (None, "too late after 451 later")
+    assert server.received == []
+
+
+async def test_a_mail_whose_token_has_expired_is_not_sent(
+    client: AsyncClient, session: AsyncSession, server: Server, default_user: User
+) -> None:
+    long_ago = default_user.password_changed_at - timedelta(hours=1)
+    await session.execute(update(User).values(password_changed_at=long_ago))
+    await session.commit()
+    await client.post("/auth/forgot-password", json={"email": default_user.email})
+    await session.execute(update(OutgoingMail).values(created_at=func.now() - timedelta(minutes=31)))
+    await session.commit()
+    await send_all()
+    assert server.received == []
+    assert (await the_mail(session)).due_at is None
+
+
+async def test_dead_mails_are_kept_for_thirty_days(
+    session: AsyncSession, server: Server, default_user: User, other_user: User
+) -> None:
+    server.replies["RCPT"] += ["550 no", "550 no"]
+    await put(session, default_user)
+    await send_all()
+    await session.execute(update(OutgoingMail).values(created_at=func.now() - timedelta(days=30, seconds=1)))
+    await put(session, other_user)
+    await send_all()
+    assert (await the_mail(session)).address == other_user.email
+
+
+async def test_of_ten_senders_each_mail_has_one(session: AsyncSession, server: Server, default_user: User) -> None:
+    session.add_all([User(f"user{number}@example.com", "-") for number in range(50)])
+    await session.commit()
+    await put(session, *(await session.scalars(select(User))).all())
+    await asyncio.gather(*(send_all() for _ in range(10)))
+    assert len(server.recipients) == len(set(server.recipients)) == 51
+    assert await is_empty(session)
+
+
+async def test_a_mail_of_a_sender_that_was_killed_is_sent_by_another_after_the_lease(
+    session: AsyncSession, server: Server, default_user: User
+) -> None:
+    await put(session, default_user)
+    server.delay = 30
+    killed = asyncio.create_task(send_all())
+    await server.is_asked.wait()
+    killed.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await killed
+    server.delay = 0
+    await send_all()
+    assert server.received == []  # it could still be on its way
+    mail = await the_mail(session)
+    assert mail.due_at is not None
+    assert timedelta(seconds=100) < mail.due_at - mail.created_at < timedelta(seconds=140)
+    await make_due(session)
+    await send_all()
+    assert len(server.received) == 1
+
+
+async def test_who_is_told_to_stop_finishes_the_mail_under_way(
+    session: AsyncSession, server: Server, default_user: User, other_user: User
+) -> None:
+    await put(session, default_user, other_user)
+    server.delay = 0.3
+    sender = Sender(database)
+    running = asyncio.create_task(sender.run())
+    await server.is_asked.wait()
+    sender.stop()
+    async with asyncio.timeout(5):
+        await running
+    assert server.recipients == [default_user.email]
+    assert (await the_mail(session)).address == other_user.email
