@@ -11,7 +11,7 @@ from app.auth.audit import audit
 from app.auth.clients import Client
 from app.auth.known_clients import remember_client
 from app.auth.password_queue import password_queue
-from app.auth.rate_limits import Limit, RateLimitedError, hit, limits_of_client
+from app.auth.rate_limits import Limit, RateLimitedError, hit, limits_of_client, reset
 from app.auth.sessions import Tokens, begin_session
 from app.core.database import Database
 from app.core.passwords import check_password, hash_password
@@ -92,6 +92,11 @@ async def finish_login(database: Database, account: Account, client: Client, met
         await remember_client(database, account.id, client, _own_limit(account.email.lower(), client))
         audit("login_succeeded", client, account.id)
     return tokens
+
+
+async def forget_attempts(database: Database, account: Account, client: Client) -> None:
+    """Start a client's attempts at an account's password anew, after one that was right."""
+    await reset(database, _own_limit(account.email.lower(), client))
 
 
 def _own_limit(email: str, client: Client) -> Limit:

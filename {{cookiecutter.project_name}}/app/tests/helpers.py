@@ -2,7 +2,10 @@
 
 import asyncio
 import re
+import uuid
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,10 @@ from passlib.context import CryptContext
 from sqlalchemy import URL, NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.auth.login import Account
+from app import features
+from app.auth.accounts import find_account
+from app.auth.caller import Caller
+from app.auth.clients import Client
 from app.auth.sessions import begin_session
 from app.core.config import settings
 from app.core.database import database
@@ -22,6 +28,24 @@ from app.models import User
 PASSWORD = "correct horse battery staple"
 CLIENT_IP = "198.51.100.1"
 Json = dict[str, Any]
+
+# A caller whom no database knows.
+CALLER = Caller(
+    id=uuid.uuid4(),
+    email="somebody@example.com",
+    is_superuser=True,
+    session_id=uuid.uuid4(),
+    login_method="password",
+    is_recent=True,
+)
+
+
+def said_by_features(name: str) -> list[Any]:
+    """The modules of this name in the features' tests: what they say of their routes, for example."""
+    return [
+        import_module(f"app.features.{path.parts[-3]}.tests.{name}")
+        for path in sorted(Path(features.__file__).parent.glob(f"*/tests/{name}.py"))
+    ]
 
 
 def client_at(ip: str, app: FastAPI = app) -> AsyncClient:
@@ -39,9 +63,10 @@ def hash_of_password(scheme: str = "bcrypt_sha256", rounds: int = 4) -> str:
 
 async def begin(user: User) -> Json:
     """Begin a session as a login does, but without hashing a password, and return its tokens."""
-    tokens = await begin_session(
-        database, Account(user.id, user.hashed_password, user.password_changed_at), "a test", CLIENT_IP
-    )
+    client = Client(CLIENT_IP, "a test")
+    account = await find_account(database, user.id, client)
+    assert account is not None
+    tokens = await begin_session(database, account, client, "password")
     assert tokens is not None
     return tokens._asdict()
 

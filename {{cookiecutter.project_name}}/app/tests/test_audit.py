@@ -11,10 +11,10 @@ from httpx import AsyncClient
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.features.second_factor.tests.test_second_factor import answer, mfa_token, set_up
 from app.models import LoginSession, RateLimit, User
 from app.server.logging import JsonFormatter
 from app.tests.helpers import CLIENT_IP, PASSWORD, Json, bearer, begin, login, refresh, try_login, try_refresh
-from app.tests.test_second_factor import answer, mfa_token, set_up
 
 Lines = Callable[[], list[Json]]
 

@@ -8,7 +8,7 @@ from httpx import AsyncClient, Response
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.networks import network_of, site_of
+from app.auth.clients import Client
 from app.models import KnownClient, RateLimit, User
 from app.tests.helpers import PASSWORD, bearer, begin, client_at, login, try_login
 from app.tests.other_settings import application_with
@@ -198,17 +198,17 @@ async def test_a_wrong_current_password_counts_too(
 
 
 def test_an_ipv6_site_is_a_48() -> None:
-    assert site_of("2001:db8:1:1::1") == site_of("2001:db8:1:ffff::1")
-    assert site_of("2001:db8:1:1::1") != site_of("2001:db8:2:1::1")
-    assert site_of("198.51.100.1") == network_of("198.51.100.1")
-    assert site_of("unknown") == "unknown"
+    assert Client("2001:db8:1:1::1").site == Client("2001:db8:1:ffff::1").site
+    assert Client("2001:db8:1:1::1").site != Client("2001:db8:2:1::1").site
+    assert Client("198.51.100.1").site == Client("198.51.100.1").network
+    assert Client("unknown").site == "unknown"
 
 
 def test_a_subscriber_with_many_ipv6_addresses_counts_as_one() -> None:
-    assert network_of("2001:db8:1:1::1") == network_of("2001:db8:1:1:ffff:ffff:ffff:ffff")
-    assert network_of("2001:db8:1:1::1") != network_of("2001:db8:1:2::1")
-    assert network_of("198.51.100.1") != network_of("198.51.100.2")
-    assert network_of("::ffff:198.51.100.1") != network_of("::ffff:198.51.100.2")
+    assert Client("2001:db8:1:1::1").network == Client("2001:db8:1:1:ffff:ffff:ffff:ffff").network
+    assert Client("2001:db8:1:1::1").network != Client("2001:db8:1:2::1").network
+    assert Client("198.51.100.1").network != Client("198.51.100.2").network
+    assert Client("::ffff:198.51.100.1").network != Client("::ffff:198.51.100.2").network
 
 
 async def forwarded(client: AsyncClient, email: str, forwarded_for: str) -> Response:

@@ -8,7 +8,7 @@ from httpx import AsyncClient
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.known_clients import client_hash
+from app.auth.clients import Client
 from app.auth.sessions import MAX_SESSIONS
 from app.models import LoginSession, User
 from app.tests.helpers import PASSWORD, Json, bearer, begin, client_at, is_logged_in, login, refresh, try_refresh
@@ -124,7 +124,7 @@ async def test_a_script_that_keeps_logging_in_replaces_its_own_unused_sessions_f
     program = "another" if kind == "of another program" else "a script"
     script_ip = "203.0.113.2" if kind == "from elsewhere" else "203.0.113.1"
     session.add_all(
-        LoginSession(default_user.id, expires_at, program, client_hash(script_ip), int(kind == "refreshed"))
+        LoginSession(default_user.id, expires_at, program, Client(script_ip).hash, int(kind == "refreshed"))
         for _ in range(MAX_SESSIONS - 1)
     )
     await session.commit()

@@ -3,7 +3,6 @@
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 
 import pytest
 from httpx import AsyncClient
@@ -11,58 +10,35 @@ from sqlalchemy import make_url
 
 from app.api.cookies import COOKIE
 from app.api.deps import get_current_user, get_database
-from app.auth.caller import Caller
-from app.auth.login import Account
-from app.auth.passkeys import base64url, create_challenge, holder_of_registration
-from app.auth.second_factor import create_mfa_token
 from app.core.config import settings
 from app.core.database import Database
 from app.core.security import create_refresh_token
 from app.main import app
 from app.models import User
-from app.tests.authenticator import Authenticator
-from app.tests.helpers import PASSWORD, Json
+from app.tests.helpers import CALLER, PASSWORD, Json, said_by_features
 
-CALLER = Caller(uuid.uuid4(), "somebody@example.com", is_superuser=True, session_id=uuid.uuid4())
-MFA_TOKEN = create_mfa_token(Account(CALLER.id, "", datetime.now(UTC)))
 REFRESH_TOKEN = {"refresh_token": create_refresh_token(uuid.uuid4(), 0)}
-REGISTRATION = {
-    "user": {"id": base64url(CALLER.id.bytes)},
-    "challenge": create_challenge(
-        "passkey registration", holder_of_registration(CALLER.id, CALLER.session_id, has_second_factor=False)
-    ),
-}
 BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/access-token"): {"data": {"username": CALLER.email, "password": PASSWORD}},
     ("POST", "/auth/refresh-token"): {"json": REFRESH_TOKEN},
+    ("POST", "/auth/reauthenticate"): {"json": {"password": PASSWORD}},
     ("POST", "/auth/logout"): {"json": REFRESH_TOKEN},
     ("POST", "/auth/revoke"): {"data": {"token": REFRESH_TOKEN["refresh_token"]}},
     ("POST", "/auth/browser/login"): {"data": {"username": CALLER.email, "password": PASSWORD}},
     ("POST", "/auth/browser/refresh"): {"headers": {"Cookie": f"{COOKIE}={REFRESH_TOKEN['refresh_token']}"}},
     ("POST", "/auth/browser/logout"): {"headers": {"Cookie": f"{COOKIE}={REFRESH_TOKEN['refresh_token']}"}},
-    ("POST", "/auth/totp"): {"json": {"current_password": PASSWORD}},
-    ("POST", "/auth/totp/confirm"): {"json": {"code": "000000"}},
-    ("DELETE", "/auth/totp"): {"json": {"current_password": PASSWORD, "code": "000000"}},
-    ("POST", "/auth/recovery-codes"): {"json": {"current_password": PASSWORD, "code": "000000"}},
-    ("POST", "/auth/second-factor"): {"json": {"mfa_token": MFA_TOKEN, "code": "000000"}},
-    ("POST", "/auth/browser/second-factor"): {"json": {"mfa_token": MFA_TOKEN, "code": "000000"}},
     ("POST", "/users/register"): {"json": {"email": CALLER.email, "password": PASSWORD}},
     ("POST", "/users/reset-password"): {"json": {"current_password": PASSWORD, "new_password": PASSWORD}},
-    ("POST", "/auth/forgot-password"): {"json": {"email": CALLER.email}},
-    ("POST", "/auth/recover-password"): {"json": {"token": "x", "new_password": PASSWORD}},
-    ("POST", "/auth/verify-email"): {"json": {"token": "x"}},
-    ("POST", "/users/me/email"): {"json": {"email": CALLER.email, "current_password": PASSWORD}},
-    ("POST", "/auth/passkeys"): {"json": Authenticator().create(REGISTRATION)},
-    ("POST", "/auth/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
-    ("POST", "/auth/browser/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
     ("PATCH", "/users/{user_id}"): {"json": {"is_active": False}},
     ("POST", "/pets/create"): {"json": {"pet_name": "Rex"}},
     ("PATCH", "/pets/{pet_id}"): {"json": {"pet_name": "Rex"}},
 }
 # GET /users/me only returns what get_current_user has found.
-WITHOUT_DATABASE = {("GET", "/"), ("GET", "/health/live"), ("GET", "/users/me"), ("GET", "/.well-known/webauthn")}
+WITHOUT_DATABASE = {("GET", "/"), ("GET", "/health/live"), ("GET", "/users/me")}
 WITHOUT_DATABASE |= {("GET", "/.well-known/jwks.json"), ("GET", "/.well-known/oauth-authorization-server")}
-WITHOUT_DATABASE |= {("POST", "/auth/passkeys/login/options")}
+for routes in said_by_features("routes"):
+    BODIES |= routes.BODIES
+    WITHOUT_DATABASE |= routes.WITHOUT_DATABASE
 
 
 def operations() -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from app.api.errors import INCORRECT_PASSWORD, RATE_LIMITED, UNAUTHORIZED, body_
 from app.auth.accounts import Account
 from app.auth.caller import Caller
 from app.auth.clients import Client
-from app.auth.login import authenticate
+from app.auth.login import authenticate, forget_attempts
 from app.auth.recent_login import make_recent, missing_factor
 from app.core.database import Database
 from app.schemas.requests import OPTIONAL, AnyPassword, JsonRequest
@@ -32,6 +32,7 @@ async def check_own_password(database: Database, user: Caller, password: str, cl
     account = await authenticate(database, user.email, password, client)
     if account is None or account.id != user.id:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
+    await forget_attempts(database, account, client)
     return account
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from httpx import AsyncClient
 
+from app.features.mail.tests.conftest import Mailbox
 from app.models import User
 from app.tests.helpers import CLIENT_IP, PASSWORD
-from app.tests.mail.conftest import Mailbox
 
 Events = Callable[[], list[tuple[str, str | None]]]
 

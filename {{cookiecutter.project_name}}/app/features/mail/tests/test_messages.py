@@ -15,8 +15,8 @@ from app.core.config import PROJECT, settings
 from app.features.mail.examples import FOLDER, write_examples
 from app.features.mail.messages import PAGES, TEMPLATES, ascii_domain, build, render
 from app.features.mail.outbox import Kind
+from app.features.mail.tests.conftest import Mailbox, text_of
 from app.models import User
-from app.tests.mail.conftest import Mailbox, text_of
 from app.tests.other_settings import other_settings
 
 KINDS = get_args(Kind)

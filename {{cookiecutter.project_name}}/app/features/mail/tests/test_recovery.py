@@ -11,10 +11,11 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
+from app.features.mail.models import OutgoingMail
+from app.features.mail.tests.conftest import Mailbox
 from app.features.mail.tokens import create_mail_token
-from app.models import OutgoingMail, User
+from app.models import User
 from app.tests.helpers import PASSWORD, bearer, begin, is_logged_in, login, try_login
-from app.tests.mail.conftest import Mailbox
 from app.tests.other_settings import other_settings
 
 NEW_PASSWORD = "a new and better one"

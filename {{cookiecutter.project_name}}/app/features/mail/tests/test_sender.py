@@ -19,12 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.config import PROJECT_DIR, settings
 from app.core.database import database
 from app.features.mail import metrics
+from app.features.mail.models import OutgoingMail
 from app.features.mail.outbox import post
 from app.features.mail.sender import Sender, sending
 from app.features.mail.smtp import new_transport
-from app.models import OutgoingMail, User
+from app.features.mail.tests.server import mail_server
+from app.models import User
 from app.server.logging import JsonFormatter
-from app.tests.mail.server import mail_server
 from app.tests.other_settings import other_settings
 from app.tests.test_metrics import counted, free_port, scrape
 

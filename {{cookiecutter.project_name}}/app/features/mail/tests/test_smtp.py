@@ -17,11 +17,12 @@ from app.core import mail_url
 from app.core.config import PROJECT
 from app.core.database import database
 from app.features.mail import smtp
+from app.features.mail.models import OutgoingMail
 from app.features.mail.outbox import post
 from app.features.mail.sender import Sender
-from app.models import OutgoingMail, User
-from app.tests.mail.conftest import text_of
-from app.tests.mail.server import Server, mail_server, make_certificate
+from app.features.mail.tests.conftest import text_of
+from app.features.mail.tests.server import Server, mail_server, make_certificate
+from app.models import User
 from app.tests.other_settings import other_settings
 
 

@@ -8,10 +8,11 @@ from httpx import AsyncClient, Response
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.features.mail.models import OutgoingMail
+from app.features.mail.tests.conftest import Mailbox, text_of
 from app.initial_data import create_first_superuser
-from app.models import LoginSession, OutgoingMail, User
+from app.models import LoginSession, User
 from app.tests.helpers import PASSWORD, bearer, begin, client_at, is_logged_in, login, refresh, try_login, try_refresh
-from app.tests.mail.conftest import Mailbox, text_of
 from app.tests.other_settings import application_with, other_settings
 
 NEW = "new@example.com"

@@ -15,8 +15,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT, settings
-from app.models import LoginSession, OutgoingMail, Passkey, User
-from app.tests.authenticator import (
+from app.features.mail.models import OutgoingMail
+from app.features.passkeys.models import Passkey
+from app.features.passkeys.tests.authenticator import (
     ORIGIN,
     Authenticator,
     Key,
@@ -29,10 +30,11 @@ from app.tests.authenticator import (
     send,
     use,
 )
+from app.features.passkeys.tests.test_passkeys_login import audited
+from app.features.second_factor.tests.test_second_factor import answer, mfa_token, set_up
+from app.models import LoginSession, User
 from app.tests.helpers import PASSWORD, Json, bearer, begin, login, tokens_in, waiting_for_locks
 from app.tests.other_settings import application_with, other_settings
-from app.tests.test_passkeys_login import audited
-from app.tests.test_second_factor import answer, mfa_token, set_up
 
 INVALID = (400, {"detail": "Invalid passkey"})
 PASSWORD_REQUIRED = (403, {"detail": "Password required", "error": "password_required"})

@@ -7,8 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from httpx import AsyncClient
 
-from app.models import User
-from app.tests.authenticator import (
+from app.features.passkeys.tests.authenticator import (
     ORIGIN,
     PRESENT,
     VERIFIED,
@@ -22,8 +21,9 @@ from app.tests.authenticator import (
     send,
     use,
 )
+from app.features.passkeys.tests.test_passkeys_login import audited
+from app.models import User
 from app.tests.helpers import Json
-from app.tests.test_passkeys_login import audited
 
 INVALID = (400, {"detail": "Invalid passkey"})
 NAMES = ("clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle")

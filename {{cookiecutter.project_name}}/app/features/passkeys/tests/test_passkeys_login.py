@@ -14,9 +14,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.errors import PASSKEY_REQUIRED
-from app.auth.passkeys import CHALLENGE_LIFETIME
-from app.models import KnownClient, LoginSession, Passkey, RateLimit, SpentChallenge, User
-from app.tests.authenticator import (
+from app.features.passkeys.ceremonies import CHALLENGE_LIFETIME
+from app.features.passkeys.models import Passkey, SpentChallenge
+from app.features.passkeys.tests.authenticator import (
     ORIGIN,
     PRESENT,
     VERIFIED,
@@ -30,9 +30,10 @@ from app.tests.authenticator import (
     send,
     use,
 )
+from app.features.second_factor.tests.test_second_factor import set_up
+from app.models import KnownClient, LoginSession, RateLimit, User
 from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, login, tokens_in
 from app.tests.other_settings import other_settings
-from app.tests.test_second_factor import set_up
 
 INVALID = (400, {"detail": "Invalid passkey", "error": "invalid_grant"})
 REFUSED = "passkey_refused"

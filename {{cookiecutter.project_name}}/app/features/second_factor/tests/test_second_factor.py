@@ -16,10 +16,11 @@ from httpx import AsyncClient, Response
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.second_factor import matching_step, new_totp_secret
 from app.core.config import PROJECT, settings
 from app.core.security import create_refresh_token
-from app.models import LoginSession, RecoveryCode, TotpSecret, User
+from app.features.second_factor.models import RecoveryCode, TotpSecret
+from app.features.second_factor.totp import matching_step, new_totp_secret
+from app.models import LoginSession, User
 from app.tests.helpers import PASSWORD, Json, bearer, begin, login, tokens_in, try_login, waiting_for_locks
 from app.tests.other_settings import other_settings
 

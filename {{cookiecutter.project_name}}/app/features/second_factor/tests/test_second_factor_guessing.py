@@ -7,9 +7,9 @@ from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.features.second_factor.tests.test_second_factor import Factor, answer, mfa_token, set_up
 from app.models import User
 from app.tests.helpers import PASSWORD, client_at, login
-from app.tests.test_second_factor import Factor, answer, mfa_token, set_up
 
 pytestmark = pytest.mark.usefixtures("one_moment")
 

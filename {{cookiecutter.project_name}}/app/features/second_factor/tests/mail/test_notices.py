@@ -3,10 +3,10 @@
 import pytest
 from httpx import AsyncClient
 
+from app.features.mail.tests.conftest import Mailbox
+from app.features.second_factor.tests.test_second_factor import answer, mfa_token, set_up
 from app.models import User
 from app.tests.helpers import PASSWORD, client_at
-from app.tests.mail.conftest import Mailbox
-from app.tests.test_second_factor import answer, mfa_token, set_up
 
 pytestmark = pytest.mark.usefixtures("one_moment")
 

@@ -1,0 +1,11 @@
+"""What tests of all routes have to know of mail's."""
+
+from app.tests.helpers import CALLER, PASSWORD, Json
+
+BODIES: dict[tuple[str, str], Json] = {
+    ("POST", "/auth/forgot-password"): {"json": {"email": CALLER.email}},
+    ("POST", "/auth/recover-password"): {"json": {"token": "x", "new_password": PASSWORD}},
+    ("POST", "/auth/verify-email"): {"json": {"token": "x"}},
+    ("POST", "/users/me/email"): {"json": {"email": CALLER.email, "current_password": PASSWORD}},
+}
+WITHOUT_DATABASE: set[tuple[str, str]] = set()
