@@ -1,4 +1,4 @@
-"""Sends mail in a process of its own: `python -m app.features.mail`, with MAIL_SENDER=process. Ends on SIGTERM or Ctrl-C."""
+"""Sends emails in a process of its own: `python -m app.features.mail`, with MAIL_SENDER=process. Ends on SIGTERM."""
 
 import asyncio
 import signal

@@ -17,7 +17,7 @@ EMAIL_NOT_VERIFIED: Final = Refusal("email_not_verified", "Email address not ver
 
 
 async def stop_unverified(database: Database, account: Account, _: Client, method: str) -> None:
-    """A login step: under EMAIL_VERIFICATION=required, only verified addresses log in. Posts another mail with a token."""
+    """A login step: under EMAIL_VERIFICATION=required only verified addresses log in, and others get a new token."""
     if settings.email_verification == "optional" or account.email_verified_at is not None:
         return
     async with database.session() as session:
