@@ -6,7 +6,7 @@ from fastapi.routing import APIRoute
 from app.api.api import add_routers
 from app.api.errors import ANY_ROUTE, add_error_handlers
 from app.api.specification import complete_specification
-from app.core.config import PROJECT, settings
+from app.core.config import PROJECT, refuse_unknown_names, settings
 from app.server.forwarded import ForwardedFor
 from app.server.lifespan import lifespan
 from app.server.logging import set_up_logging
@@ -70,4 +70,5 @@ def add_middleware(app: FastAPI) -> None:
         app.add_middleware(Metrics, port=settings.metrics_port)
 
 
+refuse_unknown_names()
 app = create_app()

@@ -4,19 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import Settings, load_settings
+from app.core.config import Settings, load
 from app.core.mail_url import MailServer, parse_mail_url
-
-GOOD_KEY = "Zk3vT9qLw7RbYx1NcHs5Jd8FgMp2Ua6E"
-
-
-def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
-    monkeypatch.setitem(Settings.model_config, "env_file", None)  # an empty variable would count as that of .env
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as exit_info:
-        load_settings()
-    return str(exit_info.value)
+from app.tests.other_settings import GOOD_KEY, refusal
 
 
 @pytest.mark.parametrize(
@@ -79,4 +69,4 @@ def test_production_starts_with_a_server_that_takes_mail(monkeypatch: pytest.Mon
         "FRONTEND_URL": "https://app.example.com/",
     }.items():
         monkeypatch.setenv(name, value)
-    assert load_settings().frontend_url == "https://app.example.com"  # links have one slash
+    assert load(Settings).frontend_url == "https://app.example.com"  # links have one slash

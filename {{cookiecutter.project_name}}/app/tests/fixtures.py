@@ -1,4 +1,4 @@
-"""Fixtures. The application and the tests use separate sessions, and both really commit."""
+"""Fixtures, for tests anywhere in the project. The application and the tests use separate sessions, and both commit."""
 
 import asyncio
 import os
