@@ -19,7 +19,7 @@ sys.path.append(str(PROJECT))
 try:
     from sqlalchemy import URL
 
-    from app.core.database_url import address, given, servers, to_asyncpg_url, why_refused
+    from app.core.database_url import PORT, address, given, servers, to_asyncpg_url, why_refused
 except ModuleNotFoundError:
     sys.exit("This Python has no dependencies installed: use .venv/bin/python, which `make env` sets up.")
 
@@ -48,8 +48,7 @@ def address_to_serve(setting: str, url: URL, reason: str) -> Address:
             f"{setting}: {address(url)} is on this machine, but refuses: {reason}\nStart that database, or write"
             " postgresql://user:password@127.0.0.1:port/name, with a password, to have one started."
         )
-    assert url.port and url.database  # noqa: S101 — to_asyncpg_url ensures it
-    return Address(url.host, url.port, url.username, url.password, url.database)
+    return Address(url.host, url.port or PORT, url.username, url.password, url.database or "")
 
 
 def docker_refusal() -> str | None:
@@ -80,7 +79,7 @@ def start() -> None:
     missing: dict[str, Address] = {}
     for setting, service in SERVICES.items():
         url = read_url(setting)
-        if any(host for host, _ in servers(url)):
+        if any(host != "localhost" for host, _ in servers(url)):
             print(f"{setting}: left alone, {address(url)} is another machine.")
         elif reason := asyncio.run(why_refused(url)):
             missing[service] = address_to_serve(setting, url, reason)

@@ -348,7 +348,7 @@ def unknown_names(*kinds: type[FeatureSettings]) -> Iterator[str]:
         is_alike = bool(get_close_matches(name.upper(), [nearest], cutoff=0.75))
         # VITE_PUBLIC_URL is near to PUBLIC_URL, but another program's.
         if (is_alike and not name.upper().endswith(f"_{nearest}")) or name.upper().startswith(beginnings):
-            yield f"{name}: no such setting; did you mean {nearest}? If another program reads it, list it in .env.example"
+            yield f"{name}: no such setting; did you mean {nearest}? For another program, list it in .env.example"
 
 
 def in_words(kind: type[FeatureSettings], problem: ErrorDetails) -> str:

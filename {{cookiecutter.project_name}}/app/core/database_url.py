@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 
-import asyncpg
 from dotenv import dotenv_values
-from sqlalchemy import URL, make_url
-from sqlalchemy.dialects.postgresql.asyncpg import dialect
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, NullPool, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
 
 PORT: Final = 5432
 _SHAPE: Final = "must look like postgresql://user:password@host:5432/name"
@@ -72,20 +71,22 @@ def to_asyncpg_url(url: str) -> URL:
 
 def arguments(url: URL) -> dict[str, Any]:
     """What asyncpg's `connect` takes."""
-    found: dict[str, Any] = dialect().create_connect_args(url)[1]
-    return found
+    return dict(url.get_dialect()().create_connect_args(url)[1])
 
 
 def servers(url: URL) -> list[tuple[str, int]]:
-    """The hosts and ports of a URL. The host is empty for a server on this machine, however the URL names it."""
+    """The hosts and ports of a URL; the host is `localhost` for this machine, whatever the URL calls it."""
     connection = arguments(url)
-    hosts, ports = connection.get("host") or "", connection.get("port") or PORT
-    hosts, ports = ([part] if isinstance(part, str | int) else part for part in (hosts, ports))
-    service = str(url.query.get("dsn", "")) if "service=" in str(url.query.get("dsn")) and not any(hosts) else ""
-    return [
-        (service or ("" if host in _LOCAL or host.startswith("/") else host.lower()), port)
-        for host, port in zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=True)
-    ]
+    host, port = connection.get("host"), connection.get("port") or PORT
+    if isinstance(host, list):
+        return [(_name(one), number) for one, number in zip(host, connection["port"], strict=True)]
+    if host is None and "service=" in str(url.query.get("dsn")):
+        return [(str(url.query["dsn"]), port)]  # wherever that is
+    return [(_name(host or "localhost"), port)]
+
+
+def _name(host: str) -> str:
+    return "localhost" if host in _LOCAL or host.startswith("/") else host.lower()
 
 
 def is_same(one: URL, other: URL) -> bool:
@@ -100,12 +101,12 @@ def renamed(url: str, name: str) -> str:
 
 async def why_refused(url: URL) -> str | None:
     """Why the database doesn't let us in, in the driver's words; None if it does."""
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 5})
     try:
-        connection = await asyncpg.connect(**arguments(url), timeout=5)
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        return str(error).partition("\n")[0] or type(error).__name__
-    await connection.close()
-    return None
+        async with engine.connect():
+            return None
+    except (DBAPIError, OSError, TimeoutError, ValueError) as error:
+        return str(getattr(error, "orig", None) or error).partition("\n")[0] or type(error).__name__
 
 
 def address(url: URL) -> str:
@@ -113,5 +114,7 @@ def address(url: URL) -> str:
     connection = arguments(url)
     host, port = connection.get("host") or "localhost", connection.get("port") or PORT
     if isinstance(host, list):
-        return ",".join(f"{name}:{number}" for name, number in zip(host, port, strict=True))
-    return host if host.startswith("/") else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return ",".join(f"{name}:{number}" for name, number in zip(host, connection["port"], strict=True))
+    if host.startswith("/"):
+        return str(host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

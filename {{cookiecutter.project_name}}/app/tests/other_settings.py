@@ -31,8 +31,13 @@ def other_settings(**variables: str | None) -> Iterator[None]:
         yield
 
 
-def refusal(monkeypatch: pytest.MonkeyPatch, kind: type[FeatureSettings] = Settings, **environment: str) -> str:
+def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
     """What the program says when it refuses to start with these variables."""
+    return refusal_of(Settings, monkeypatch, **environment)
+
+
+def refusal_of(kind: type[FeatureSettings], monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    """The same for a feature's settings."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as exit_info:
