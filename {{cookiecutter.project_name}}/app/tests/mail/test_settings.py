@@ -19,6 +19,7 @@ from app.tests.other_settings import GOOD_KEY, refusal
 def test_a_url_that_leads_nowhere_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     message = refusal(monkeypatch, MAIL_URL=url)
     assert "\n  MAIL_URL: " in message
+    assert ("are written %2F, %3F, %23 and %40" in message) == ("without a password" not in message)
     assert "zzy" not in message
 
 
