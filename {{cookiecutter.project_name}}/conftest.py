@@ -16,10 +16,10 @@ from dotenv import dotenv_values
 from app.core.database_url import address, given, is_same, renamed, to_asyncpg_url, why_refused
 
 PROJECT = Path(__file__).resolve().parent
-ENV_FILE = PROJECT / ".env"
+ENV_FILE = Path(os.environ.get("ENV_FILE", PROJECT / ".env"))
 
 
-def _test_database() -> str:
+def database_of_tests() -> str:
     """The URL of the database that the tests may write to; they delete everything in it."""
     try:
         text, other = given("TEST_DATABASE_URL", ENV_FILE), given("DATABASE_URL", ENV_FILE)
@@ -41,7 +41,7 @@ def _test_database() -> str:
     except ValueError as error:
         sys.exit(f"DATABASE_URL: {error}")
     if reason := asyncio.run(why_refused(url)):
-        sys.exit(f"TEST_DATABASE_URL: nothing usable at {address(url)} ({reason}). `make test` starts it.")
+        sys.exit(f"TEST_DATABASE_URL is unavailable at {address(url)} ({reason}). `make test` starts it.")
     worker = os.environ.get("PYTEST_XDIST_WORKER")  # each worker has its own database
     return renamed(text, f"{url.database}_{worker}") if worker else text
 
@@ -49,7 +49,7 @@ def _test_database() -> str:
 if "app.core.config" in sys.modules:
     sys.exit("The application was imported before its tests, which would now empty the database at DATABASE_URL.")
 
-test_database_url, api_prefix = _test_database(), os.environ.get("API_PREFIX", "")
+_url, _api_prefix = database_of_tests(), os.environ.get("API_PREFIX", "")
 # .env.example names every setting, as a test ensures.
 _names = re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
 for _name in [name for name in os.environ if name.upper() in _names]:
@@ -59,10 +59,10 @@ for _file in sorted(PROJECT.glob("app/**/settings.env")):
 os.environ.update(
     ENV_FILE=os.devnull,
     ENVIRONMENT="test",
-    API_PREFIX=api_prefix,
-    TEST_DATABASE_URL=test_database_url,
+    API_PREFIX=_api_prefix,
+    TEST_DATABASE_URL=_url,
     SECRET_KEY=secrets.token_urlsafe(48),
     SECRET_KEY_FALLBACKS=f"{secrets.token_urlsafe(48)},{secrets.token_urlsafe(48)}",
 )
 
-pytest_plugins = ["app.tests.fixtures"]
+pytest_plugins = ["app.tests.database", "app.tests.fixtures"]  # in this order

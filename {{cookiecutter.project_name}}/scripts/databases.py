@@ -45,8 +45,9 @@ def address_to_serve(setting: str, url: URL, reason: str) -> Address:
     """What a server of ours needs to serve this URL."""
     if url.host not in {"127.0.0.1", "localhost"} or not (url.username and url.password):
         sys.exit(
-            f"{setting}: {address(url)} is on this machine, but refuses: {reason}\nStart that database, or write"
-            " postgresql://user:password@127.0.0.1:port/name, with a password, to have one started."
+            f"{setting} is unavailable at {address(url)} ({reason}).\nStart that database or, to have one started,"
+            " write postgresql://user:password@127.0.0.1:port/name. `make env` writes a .env with it and all secrets,"
+            " if there is none."
         )
     return Address(url.host, url.port or PORT, url.username, url.password, url.database or "")
 
