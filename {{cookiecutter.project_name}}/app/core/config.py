@@ -44,7 +44,7 @@ from app.core.common_passwords import is_common, is_own_address
 from app.core.database_url import address, to_asyncpg_url
 from app.core.keys import private_key
 from app.core.mail_url import MailServer, parse_mail_url
-from app.core.origins import allowed_host, app_origin, web_origin
+from app.core.origins import allowed_host, app_origin, is_ip_address, web_origin
 from app.core.weak_keys import MIN_SECRET_KEY_LENGTH, is_weak_key
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -252,16 +252,19 @@ class Settings(FeatureSettings):
 
     @model_validator(mode="after")
     def _has_a_domain_for_passkeys(self) -> Self:
-        host = urlsplit(self.public_url or "").hostname or ""
-        if self.passkey_rp_id and not f".{host}".endswith(f".{self.passkey_rp_id}"):
+        host, rp_id = urlsplit(self.public_url or "").hostname or "", self.passkey_rp_id
+        # Browsers refuse com, and a part of an IP address.
+        is_above = f".{host}".endswith(f".{rp_id}") and "." in str(rp_id) and not is_ip_address(host)
+        if rp_id and rp_id != host and not is_above:
             raise ValueError("PASSKEY_RP_ID must be the domain of PUBLIC_URL or one above it, e.g. example.com")
         return self
 
     @property
     def rp_id(self) -> str | None:
-        """The domain of passkeys (WebAuthn: RP ID); in development localhost, where nothing else is set."""
+        """The domain of passkeys (WebAuthn: RP ID), which no IP address has; in development localhost by default."""
         if self.public_url:
-            return self.passkey_rp_id or urlsplit(self.public_url).hostname
+            host = urlsplit(self.public_url).hostname or ""
+            return self.passkey_rp_id or (None if is_ip_address(host) else host)
         return None if self.environment == "production" else "localhost"
 
     @cached_property

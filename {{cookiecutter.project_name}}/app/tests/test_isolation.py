@@ -14,7 +14,7 @@ import pytest
 import conftest
 from app.core.config import PROJECT_DIR, loaded, settings
 
-OWN_TEST = '''
+OWN_TEST = """
 import json
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_sync_with_lifespan(default_user_headers):
 
 async def test_async_again(client, default_user_headers):
     assert (await client.get("/users/me", headers=default_user_headers)).status_code == 200
-'''
+"""
 # What a developer's .env may have.
 OTHER = {
     "ENVIRONMENT": "production",

@@ -27,7 +27,13 @@ NOT_WEB = [
     *("", "*", "null", "api.example.com", "//api.example.com", "https:api.example.com", "https://", "https:///"),
     *("https://api.example.com/x", "https://api.example.com//", "https://api.example.com?", "https://api.example.com#"),
     *("https://ana@api.example.com", "https://*.example.com", "https://a b.example", "https://api.example.com:99999"),
-    *("https://api.example.com:port", "https://1.2.3.4.5", "https://a..b", "https://xn--a", "https:\\\\api.example.com"),
+    *(
+        "https://api.example.com:port",
+        "https://1.2.3.4.5",
+        "https://a..b",
+        "https://xn--a",
+        "https:\\\\api.example.com",
+    ),
 ]
 APPS = {
     "capacitor://localhost": "capacitor://localhost",
@@ -81,7 +87,7 @@ def test_an_origin_is_written_as_browsers_send_it(read: Callable[[str], str], wr
 @pytest.mark.parametrize("read", [web_origin, app_origin])
 @pytest.mark.parametrize("written", NOT_WEB)
 def test_what_is_not_an_origin_is_refused_and_not_shown(read: Callable[[str], str], written: str) -> None:
-    with pytest.raises(ValueError, match="must look like https://|must not have null") as error:
+    with pytest.raises(ValueError, match=r"must look like https://|must not have null") as error:
         read(written)
     assert "ana@" not in str(error.value)
 
