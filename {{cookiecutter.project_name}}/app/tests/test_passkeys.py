@@ -14,7 +14,7 @@ from httpx import AsyncClient, Response
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.config import PROJECT, settings
+from app.core.config import PROJECT, Settings, load, settings
 from app.models import LoginSession, OutgoingMail, Passkey, User
 from app.tests.authenticator import (
     ORIGIN,
