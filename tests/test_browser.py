@@ -1,4 +1,4 @@
-"""docs/browser.md and docs/second-factor.md in a real Chromium: their lines, as they are, on several origins."""
+"""The lines of docs/browser.md, second_factor.md and passkeys.md in a real Chromium, on several origins."""
 
 from pathlib import Path
 
@@ -50,7 +50,8 @@ def test_the_documented_lines_log_in_refresh_and_log_out_in_a_browser(api: Api, 
 def test_the_documented_lines_log_in_with_a_code_and_with_a_passkey(api: Api, tmp_path: Path) -> None:
     browser = Driver(tmp_path, "typescript@5")
     folder, port = tmp_path / "pages", free_port()
-    compile_session(api.project, folder, f"http://localhost:{port}", "docs/browser.md", "docs/second-factor.md")
+    names = [f"docs/{name}.md" for name in ("browser", "second_factor", "passkeys")]
+    compile_session(api.project, folder, f"http://localhost:{port}", *names)
 
     with pages(folder) as listed, served(api.project, port, {"BACKEND_CORS_ORIGINS": f"http://localhost:{listed}"}):
         settings: dict[str, object] = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from documentation import Block, blocks, carry_out
+from documentation import Block, blocks, carry_out, remove_the_example
 from scaffolding import ROOT, make, run, scaffold, secrets_of
 
 VERSIONS = re.findall(r"^## (\d+\.\d+\.\d+) - ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
@@ -144,16 +144,21 @@ def merged(old: Tree, mine: Tree, new: Tree, skip: set[str], folder: Path) -> tu
 
 
 def tutorial(project: Path) -> list[Block]:
-    """How to remove the example and then to add a resource; 0.1.0 says it in its README."""
+    """How to add a resource; before 0.3.0 also how to remove the example. 0.1.0 says it in its README."""
     page, resource = project / "docs/tutorial.md", "Add your own resource"
     if not page.exists():
         page, resource = project / "README.md", "Step by step: add your own resource"
+    elif "```" not in page.read_text().partition("## Remove the example")[2]:
+        return blocks(page, resource)
     return [*blocks(page, "Remove the example"), *blocks(page, resource)]
 
 
 def change(project: Path, environment: Path, template: Path) -> None:
     """Change the project as people do: remove the example, add a resource, change settings, update the pins."""
-    for block in tutorial(project):
+    todo = tutorial(project)
+    if not [block for block in todo if "Remove the example" in block.headings]:
+        remove_the_example(project)
+    for block in todo:
         if block.sentence.startswith("It wrote"):
             carry_out(replace(block, sentence=f"New file `{EVENTS_MIGRATION}`:"), project)
         elif block.language != "console":  # most of those need a database
