@@ -16,7 +16,7 @@ from pathlib import Path
 
 CHOSEN_LICENSE = Path("variants/license", {{cookiecutter.license | tojson}})
 CHOSEN_SERVER = Path("variants/web_server", {{cookiecutter.web_server | tojson}})
-TEMPLATE = {{cookiecutter._repo_dir | default("") | tojson}}  # cruft renders from a fresh clone, and doesn't set it
+NEW = Path(".new")  # where the folder was empty before; hooks/pre_gen_project.py leaves it
 FEATURES = {
     "mail": {{cookiecutter.mail}},
     "second_factor": {{cookiecutter.second_factor}},
@@ -36,14 +36,14 @@ def keep_chosen_files() -> None:
 
 def drop_leftovers() -> None:
     """Remove what cookiecutter copied along if the project has been run inside the template: secrets, caches."""
-    for slot in Path(TEMPLATE).glob("*cookiecutter.project_name*") if TEMPLATE else ():
-        for pattern in LEFTOVERS:
-            for leftover in [path.relative_to(slot) for path in slot.glob(pattern)]:
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+    if NEW.exists():  # else they may be those of a project that is rendered once more
+        for leftover in [path for pattern in LEFTOVERS for path in Path().glob(pattern)]:
+            shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+        NEW.unlink()
 
 
 def drop_unchosen_features() -> None:
-    tops = [top for top in Path().iterdir() if top.name not in (".git", *LEFTOVERS)]  # those of a project rendered anew
+    tops = [top for top in Path().iterdir() if top.name not in (".git", *LEFTOVERS)]
     for path in sorted(path for top in tops for path in (top, *top.rglob("*"))):
         if any(re.search(rf"(^|_)({UNCHOSEN})$", name) for name in (*path.parts, path.stem)):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

@@ -10,8 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from rendering import ENVIRONMENT
-from scaffolding import FEATURE_SETS, FEATURES, assert_parses, cookiecutter, scaffold, unchosen
+from rendering import ENVIRONMENT, render_command
+from scaffolding import FEATURE_SETS, FEATURES, assert_parses, cookiecutter, run, scaffold, unchosen
 
 PAGES = {f"{name}.md" for name in FEATURES}
 BAD_NAMES = [
@@ -231,10 +231,14 @@ def test_leftovers_of_running_the_project_in_place_are_not_rendered(template: Pa
         (slot / leftover).parent.mkdir(parents=True, exist_ok=True)
         (slot / leftover).write_text("SECRET_KEY={{ shared }} {% by all %}")
 
-    clean, project = scaffold(template, tmp_path / "clean"), scaffold(used, tmp_path / "out")
+    clean = scaffold(template, tmp_path / "clean")
+    from_outside = run(*render_command(used, tmp_path / "one"), environment={"HOME": str(tmp_path)})
+    from_inside = run(*render_command(Path(), tmp_path / "two"), cwd=used, environment={"HOME": str(tmp_path)})
 
-    assert "shared" not in (project / ".env").read_text()
-    assert {path.name for path in project.iterdir()} == {path.name for path in clean.iterdir()}
+    assert (from_outside.returncode, from_inside.returncode) == (0, 0)
+    for project in (tmp_path / "one/my-api", tmp_path / "two/my-api"):
+        assert "shared" not in (project / ".env").read_text()
+        assert {path.name for path in project.iterdir()} == {path.name for path in clean.iterdir()}
 
 
 @pytest.mark.parametrize(("typed", "arrives"), FREE_TEXTS.values(), ids=FREE_TEXTS)
