@@ -95,6 +95,18 @@ def test_every_file_of_every_set_of_features_parses(featured: Path) -> None:
     assert_parses(featured)
 
 
+def test_every_set_of_features_is_formatted_and_imports_what_is_there(featured: Path) -> None:
+    """Without an environment of its own, so the rules are those that look at one file."""
+    for command in (("format", "--check"), ("check",)):
+        result = run(sys.executable, "-m", "ruff", *command, "--no-cache", ".", cwd=featured)
+        assert result.returncode == 0, result.stdout
+    modules = {path.relative_to(featured).with_suffix("").as_posix() for path in featured.rglob("*.py")}
+    packages = {name.removesuffix("/__init__") for name in modules}
+    for path in featured.glob("app/**/*.py"):
+        for name in re.findall(r"^from (app(?:\.\w+)+) import", path.read_text(), re.MULTILINE):
+            assert name.replace(".", "/") in modules | packages, path
+
+
 def test_no_mark_is_left(featured: Path) -> None:
     for path in files(featured):
         marks = re.findall(rf"^\s*(?:<!--|#) /?(?:{'|'.join(WORDS)})(?: -->)?\s*$", path.read_text(), re.MULTILINE)
