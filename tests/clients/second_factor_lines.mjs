@@ -52,7 +52,7 @@ try {
   await step(page, "a code finishes a login");
 
   await key.send("clearCredentials"); // a device may have one passkey of an account only
-  query("UPDATE login_sessions SET created_at = created_at - interval '11 minutes'");
+  query("UPDATE login_sessions SET authenticated_at = authenticated_at - interval '11 minutes'");
   const [wanted, content] = await call("registerPasskey", "Another key");
   assert.deepEqual([wanted, content.error], [401, "insufficient_user_authentication"]);
   const [added] = await call("registerPasskey", "Another key", { code: await nextCode(secret) });
