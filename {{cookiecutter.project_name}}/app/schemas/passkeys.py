@@ -10,11 +10,11 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from app.models import PASSKEY_NAME_MAX_LENGTH
-from app.schemas.requests import OPTIONAL, PASSWORD_MAX_LENGTH, WITHOUT_NUL, JsonRequest, OptionalCode
+from app.schemas.requests import OPTIONAL, PASSWORD_LENGTH, PASSWORD_MAX_LENGTH, WITHOUT_NUL, JsonRequest, OptionalCode
 from app.schemas.responses import Email, Id, Response, Time
 
 _BASE64URL = r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$"
-_OptionalPassword = Annotated[str | None, Field(max_length=PASSWORD_MAX_LENGTH, repr=False), OPTIONAL]
+_OptionalPassword = Annotated[str | None, Field(max_length=PASSWORD_MAX_LENGTH, repr=False), OPTIONAL, PASSWORD_LENGTH]
 _Challenge = Annotated[str, Field(examples=["mHfD8yq1…"])]
 _UserHandle = Annotated[str, StringConstraints(max_length=86, pattern=_BASE64URL)]  # 64 bytes
 _CredentialId = Annotated[str, Field(max_length=1364, pattern=_BASE64URL, examples=["Jq3oQ8wdK1c"])]  # 1023 bytes
