@@ -51,5 +51,6 @@ def add_routers(app: FastAPI, prefix: str, *, with_every_route: bool) -> None:
         app.mount(f"{prefix}/docs-assets", docs.assets)
         app.include_router(second_factor_page.router, prefix=prefix)
         app.mount(f"{prefix}/docs-pages", second_factor_page.assets)
-    if prefix:  # probes expect these routes without a prefix
+    if prefix:  # probes expect these routes without a prefix, and behind some proxies nothing else is reached
         app.include_router(health.router, include_in_schema=False)
+        app.include_router(well_known.router, prefix=prefix, include_in_schema=False)

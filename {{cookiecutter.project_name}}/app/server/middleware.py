@@ -43,7 +43,7 @@ SECURITY_HEADERS: Final = (
 
 
 class RequestLog:
-    """Gives each request an id and a line in the log. After a crash the client gets a 500, and only the log a trace."""
+    """Gives each request an id and a line in the log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -64,15 +64,31 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, send_with_id)
-        except Exception:
-            logger.exception("Unhandled error")
-            if "status" in state:
-                raise  # the response has begun, and can only be broken off
-            await JSONResponse({"detail": "Internal Server Error"}, 500)(scope, receive, send_with_id)
         finally:
             if logger.isEnabledFor(logging.INFO):
                 log_request(scope, time.perf_counter() - begun)
             request_id.reset(token)
+
+
+class ServerErrors:
+    """After a crash the client gets a 500, with the headers that let a page of another origin read it; the log a trace.
+
+    Starlette's own comes outside of all middleware: a browser would report that CORS was missing.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            logger.exception("Unhandled error")
+            if "status" in scope["state"]:
+                raise  # the response has begun, and can only be broken off
+            await JSONResponse({"detail": "Internal Server Error"}, 500)(scope, receive, send)
 
 
 class SecurityHeaders:
@@ -142,6 +158,45 @@ class AllowedHosts:
         return is_probe or any(
             pattern in {"*", name} or (pattern[:1] == "*" and name.endswith(pattern[1:])) for pattern in self.patterns
         )
+
+
+class _HeadersSentError(Exception):
+    """Ends a response to HEAD that would have gone on, perhaps for ever."""
+
+
+class AsRoutesExpect:
+    """Passes HEAD on as GET, so that each route with a GET answers it (RFC 9110 section 9.3.2); SecurityHeaders drops
+    the body. And where a proxy strips a prefix, which `uvicorn --root-path` puts back, the prefix is part of the path.
+    """
+
+    def __init__(self, app: ASGIApp, api_prefix: str) -> None:
+        self.app = app
+        self.api_prefix = api_prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("root_path"):
+            if scope["root_path"].rstrip("/") != self.api_prefix:
+                raise RuntimeError(f"The server has --root-path {scope['root_path']}: set API_PREFIX to the same")
+            scope["root_path"] = ""  # it would otherwise be missing, or twice, in what we write into cookies and links
+        if scope.get("method") != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            is_cut = message["type"] == "http.response.body" and message.get("more_body", False)
+            if is_cut:
+                message["more_body"] = False
+            await send(message)
+            if is_cut:
+                raise _HeadersSentError
+
+        scope["method"] = "GET"
+        try:
+            await self.app(scope, receive, send_head)
+        except* _HeadersSentError:  # a streaming response sends from a task group, which raises a group
+            pass
+        finally:
+            scope["method"] = "HEAD"  # for the log
 
 
 class InputLimits:

@@ -32,7 +32,7 @@ class QrCodeRequest(JsonRequest):
     text: Annotated[str, Field(max_length=500, pattern=r"^otpauth://[!-~]+$", repr=False)]
 
 
-@router.api_route("/docs/second-factor", methods=["GET", "HEAD"])
+@router.get("/docs/second-factor")
 async def read_second_factor_page() -> FileResponse:
     return FileResponse(PAGES / "second-factor.html", headers={"Content-Security-Policy": POLICY})
 
