@@ -9,6 +9,7 @@ from typing import Final
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -216,13 +217,30 @@ class InputLimits:
             status_code, message = refusal
             await JSONResponse({"detail": message}, status_code)(scope, receive, send)
         else:
-            await self.app(scope, _in_pieces(receive), send)
+            await self.app(scope, _in_pieces(scope, receive), send)
+
+
+def _max_body_size(scope: Scope) -> int:
+    """The limit of the route that this request is for, looked up only for a body that is over the common one."""
+    for route in iter_route_contexts(scope["app"].routes):
+        size: int | None = getattr(route, "max_body_size", None)
+        if size and scope["method"] in (route.methods or ()) and re.match(route.path_regex, scope["path"]):
+            return max(size, MAX_BODY_SIZE)
+    return MAX_BODY_SIZE
+
+
+def _may_be_parsed(scope: Scope) -> bool:
+    """Whether FastAPI parses this body as JSON or a form, by a wide margin: it must not parse what we didn't count."""
+    types = [value.lower() for name, value in scope["headers"] if name == b"content-type" and value.strip()]
+    return not types or any(b"json" in value or b"urlencoded" in value for value in types)
 
 
 def _refusal(scope: Scope) -> tuple[int, str] | None:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            if value.isdigit() and (len(value) > MAX_DIGITS or int(value) > MAX_BODY_SIZE):
+            if value.isdigit() and (
+                len(value) > MAX_DIGITS or (int(value) > MAX_BODY_SIZE and int(value) > _max_body_size(scope))
+            ):
                 return 413, CONTENT_TOO_LARGE
         elif (name == b"cookie" and value.count(b"\\") > MAX_COOKIE_BACKSLASHES) or (
             name == b"content-type" and len(value) > MAX_CONTENT_TYPE_LENGTH
@@ -231,13 +249,14 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
     return None
 
 
-def _in_pieces(receive: Receive) -> Receive:
+def _in_pieces(scope: Scope, receive: Receive) -> Receive:
     """The body as it arrives, at most PIECE_SIZE at a time. FastAPI, which reads it, responds with what it raises."""
     received = costly_signs = 0
+    max_size = MAX_BODY_SIZE
     rest, more = b"", True
 
     async def receive_piece() -> Message:
-        nonlocal received, costly_signs, rest, more
+        nonlocal received, costly_signs, max_size, rest, more
         if rest:
             await asyncio.sleep(0)
         else:
@@ -245,9 +264,9 @@ def _in_pieces(receive: Receive) -> Receive:
             rest, more = message.get("body", b""), message.get("more_body", False)
             received += len(rest)
             costly_signs += rest.count(b"[") + rest.count(b"{") + rest.count(b"%")
-            if received > MAX_BODY_SIZE:
+            if received > max_size and received > (max_size := _max_body_size(scope)):
                 raise HTTPException(413, CONTENT_TOO_LARGE)
-            if costly_signs > MAX_COSTLY_SIGNS:
+            if costly_signs > MAX_COSTLY_SIGNS and _may_be_parsed(scope):
                 raise HTTPException(400, UNREADABLE_BODY)
             if len(rest) <= PIECE_SIZE:
                 rest = b""

@@ -121,6 +121,18 @@ async def test_headers_are_limited_to_64_kib(command: Callable[[], list[str]]) -
         assert responses.count(b"HTTP/1.1 200 ") == 10
 
 
+async def test_a_reload_does_not_wait_for_a_response_that_never_ends() -> None:
+    async with serving(command_of_make_dev()) as (port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        # As open as a stream: the server waits for the rest of the body.
+        writer.write(LOGOUT + b"Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 100 ")
+        server.terminate()
+        async with asyncio.timeout(30):
+            await server.wait()
+        writer.close()
+
+
 async def test_a_request_that_is_not_http_is_one_line_in_the_log() -> None:
     async with serving(command_of_make_dev()) as (port, server):
         assert (await response_to(port, b"\0" * 200_000)).count(b"HTTP/1.1 400 ") <= 1
