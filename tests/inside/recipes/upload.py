@@ -19,6 +19,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
 
 
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 async def streamed(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
@@ -42,7 +46,7 @@ async def test_no_more_arrives_and_nothing_is_left(
         assert (response.status_code, response.json()) == (413, {"detail": "Content Too Large"})
     response = await client.put("/users/me/picture", content=streamed(body))
     assert response.status_code == 401
-    assert not list(folder.iterdir())
+    assert not left_in(folder)
     assert (await client.get("/users/me/picture", headers=default_user_headers)).status_code == 404
     response = await client.post("/users/register", content=body[: MAX_BODY_SIZE + 1])
     assert response.status_code == 413
