@@ -128,9 +128,11 @@ async def test_a_reload_does_not_wait_for_a_response_that_never_ends() -> None:
         writer.write(LOGOUT + b"Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 100 ")
         server.terminate()
-        async with asyncio.timeout(30):
-            await server.wait()
-        writer.close()
+        try:
+            async with asyncio.timeout(30):
+                await server.wait()
+        finally:
+            writer.close()
 
 
 async def test_a_request_that_is_not_http_is_one_line_in_the_log() -> None:
