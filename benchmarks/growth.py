@@ -85,7 +85,7 @@ def compare_pages(bench: Bench, accounts: Accounts) -> bool:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         response.read()
-        path = re.findall(r"<http://[^/]+(/[^>]+)>", response.headers["Link"])[0]
+        path = re.findall(r"<(/[^>]+)>", response.headers["Link"])[0]
     connection.close()
     accounts.server.project.routes[f"GET {path}"] = {}
     pages = ("GET /pets/me", f"GET {path}")

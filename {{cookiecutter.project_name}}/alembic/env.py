@@ -4,9 +4,12 @@ import asyncio
 import logging
 import sys
 import time
+from collections.abc import Iterable
+from difflib import get_close_matches
 from itertools import chain, repeat
 from typing import Any
 
+from alembic.script.revision import MultipleHeads, ResolutionError
 from alembic.util import CommandError
 from sqlalchemy import Connection, NullPool, event, text
 from sqlalchemy.exc import DBAPIError
@@ -14,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 import app.main  # noqa: F401 — loads every model that the application uses
 from alembic import context
+from app.autogenerate import add_schemas_and_enums, load_models, render_enum
 from app.core.config import settings
 from app.core.database_url import address
 from app.core.outages import is_outage, is_refusal, reason
@@ -38,14 +42,31 @@ WHERE = f"The database at {address(settings.migration_url)}"
 
 
 def include_name(name: str | None, type_: str, _: Any) -> bool:
+    if type_ == "schema":  # None is the default one; those without a model belong to somebody else
+        return name is None or name in {table.schema for table in Base.metadata.tables.values()}
     return type_ != "table" or name not in IGNORED_TABLES
+
+
+def compares_models() -> bool:
+    """Whether the command is `revision --autogenerate` or `check`; upgrade and downgrade name a revision."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return True
+    except CommandError:  # `attempt` meets it again
+        pass
+    return False
 
 
 def configure(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        # Loading all models takes a second, which only comparing them is worth.
+        target_metadata=load_models() if compares_models() else Base.metadata,
+        include_schemas=True,
         include_name=include_name,
+        render_item=render_enum,
+        process_revision_directives=add_schemas_and_enums,
         compare_server_default=True,
         # One transaction for all would keep the tables of the first locked until the last is done.
         transaction_per_migration=True,
@@ -64,8 +85,37 @@ def attempt(connection: Connection) -> None:
         with context.begin_transaction():
             context.run_migrations()
     except CommandError as error:
-        sys.exit(f"{error}. Is the database newer than this code?")
+        sys.exit(in_words(error, heads(connection)))
     connection.commit()
+
+
+def in_words(error: CommandError, found: set[str]) -> str:
+    """What is wrong, and what to do about it, with a database that is at these migrations."""
+    known = {script.revision: script for script in context.script.walk_revisions()}
+    newest = context.script.get_heads()
+    if unknown := found - known.keys():
+        return (
+            f"{WHERE} is at migration {listed(unknown)}, which this code doesn't have: the code is older, or of another"
+            " branch. Use the code that has it, or downgrade the database with that code first."
+        )
+    match error.__cause__:
+        case MultipleHeads() if len(newest) > 1:
+            return (
+                f"Several migrations are the newest: {listed(newest)}. They are of branches that know nothing of each"
+                " other; `python -m alembic merge heads --message merge` joins them."
+            )
+        case ResolutionError(argument=argument):
+            nearest = get_close_matches(argument, known, n=1)
+            there_are = f"did you mean {nearest[0]}?" if nearest else f"the newest is {listed(newest)}."
+            return f"There is no migration {argument}; {there_are} `python -m alembic history` lists all."
+    if "not up to date" in str(error):
+        at = f"at migration {listed(found)}, and the newest is {listed(newest)}" if found else "without any migration"
+        return f"{WHERE} is {at}. `make migrate` or `python -m alembic upgrade head` applies what is missing."
+    return str(error)
+
+
+def listed(migrations: Iterable[str]) -> str:
+    return " and ".join(sorted(migrations))
 
 
 async def migrate(connection: AsyncConnection, deadline: float) -> None:

@@ -13,7 +13,15 @@ from app.features import FEATURES
 from app.server.forwarded import ForwardedFor
 from app.server.lifespan import lifespan
 from app.server.logging import set_up_logging
-from app.server.middleware import AllowedHosts, Cors, InputLimits, RequestLog, SecurityHeaders
+from app.server.middleware import (
+    AllowedHosts,
+    AsRoutesExpect,
+    Cors,
+    InputLimits,
+    RequestLog,
+    SecurityHeaders,
+    ServerErrors,
+)
 
 connect(FEATURES)
 
@@ -58,6 +66,9 @@ def operation_id(route: APIRoute) -> str:
 def add_middleware(app: FastAPI) -> None:
     """Add the middleware; the one added last sees a request first."""
     app.add_middleware(InputLimits)
+    app.add_middleware(AsRoutesExpect, api_prefix=settings.api_prefix)
+    app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
+    app.add_middleware(ServerErrors)
     if settings.backend_cors_origins:
         app.add_middleware(
             Cors,
@@ -65,7 +76,6 @@ def add_middleware(app: FastAPI) -> None:
             origins_with_cookies=settings.named_cors_origins,
             path_with_cookies=f"{settings.api_prefix}/auth/browser/",
         )
-    app.add_middleware(AllowedHosts, patterns=settings.allowed_hosts)
     app.add_middleware(RequestLog)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(ForwardedFor)

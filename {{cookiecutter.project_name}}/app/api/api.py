@@ -43,5 +43,6 @@ def add_routers(app: FastAPI, prefix: str, features: Sequence[Feature], *, with_
     if settings.docs:
         app.include_router(docs.router, prefix=prefix)
         app.mount(f"{prefix}/docs-assets", docs.assets)
-    if prefix:  # probes expect these routes without a prefix
+    if prefix:  # probes expect these routes without a prefix, and behind some proxies nothing else is reached
         app.include_router(health.router, include_in_schema=False)
+        app.include_router(well_known.router, prefix=prefix, include_in_schema=False)

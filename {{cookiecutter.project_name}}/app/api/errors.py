@@ -133,12 +133,14 @@ async def _database_error(request: Request, error: Exception) -> Response:
 async def _method_not_allowed(request: Request, _: Exception) -> Response:
     # RFC 9110 section 15.5.6: Allow lists every method of the resource. Starlette lists only those of one route.
     scope = dict(request.scope)
-    allowed = [
+    allowed = {
         method
-        for method in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+        for method in ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
         if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in request.app.routes)
-    ]
-    return JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": ", ".join(allowed or ["GET", "HEAD"])})
+    } or {"GET"}
+    if "GET" in allowed:
+        allowed.add("HEAD")  # see AsRoutesExpect
+    return JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": ", ".join(sorted(allowed))})
 
 
 def add_error_handlers(app: FastAPI) -> None:

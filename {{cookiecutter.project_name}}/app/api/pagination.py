@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, TypeVarTuple
+from urllib.parse import quote
 
 from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,7 +18,6 @@ from sqlalchemy import ColumnElement, Row, Select, UnaryExpression, and_, litera
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.operators import desc_op
-from starlette.datastructures import URL
 
 from app.api.deps import Autocommit
 from app.api.errors import Documented
@@ -31,7 +31,7 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
 MAX_CURSOR_LENGTH = 2048  # 254 characters of up to 4 bytes and an id, in base64
 
-_LINK = {"schema": {"type": "string"}, "description": 'RFC 8288: `<…>; rel="next"` if there is another page.'}
+_LINK = {"schema": {"type": "string"}, "description": 'RFC 8288: `</…>; rel="next"` if there is another page.'}
 PAGED: Documented = {200: {"headers": {"Link": _LINK}}}
 
 
@@ -73,10 +73,12 @@ class Page:
         message = "Not a cursor of this list"
         raise RequestValidationError([{"type": "value_error", "loc": ("query", "after"), "msg": message}])
 
-    def _following(self, last_row: Row[*tuple[Any, ...]], order_by: Sequence[Column]) -> URL:
+    def _following(self, last_row: Row[*tuple[Any, ...]], order_by: Sequence[Column]) -> str:
+        """Without a host: behind a proxy, ours isn't the client's (RFC 8288 section 3.1 takes relative references)."""
         values = tuple(getattr(last_row, str(column.key)) for column in map(_undirected, order_by))
         cursor = base64.urlsafe_b64encode(_cursor_type(order_by).dump_json(values)).decode()
-        return self.request.url.include_query_params(limit=self.limit, after=cursor)
+        url = self.request.url.include_query_params(limit=self.limit, after=cursor)
+        return f"{quote(self.request.scope['path'])}?{url.query}"
 
 
 def _undirected(column: Column) -> Column:

@@ -3,17 +3,20 @@
 import asyncio
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Final, NamedTuple, TypeVar
 
 from passlib.context import CryptContext
-from passlib.exc import PasswordValueError
 
 from app.core.config import settings
 
 T = TypeVar("T")
+
+
+MAX_ROUNDS: Final = 20  # as SECURITY_BCRYPT_ROUNDS; a stored hash with 31 would keep a thread for a day
 
 
 # bcrypt alone stops at 72 bytes and at NUL; bcrypt_sha256 hands it a digest, so every character counts. Hashes with
@@ -23,9 +26,14 @@ def _context(rounds: int) -> CryptContext:
     return CryptContext(["bcrypt_sha256", "bcrypt"], deprecated="auto", bcrypt_sha256__rounds=rounds)
 
 
-def _nobodys_hash() -> str:
+def _nobodys_hash(rounds: int) -> str:
     """A well-formed hash of no password: checking against it takes as long as against a real one."""
-    return f"$bcrypt-sha256$v=2,t=2b,r={settings.security_bcrypt_rounds}${'.' * 22}${'.' * 31}"
+    return f"$bcrypt-sha256$v=2,t=2b,r={rounds}${'.' * 22}${'.' * 31}"
+
+
+def normalized(password: str) -> str:
+    """The one spelling of a password, however its keyboard composes an é (NFC: NIST SP 800-63B-4, RFC 8265)."""
+    return unicodedata.normalize("NFC", password)
 
 
 # bcrypt releases the GIL: in its own threads it uses every core and, at a lower priority, doesn't delay the event loop.
@@ -43,28 +51,55 @@ _password_threads = ThreadPoolExecutor(PASSWORD_THREADS, "password", _lower_prio
 
 class PasswordCheck(NamedTuple):
     is_correct: bool
-    renewed_hash: str | None  # replaces a hash with other rounds or of an older scheme
+    renewed_hash: str | None  # replaces a hash with other rounds, of an older scheme, or of a password before NFC
 
 
 async def hash_password(password: str) -> str:
     """Hash a password of at most 4096 characters; ValueError for a longer one or a lone surrogate."""
-    return await _in_password_thread(_context(settings.security_bcrypt_rounds).hash, password)
+    return await _in_password_thread(_context(settings.security_bcrypt_rounds).hash, normalized(password))
 
 
 async def check_password(password: str, hashed_password: str | None) -> PasswordCheck:
-    """Check a password; without a hash to check against the result is False, after the same time.
+    """Check a password. Without a hash, or with anything that isn't one of ours, the result is False, in the same time.
 
-    Raises ValueError for a password that `hash_password` refuses and for a hash of an unknown scheme.
+    So `!` in that column switches the password off, and a row from another system can't break the login.
     """
-    return await _in_password_thread(_check_password, password, hashed_password or _nobodys_hash())
+    return await _in_password_thread(_check_password, password, hashed_password or "")
 
 
 def _check_password(password: str, hashed_password: str) -> PasswordCheck:
-    context = _context(settings.security_bcrypt_rounds)
+    check = _check_spelling(normalized(password), hashed_password)
+    if normalized(password) == password:
+        return check
+    # Hashes from before NFC are of the password as it was typed. This check comes whatever the first one said, and for
+    # unknown accounts, too: its time tells nobody anything.
+    as_typed = _check_spelling(password, hashed_password)
+    if as_typed.is_correct and not check.is_correct:
+        return PasswordCheck(True, _context(settings.security_bcrypt_rounds).hash(normalized(password)))
+    return check
+
+
+def _check_spelling(password: str, hashed_password: str) -> PasswordCheck:
+    rounds = settings.security_bcrypt_rounds
+    context = _context(rounds)
     try:
-        return PasswordCheck(*context.verify_and_update(password, hashed_password))
-    except PasswordValueError:  # plain bcrypt refuses NUL, so this can't be the password; takes the same time
-        return PasswordCheck(context.verify(password, _nobodys_hash()), None)
+        stored_rounds = _rounds_of(hashed_password, context)
+        check = PasswordCheck(*context.verify_and_update(password, hashed_password))
+    except ValueError:  # not a hash of ours, or it can't be of this password, which has a NUL or a lone surrogate
+        return PasswordCheck(context.verify("", _nobodys_hash(rounds)), None)
+    if not check.is_correct:  # each round doubles the time: these add up to what is missing
+        for missing in range(stored_rounds, rounds):
+            context.verify("", _nobodys_hash(missing))
+    return check
+
+
+def _rounds_of(hashed_password: str, context: CryptContext) -> int:
+    """Raises ValueError for a hash that can't be checked, or not within a reasonable time."""
+    scheme = context.identify(hashed_password, resolve=True, required=True)
+    rounds = int(scheme.from_string(hashed_password).rounds)
+    if rounds > MAX_ROUNDS:
+        raise ValueError(f"A hash with {rounds} rounds")
+    return rounds
 
 
 async def _in_password_thread(function: Callable[..., T], *arguments: str) -> T:

@@ -5,7 +5,8 @@ No request may keep the event loop for more than 50 ms: app/tests/test_costly_in
 
 from typing import Final
 
-MAX_BODY_SIZE: Final = 1024 * 1024  # bytes; no route takes files, and a body is held in memory
+# Bytes of a body, which is held in memory. A route that takes files has its own: `@router.put(…, max_body_size=…)`.
+MAX_BODY_SIZE: Final = 1024 * 1024
 
 # Bytes of a request's line and headers, which a web server keeps until they are complete.
 MAX_HEADER_SIZE: Final = 64 * 1024
@@ -17,8 +18,8 @@ MAX_CONTENT_TYPE_LENGTH: Final = 16 * 1024  # the form parser takes 40 ms for 64
 # Bytes of a body passed on at a time: between two pieces of a form, other requests have their turn.
 PIECE_SIZE: Final = 64 * 1024
 
-# `[`, `{` and `%` in a body. Parsing can't be interrupted: half a million arrays take 90 ms, a form field with a
-# million percent signs takes 300 ms.
+# `[`, `{` and `%` in a body that is JSON or a form, or may be. Parsing can't be interrupted: half a million arrays take
+# 90 ms, a form field with a million percent signs takes 300 ms. Files, which nobody parses, may have any bytes.
 MAX_COSTLY_SIGNS: Final = 100_000
 
 # The most problems, and the most bytes of them, that a 422 lists: a longer list wouldn't help anybody.

@@ -9,6 +9,7 @@ from typing import Final
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -43,7 +44,7 @@ SECURITY_HEADERS: Final = (
 
 
 class RequestLog:
-    """Gives each request an id and a line in the log. After a crash the client gets a 500, and only the log a trace."""
+    """Gives each request an id and a line in the log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -64,15 +65,31 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, send_with_id)
-        except Exception:
-            logger.exception("Unhandled error")
-            if "status" in state:
-                raise  # the response has begun, and can only be broken off
-            await JSONResponse({"detail": "Internal Server Error"}, 500)(scope, receive, send_with_id)
         finally:
             if logger.isEnabledFor(logging.INFO):
                 log_request(scope, time.perf_counter() - begun)
             request_id.reset(token)
+
+
+class ServerErrors:
+    """After a crash the client gets a 500, with the headers that let a page of another origin read it; the log a trace.
+
+    Starlette's own comes outside of all middleware: a browser would report that CORS was missing.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            logger.exception("Unhandled error")
+            if "status" in scope["state"]:
+                raise  # the response has begun, and can only be broken off
+            await JSONResponse({"detail": "Internal Server Error"}, 500)(scope, receive, send)
 
 
 class SecurityHeaders:
@@ -144,6 +161,45 @@ class AllowedHosts:
         )
 
 
+class _HeadersSentError(Exception):
+    """Ends a response to HEAD that would have gone on, perhaps for ever."""
+
+
+class AsRoutesExpect:
+    """Passes HEAD on as GET, so that each route with a GET answers it (RFC 9110 section 9.3.2); SecurityHeaders drops
+    the body. And where a proxy strips a prefix, which `uvicorn --root-path` puts back, the prefix is part of the path.
+    """
+
+    def __init__(self, app: ASGIApp, api_prefix: str) -> None:
+        self.app = app
+        self.api_prefix = api_prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("root_path"):
+            if scope["root_path"].rstrip("/") != self.api_prefix:
+                raise RuntimeError(f"The server has --root-path {scope['root_path']}: set API_PREFIX to the same")
+            scope["root_path"] = ""  # it would otherwise be missing, or twice, in what we write into cookies and links
+        if scope.get("method") != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            is_cut = message["type"] == "http.response.body" and message.get("more_body", False)
+            if is_cut:
+                message["more_body"] = False
+            await send(message)
+            if is_cut:
+                raise _HeadersSentError
+
+        scope["method"] = "GET"
+        try:
+            await self.app(scope, receive, send_head)
+        except* _HeadersSentError:  # a streaming response sends from a task group, which raises a group
+            pass
+        finally:
+            scope["method"] = "HEAD"  # for the log
+
+
 class InputLimits:
     """Refuses requests that would cost too much; see limits.py.
 
@@ -161,13 +217,30 @@ class InputLimits:
             status_code, message = refusal
             await JSONResponse({"detail": message}, status_code)(scope, receive, send)
         else:
-            await self.app(scope, _in_pieces(receive), send)
+            await self.app(scope, _in_pieces(scope, receive), send)
+
+
+def _max_body_size(scope: Scope) -> int:
+    """The limit of the route that this request is for, looked up only for a body that is over the common one."""
+    for route in iter_route_contexts(scope["app"].routes):
+        size: int | None = getattr(route, "max_body_size", None)
+        if size and scope["method"] in (route.methods or ()) and re.match(route.path_regex, scope["path"]):
+            return max(size, MAX_BODY_SIZE)
+    return MAX_BODY_SIZE
+
+
+def _may_be_parsed(scope: Scope) -> bool:
+    """Whether FastAPI parses this body as JSON or a form, by a wide margin: it must not parse what we didn't count."""
+    types = [value.lower() for name, value in scope["headers"] if name == b"content-type" and value.strip()]
+    return not types or any(b"json" in value or b"urlencoded" in value for value in types)
 
 
 def _refusal(scope: Scope) -> tuple[int, str] | None:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            if value.isdigit() and (len(value) > MAX_DIGITS or int(value) > MAX_BODY_SIZE):
+            if value.isdigit() and (
+                len(value) > MAX_DIGITS or (int(value) > MAX_BODY_SIZE and int(value) > _max_body_size(scope))
+            ):
                 return 413, CONTENT_TOO_LARGE
         elif (name == b"cookie" and value.count(b"\\") > MAX_COOKIE_BACKSLASHES) or (
             name == b"content-type" and len(value) > MAX_CONTENT_TYPE_LENGTH
@@ -176,13 +249,14 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
     return None
 
 
-def _in_pieces(receive: Receive) -> Receive:
+def _in_pieces(scope: Scope, receive: Receive) -> Receive:
     """The body as it arrives, at most PIECE_SIZE at a time. FastAPI, which reads it, responds with what it raises."""
     received = costly_signs = 0
+    max_size = MAX_BODY_SIZE
     rest, more = b"", True
 
     async def receive_piece() -> Message:
-        nonlocal received, costly_signs, rest, more
+        nonlocal received, costly_signs, max_size, rest, more
         if rest:
             await asyncio.sleep(0)
         else:
@@ -190,9 +264,9 @@ def _in_pieces(receive: Receive) -> Receive:
             rest, more = message.get("body", b""), message.get("more_body", False)
             received += len(rest)
             costly_signs += rest.count(b"[") + rest.count(b"{") + rest.count(b"%")
-            if received > MAX_BODY_SIZE:
+            if received > max_size and received > (max_size := _max_body_size(scope)):
                 raise HTTPException(413, CONTENT_TOO_LARGE)
-            if costly_signs > MAX_COSTLY_SIGNS:
+            if costly_signs > MAX_COSTLY_SIGNS and _may_be_parsed(scope):
                 raise HTTPException(400, UNREADABLE_BODY)
             if len(rest) <= PIECE_SIZE:
                 rest = b""

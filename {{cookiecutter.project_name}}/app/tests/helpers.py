@@ -23,7 +23,7 @@ from app.auth.sessions import begin_session
 from app.core.config import settings
 from app.core.database import database
 from app.main import app
-from app.models import User
+from app.models import Base, User
 
 PASSWORD = "correct horse battery staple"
 CLIENT_IP = "198.51.100.1"
@@ -105,8 +105,13 @@ async def walk(client: AsyncClient, url: str, headers: dict[str, str]) -> list[l
         response = await client.get(url, headers=headers)
         assert response.status_code == 200
         pages.append(response.json())
-        url = response.links["next"]["url"] if "next" in response.links else ""
+        url = next_page(response)
     return pages
+
+
+def next_page(response: Response) -> str:
+    """The absolute URL of the `Link` to the next page; empty on the last."""
+    return str(response.url.join(response.links["next"]["url"])) if "next" in response.links else ""
 
 
 async def is_logged_in(client: AsyncClient, tokens: Json) -> bool:
@@ -145,7 +150,8 @@ async def make_empty(url: URL, another: URL) -> None:
         if not await connection.scalar(is_there, {"name": url.database}):
             await connection.execute(text(f'CREATE DATABASE "{url.database}"'))
     async with connect(url) as connection:
-        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        for schema in {"public", *(table.schema or "public" for table in Base.metadata.tables.values())}:
+            await connection.execute(text(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE'))
         await connection.execute(text("CREATE SCHEMA public"))
 
 

@@ -62,6 +62,7 @@ JSON_BODIES = {
     "a long token": filled(b"a.", b'{"refresh_token":"', b'"}'),
     "a long email address": filled(b"a@b.", b'{"password":"12345678","email":"', b'"}'),
     "an email address of accents": filled("\u0315\u0300".encode(), b'{"password":"12345678","email":"a', b'@b.de"}'),
+    "a password of accents": filled("\u0315\u0300".encode(), b'{"email":"a@b.de","password":"a', b'"}'),
     "a long key": filled("é".encode(), b'{"', b'":1}'),
 }
 FORMS = {
@@ -73,6 +74,7 @@ FORMS = {
     "escapes in many fields": filled(b"a=" + b"%41" * 340 + b"&"),
     "spaces": filled(b"+", b"username="),
     "a long name": filled(b"x"),
+    "a password of accents": filled("\u0315\u0300".encode(), b"username=a@b.de&password=a"),
     "a long token": filled(b"x", b"token="),
     "a token of dots": filled(b".", b"token="),
     "a token with a long header": b"token="

@@ -1,15 +1,17 @@
 """What every response has, whatever the route: headers, methods, hosts, origins, errors."""
 
+import asyncio
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from tempfile import TemporaryFile
 from unittest.mock import patch
 
 import pytest
+from fastapi.responses import StreamingResponse
 from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -49,14 +51,15 @@ async def test_responses_of_every_kind_have_the_security_headers(
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/users/me", "DELETE, GET"),
-        ("/users", "GET"),
+        ("/users/me", "DELETE, GET, HEAD"),
+        ("/users", "GET, HEAD"),
         ("/users/register", "POST"),
-        ("/users/8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45", "DELETE, GET, PATCH"),
+        ("/users/8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45", "DELETE, GET, HEAD, PATCH"),
         ("/pets/create", "POST"),
-        ("/pets/8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45", "DELETE, GET, PATCH"),
-        ("/auth/sessions", "GET"),
-        ("/health/live", "GET"),
+        ("/pets/8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45", "DELETE, GET, HEAD, PATCH"),
+        ("/auth/sessions", "GET, HEAD"),
+        ("/health/live", "GET, HEAD"),
+        ("/.well-known/jwks.json", "GET, HEAD"),
     ],
 )
 async def test_a_405_names_every_method_of_the_resource(client: AsyncClient, path: str, allowed: str) -> None:
@@ -104,9 +107,10 @@ async def response_to(
     scope: Scope = {"type": "http", "http_version": version, "method": method, "scheme": "http", "headers": headers}
     scope.update(path=path, raw_path=path.encode(), root_path="", query_string=b"", client=("198.51.100.1", 0))
     messages: list[Message] = []
+    requests: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return requests.pop() if requests else await asyncio.Future()  # as long as the client stays connected
 
     async def send(message: Message) -> None:
         messages.append(dict(message))
@@ -131,12 +135,50 @@ async def test_a_response_to_head_has_no_body(application: None) -> None:
     # Not every web server drops it, and the client would then read it as the start of the next response.
     host = (b"host", settings.allowed_hosts[0].encode())
     for path, status in (
-        *(("/docs", 200), ("/docs-assets/favicon.png", 200), ("/health/live", 405), ("/users/me", 405)),
+        *(("/docs", 200), ("/docs-assets/favicon.png", 200), ("/health/live", 200), ("/users/me", 401)),
         *(("/nowhere", 404), ("/docs-assets/nowhere", 404), ("/users/register", 405)),
     ):
         assert await response_to(app, "HEAD", path, host) == (status, b"")
     assert await response_to(app, "HEAD", "/docs") == (400, b"")
     assert await response_to(app, "HEAD", "/docs", host, (b"content-length", b"9999999")) == (413, b"")
+
+
+async def test_head_is_get_without_a_body(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
+    here, paths = client.base_url, ("jwks.json", "oauth-authorization-server")
+    for path in (
+        *("/", "/health/live", "/health/ready", "/users/me", "/pets/me", "/auth/sessions", "/docs", "/openapi.json"),
+        *("/users/8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45", "/nowhere"),
+        *(str(here.copy_with(path=f"/.well-known/{name}")) for name in paths),
+    ):
+        get, head = [await client.request(method, path, headers=default_user_headers) for method in ("GET", "HEAD")]
+        assert head.status_code == get.status_code, path
+        assert head.content == b""
+        for response in (get, head):
+            del response.headers["X-Request-ID"]
+        assert head.headers == get.headers, path
+    assert (await client.head("/users/register")).status_code == 405
+    assert not any("head" in operations for operations in app.openapi()["paths"].values())
+
+
+async def test_a_head_request_ends_with_the_headers_of_a_stream_that_does_not_end() -> None:
+    async def ticks() -> AsyncIterator[bytes]:
+        while True:
+            yield b"tick"
+            await asyncio.sleep(0)
+
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(ticks())
+
+    async with other_application() as other:
+        other.add_api_route("/ticks", stream)
+        host = (b"host", settings.allowed_hosts[0].encode())
+        assert await response_to(other, "HEAD", "/ticks", host) == (200, b"")
+
+
+async def test_a_head_request_is_logged_as_one(client: AsyncClient, log: pytest.LogCaptureFixture) -> None:
+    await client.head("/health/live")
+    (record,) = [record for record in log.records if isinstance(record, RequestRecord)]
+    assert record.getMessage().startswith("HEAD live 200 ")
 
 
 async def test_a_second_host_is_refused(client: AsyncClient) -> None:
@@ -168,6 +210,34 @@ async def test_the_configured_origin_may_read_responses(client: AsyncClient, def
         assert {"Link", "Retry-After", "WWW-Authenticate"} <= set(
             response.headers["Access-Control-Expose-Headers"].split(", ")
         )
+
+
+async def crash() -> None:
+    raise ZeroDivisionError
+
+
+async def test_the_configured_origin_may_read_every_refusal(capfd: pytest.CaptureFixture[str]) -> None:
+    async with other_application() as other:
+        other.add_api_route("/crash", crash)
+        other.add_api_route(f"{settings.api_prefix}/auth/browser/crash", crash)
+        client = client_at("198.51.100.1", other)
+        here = client.base_url
+        for method, path, headers, status in (
+            ("GET", here.copy_with(path="/crash"), {}, 500),
+            ("GET", "/auth/browser/crash", {}, 500),
+            ("GET", "/users/me", {"Host": "evil.example"}, 400),
+            ("GET", "/auth/browser/refresh-token", {"Host": "evil.example"}, 400),
+            ("POST", "/users/register", {"Content-Length": "99999999"}, 413),
+            ("GET", "/users/me", {"Cookie": "\\" * 200}, 400),
+            ("PUT", "/users/me", {}, 405),
+            ("POST", "/auth/access-token", {}, 422),
+        ):
+            response = await client.request(method, path, headers={"Origin": ORIGIN} | headers)
+            assert response.status_code == status, path
+            assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+            assert ("Access-Control-Allow-Credentials" in response.headers) == ("browser" in str(path))
+            assert response.headers["X-Request-ID"]
+    assert capfd.readouterr().out.count("Unhandled error") == 2
 
 
 @pytest.mark.parametrize(
@@ -208,10 +278,11 @@ def output() -> Iterator[list[str]]:
     assert isinstance(handler, logging.StreamHandler)
     lines: list[str] = []
     with TemporaryFile("w") as written:
-        before = handler.setStream(written)
+        # Not by setStream, which flushes the former one: that of an earlier test may be closed.
+        before, handler.stream = handler.stream, written
         yield lines
         lines += os.pread(written.fileno(), 1024 * 1024, 0).decode().splitlines()
-        handler.setStream(before)
+        handler.stream = before
 
 
 async def test_a_crash_is_a_500_for_the_client_and_a_traceback_only_in_the_log(

@@ -4,10 +4,12 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from fastapi import Request, UploadFile
 from httpx import AsyncClient
 
 from app.models import User
-from app.tests.helpers import Json, is_logged_in, login, try_login
+from app.tests.helpers import Json, client_at, is_logged_in, login, try_login
+from app.tests.other_settings import other_application
 
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -215,6 +217,47 @@ async def test_a_login_form_over_1_mib_is_a_413(client: AsyncClient, declared: b
     body = b"x" * (MEBIBYTE + 1) if declared else chunks(MEBIBYTE + 1)
     response = await client.post("/auth/access-token", content=body, headers=FORM)
     assert (response.status_code, response.json()["detail"]) == (413, "Content Too Large")
+
+
+async def store(request: Request) -> int:
+    return sum([len(piece) async for piece in request.stream()])
+
+
+async def receive_file(file: UploadFile) -> int:
+    return len(await file.read())
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "chunked"])
+async def test_one_route_may_take_larger_bodies_of_any_bytes(declared: bool) -> None:
+    size = 3 * MEBIBYTE
+    async with other_application() as other:
+        other.add_api_route("/files/{name}", store, methods=["PUT"], max_body_size=size)
+        other.add_api_route("/files/{name}", store, methods=["POST"])
+        other.add_api_route("/forms", receive_file, methods=["POST"], max_body_size=size)
+        client = client_at("198.51.100.1", other)
+        root = client.base_url.copy_with(path="/")
+
+        async def status_of(method: str, path: str, content: bytes, content_type: str = "image/png") -> int:
+            async def streamed() -> AsyncIterator[bytes]:
+                yield content
+
+            body, headers = content if declared else streamed(), {"Content-Type": content_type}
+            response = await client.request(method, root.join(path), content=body, headers=headers)
+            assert response.status_code != 413 or response.json() == {"detail": "Content Too Large"}
+            return response.status_code
+
+        costly = b"[{%" * MEBIBYTE
+        assert len(costly) == size
+        assert await status_of("PUT", "/files/a", costly) == 200
+        assert await status_of("PUT", "/files/a", costly + b"x") == 413
+        assert await status_of("POST", "/files/a", costly) == 413
+        assert await status_of("PUT", "/files/a/b", costly) in {404, 413}  # not this route
+        part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        form = part + costly[:-200] + b"\r\n--x--\r\n"
+        assert await status_of("POST", "/forms", form, "multipart/form-data; boundary=x") == 200
+        # Whatever may be parsed is still counted.
+        for content_type in ("application/json", "Application/Ld+JSON ;x=y", "application/x-www-form-urlencoded", " "):
+            assert await status_of("PUT", "/files/a", costly, content_type) == 400
 
 
 async def test_no_content_length_causes_a_500(client: AsyncClient) -> None:

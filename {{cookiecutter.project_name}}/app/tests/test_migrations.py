@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 from alembic.config import Config
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alembic import command
+from app.autogenerate import load_models
 from app.core.config import PROJECT_DIR, settings
-from app.models import Base
 from app.tests.helpers import connect, make_empty
 from app.tests.other_settings import other_settings
 
@@ -28,14 +28,21 @@ async def empty_database(application: None) -> AsyncIterator[AsyncConnection]:
 
 
 async def tables(connection: AsyncConnection) -> set[str]:
-    names = await connection.run_sync(lambda sync_connection: inspect(sync_connection).get_table_names())
-    return set(names) - {"alembic_version"}
+    """The tables of all schemas, named as models name them."""
+
+    def read(sync_connection: Connection) -> set[str]:
+        found = inspect(sync_connection)
+        schemas = set(found.get_schema_names()) - {"information_schema"}
+        return {f"{schema}.{name}" for schema in schemas for name in found.get_table_names(schema)}
+
+    names = await connection.run_sync(read)
+    return {name.removeprefix("public.") for name in names} - {"alembic_version"}
 
 
 async def test_every_migration_can_be_undone_and_together_they_create_the_models(
     empty_database: AsyncConnection,
 ) -> None:
-    models = set(Base.metadata.tables)
+    models = set(load_models().tables)
     await asyncio.to_thread(command.upgrade, CONFIG, "head")
     assert await tables(empty_database) == models
     await asyncio.to_thread(command.downgrade, CONFIG, "base")

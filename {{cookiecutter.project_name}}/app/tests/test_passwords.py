@@ -1,15 +1,21 @@
 """Passwords: which are accepted, that every character counts, and how they are stored."""
 
 import json
+import unicodedata
+from collections.abc import Iterator
+from unittest.mock import patch
 
+import bcrypt
 import pytest
 from httpx import AsyncClient, Response
 from passlib.context import CryptContext
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.passwords import check_password, hash_password
 from app.models import User
 from app.tests.helpers import PASSWORD, bearer, begin, hash_of_password, try_login
+from app.tests.other_settings import other_settings
 
 
 async def register(client: AsyncClient, password: str, email: str = "new@example.com") -> Response:
@@ -126,3 +132,130 @@ async def test_a_nul_that_an_imported_hash_cannot_hold_is_a_wrong_password(
     await session.commit()
     response = await try_login(client, default_user.email, f"{PASSWORD}\0")
     assert (response.status_code, response.json()["detail"]) == (400, "Incorrect email or password")
+
+
+def hash_by(scheme: str, rounds: int, password: str = PASSWORD) -> str:
+    return str(CryptContext([scheme]).handler(scheme).using(rounds=rounds).hash(password))
+
+
+BCRYPT = hash_by("bcrypt", 4)
+OURS = hash_by("bcrypt_sha256", 4)
+
+NO_HASHES = {
+    "empty": "",
+    "switched off": "!",
+    "locked": "*",
+    "locked, as in /etc/shadow": f"!{BCRYPT}",
+    "garbage": "garbage",
+    "as long as the column": "x" * 128,
+    "not ASCII": "ż" * 128,
+    "control characters": "\x01\x1b\x7f",
+    "a prefix": "$2b$",
+    "a truncated hash": BCRYPT[:-1],
+    "a salt alone": BCRYPT[:29],
+    "more than a hash": BCRYPT + "x",
+    "a line": BCRYPT + "\n",
+    "a hash with another character": BCRYPT[:-1] + "²",
+    "a variant that nobody checks": BCRYPT.replace("$2b$", "$2x$"),
+    "too few rounds": BCRYPT.replace("$04$", "$03$"),
+    "more rounds than anybody has time for": BCRYPT.replace("$04$", "$31$"),
+    "rounds that aren't digits": BCRYPT.replace("$04$", "$1²$"),
+    "a truncated hash of ours": OURS[:-1],
+    "another version of ours": OURS.replace("v=2", "v=3"),
+    "more rounds than anybody has time for, in ours": OURS.replace("r=4", "r=31"),
+    "argon2": "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$" + "A" * 43,
+    "Django's PBKDF2": "pbkdf2_sha256$870000$salt$" + "A" * 43 + "=",
+    "scrypt": "scrypt:32768:8:1$salt$" + "a" * 64,
+    "MD5": "5f4dcc3b5aa765d61d8327deb882cf99",
+}
+
+
+@pytest.mark.parametrize("stored", NO_HASHES.values(), ids=NO_HASHES)
+async def test_anything_in_the_column_that_is_not_a_hash_is_a_wrong_password(
+    client: AsyncClient, session: AsyncSession, default_user: User, stored: str
+) -> None:
+    headers = bearer(await begin(default_user))
+    default_user.hashed_password = stored
+    await session.commit()
+    for password in (PASSWORD, "!", "é" * 8, f"{PASSWORD}\0"):
+        response = await try_login(client, default_user.email, password)
+        assert (response.status_code, response.json()["detail"]) == (400, "Incorrect email or password")
+    body = {"current_password": PASSWORD, "new_password": "a new password"}
+    response = await client.post("/users/reset-password", json=body, headers=headers)
+    assert (response.status_code, response.json()["detail"]) == (400, "Incorrect password")
+    await session.refresh(default_user)
+    assert default_user.hashed_password == stored
+
+
+@pytest.fixture
+def work() -> Iterator[list[int]]:
+    """How often bcrypt mixes its key while the test runs: what a check costs, whatever else the machine does."""
+    done: list[int] = []
+    original = bcrypt.hashpw
+
+    def hashpw(password: bytes, salt: bytes) -> bytes:
+        done.append(2 ** int(salt.split(b"$")[2]))
+        return original(password, salt)
+
+    with patch("bcrypt.hashpw", hashpw):
+        yield done
+
+
+@pytest.mark.parametrize("password", ["a wrong password", "a wrong p\0assword", "Zażo\u0301łć gęślą"])
+async def test_a_wrong_password_costs_the_same_whatever_is_stored(work: list[int], password: str) -> None:
+    with other_settings(SECURITY_BCRYPT_ROUNDS="7"):
+        await check_password(password, hash_by("bcrypt_sha256", 7))  # nor may the first one cost more
+        costs = set()
+        others = [None, hash_by("bcrypt", 4), hash_by("bcrypt", 7), hash_by("bcrypt_sha256", 5)]
+        for stored in (*NO_HASHES.values(), *others):
+            work.clear()
+            assert await check_password(password, stored) == (False, None)
+            costs.add(sum(work))
+    spellings = len({password, unicodedata.normalize("NFC", password)})
+    assert costs == {spellings * 2**7}
+
+
+FULL_WIDTH = "\uff25" * 8  # other characters than E, which NFKC would lose
+COMPOSED, DECOMPOSED = "Zażółć gęślą jaźń", unicodedata.normalize("NFD", "Zażółć gęślą jaźń")
+
+
+@pytest.mark.parametrize(("at_first", "later"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+async def test_a_password_is_the_same_on_every_keyboard(client: AsyncClient, at_first: str, later: str) -> None:
+    assert (await register(client, at_first)).status_code == 201
+    for password in (at_first, later):
+        assert (await try_login(client, "new@example.com", password)).status_code == 200
+    for password in ("Zazolc gesla jazn", COMPOSED.lower(), unicodedata.normalize("NFKC", "ﬁ") + COMPOSED):
+        assert (await try_login(client, "new@example.com", password)).status_code == 400
+    tokens = (await try_login(client, "new@example.com", at_first)).json()
+    body = {"current_password": later, "new_password": FULL_WIDTH}
+    assert (await client.post("/users/reset-password", json=body, headers=bearer(tokens))).status_code == 204
+    assert (await try_login(client, "new@example.com", "E" * 8)).status_code == 400
+    assert (await try_login(client, "new@example.com", FULL_WIDTH)).status_code == 200
+
+
+@pytest.mark.parametrize("scheme", ["bcrypt_sha256", "bcrypt"])
+async def test_a_hash_of_a_password_as_it_was_typed_still_verifies_and_is_renewed(
+    client: AsyncClient, session: AsyncSession, default_user: User, scheme: str
+) -> None:
+    default_user.hashed_password = hash_by(scheme, 4, DECOMPOSED)
+    await session.commit()
+    assert (await try_login(client, default_user.email, COMPOSED)).status_code == 400
+    assert (await try_login(client, default_user.email, DECOMPOSED)).status_code == 200
+    for password in (COMPOSED, DECOMPOSED):
+        assert (await try_login(client, default_user.email, password)).status_code == 200
+
+
+async def test_the_length_of_a_password_is_that_of_its_composed_characters(client: AsyncClient) -> None:
+    assert refused(await register(client, "é" * 7)) == "string_too_short"
+    assert refused(await register(client, "e\u0301" * 7)) == "string_too_short"
+    assert refused(await register(client, "ᾂ" * 129)) == "string_too_long"
+    assert refused(await register(client, unicodedata.normalize("NFD", "ᾂ" * 129))) == "string_too_long"
+    longest = unicodedata.normalize("NFD", "ᾂ" * 128)
+    assert len(longest) == 512
+    assert (await register(client, longest)).status_code == 201
+    for password in (longest, "ᾂ" * 128):
+        assert (await try_login(client, "new@example.com", password)).status_code == 200
+
+
+async def test_a_superusers_password_from_the_settings_is_the_same_on_every_keyboard() -> None:
+    assert (await check_password(COMPOSED, await hash_password(DECOMPOSED))).is_correct

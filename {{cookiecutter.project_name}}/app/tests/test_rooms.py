@@ -10,7 +10,7 @@ from app.core.config import PROJECT_DIR
 
 # From top to bottom. `server` stands beside `auth`: neither imports the other.
 LAYERS = [
-    {"openapi", "initial_data"},
+    {"openapi", "initial_data", "autogenerate"},
     {"main"},
     {"features"},
     {"api"},

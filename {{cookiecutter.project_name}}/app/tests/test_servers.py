@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shlex
 import socket
@@ -11,9 +12,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from httpx import ASGITransport, AsyncClient
 
 from app.core.config import PROJECT_DIR
+from app.models import User
 from app.server.limits import MAX_HEADER_SIZE
+from app.tests.helpers import PASSWORD, bearer
+from app.tests.other_settings import other_application
 
 HOST = b" HTTP/1.1\r\nHost: api.example.com\r\n"
 LIVE, LOGOUT = b"GET /health/live" + HOST, b"POST /auth/logout" + HOST
@@ -48,11 +53,12 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def serving(arguments: list[str]) -> AsyncIterator[tuple[int, Process]]:
-    """Start Uvicorn; yield its port and its process, and stop it afterwards."""
+async def serving(arguments: list[str], **variables: str) -> AsyncIterator[tuple[int, Process]]:
+    """Start Uvicorn with these variables; yield its port and its process, and stop it afterwards."""
     port = free_port()
     command = (sys.executable, "-m", "uvicorn", *arguments, "--port", str(port))
-    server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, stdout=DEVNULL, stderr=PIPE)
+    env = os.environ | variables
+    server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, env=env, stdout=DEVNULL, stderr=PIPE)
     try:
         await _wait_for(server, b"Uvicorn running on")
         yield port, server
@@ -115,6 +121,20 @@ async def test_headers_are_limited_to_64_kib(command: Callable[[], list[str]]) -
         assert responses.count(b"HTTP/1.1 200 ") == 10
 
 
+async def test_a_reload_does_not_wait_for_a_response_that_never_ends() -> None:
+    async with serving(command_of_make_dev()) as (port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        # As open as a stream: the server waits for the rest of the body.
+        writer.write(LOGOUT + b"Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 100 ")
+        server.terminate()
+        try:
+            async with asyncio.timeout(30):
+                await server.wait()
+        finally:
+            writer.close()
+
+
 async def test_a_request_that_is_not_http_is_one_line_in_the_log() -> None:
     async with serving(command_of_make_dev()) as (port, server):
         assert (await response_to(port, b"\0" * 200_000)).count(b"HTTP/1.1 400 ") <= 1
@@ -137,3 +157,38 @@ async def test_the_process_ends_if_the_metrics_port_is_taken(monkeypatch: pytest
                 server.kill()
     assert server.returncode
     assert f"METRICS_PORT {port} can't be used" in output.decode()
+
+
+async def test_a_proxy_may_strip_the_prefix_that_root_path_names(superuser: User, default_user: User) -> None:
+    variables = {"API_PREFIX": "/x", "PUBLIC_URL": "https://api.example.com", "DOCS": "true"}
+    origin = {"Origin": "https://app.example.com"}
+    async with (
+        serving([*command_of_make_dev(), "--root-path", "/x"], **variables) as (port, _),
+        AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"Host": "api.example.com"}) as proxy,
+    ):
+        for path in ("/", "/health/live", "/health/ready", "/docs"):
+            assert (await proxy.get(path)).status_code == 200, path
+        scheme = (await proxy.get("/openapi.json")).json()["components"]["securitySchemes"]["OAuth2PasswordBearer"]
+        assert scheme["flows"]["password"]["tokenUrl"] == "/x/auth/access-token"
+        form = {"username": superuser.email, "password": PASSWORD}
+        cookie = (await proxy.post("/auth/browser/login", data=form, headers=origin)).headers["Set-Cookie"]
+        assert "Path=/x/auth/browser;" in cookie
+        preflight = {**origin, "Access-Control-Request-Method": "POST"}
+        allowed = (await proxy.options("/auth/browser/login", headers=preflight)).headers
+        assert allowed["Access-Control-Allow-Credentials"] == "true"
+        tokens = (await proxy.post("/auth/access-token", data=form)).json()
+        page = await proxy.get("/users?limit=1", headers=bearer(tokens))
+        following = page.links["next"]["url"]
+        assert following.startswith("/x/users?limit=1&after=")
+        page = await proxy.get(following.removeprefix("/x"), headers=bearer(tokens))
+        assert [user["email"] for user in page.json()] == [superuser.email]
+        metadata = (await proxy.get("/.well-known/oauth-authorization-server")).json()
+        assert metadata["token_endpoint"] == "https://api.example.com/x/auth/access-token"
+
+
+async def test_a_root_path_that_is_not_the_prefix_is_refused_by_its_name(capfd: pytest.CaptureFixture[str]) -> None:
+    async with other_application() as app:
+        transport = ASGITransport(app, root_path="/strange")
+        async with AsyncClient(transport=transport, base_url="http://api.example.com") as proxy:
+            assert (await proxy.get("/health/live")).status_code == 500
+    assert "--root-path /strange: set API_PREFIX to the same" in capfd.readouterr().out

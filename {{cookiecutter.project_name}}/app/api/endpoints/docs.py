@@ -15,7 +15,7 @@ router = APIRouter(include_in_schema=False)
 assets = StaticFiles(packages=[("fastapi_offline", "static")])  # only the files of that package are used
 
 
-@router.api_route("/docs", methods=["GET", "HEAD"])
+@router.get("/docs")
 async def read_documentation() -> HTMLResponse:
     page = get_swagger_ui_html(
         title=PROJECT["name"],
