@@ -21,7 +21,7 @@ WORDS = {
     "mail": (
         r"(?<!-)\b[Mm]ails?\b|\bMAIL_|mail_url|mailpit|(?i:smtp)|outbox|outgoing|forgot-password|recover(y)?-password"
         r"|verify-email|request-verification|EMAIL_VERIFICATION|REGISTRATION\b|FRONTEND_URL|\b[Dd]iscreet\b"
-        r"|\bEmails\b|make emails|an email\b"
+        r"|\bEmails\b|make emails|an email\b(?! address)"
         r"|/users/me/email|email_verified`|by email\b(?! address)"
     ),
     "second_factor": (
