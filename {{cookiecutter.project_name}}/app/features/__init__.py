@@ -1,4 +1,4 @@
-"""The features of this project. To leave one out, delete its folder, its two lines here, and its page in docs/."""
+"""The features of this project: an import and an entry for each. docs/development.md says how to leave one out."""
 
 from app.api.feature import Feature
 from app.features.mail.feature import mail
@@ -7,6 +7,7 @@ from app.features.second_factor.feature import second_factor
 from app.features.superuser_factor.feature import superuser_factor
 
 FEATURES: list[Feature] = [
+    # in the order in which they see a login
     mail,
     second_factor,
     passkeys,
