@@ -69,12 +69,17 @@ def render(kind: str, when: datetime, token: str | None) -> Content:
 
 
 def build(mail_id: uuid.UUID, content: Content, recipient: str, date: datetime) -> EmailMessage:
-    """The mail itself. Its Message-ID is that of every copy, should it be sent twice."""
+    """The mail itself. Its Message-ID is that of every copy, should it be sent twice.
+
+    Raises all kinds of errors for addresses that older versions accepted.
+    """
     sender = ascii_domain(str(settings.mail_from))
     local_part, _, domain = recipient.rpartition("@")
     message = EmailMessage(_POLICY)
     message["From"] = str(Address(PROJECT["name"], addr_spec=sender))
     message["To"] = str(Address(username=local_part, domain=domain))
+    if [address.addr_spec for address in message["To"].addresses] != [recipient]:
+        raise ValueError("The header would name somebody else")  # as encoded words do (RFC 2047)
     message["Subject"] = content.subject
     message["Date"] = format_datetime(date)
     message["Message-ID"] = f"<{mail_id}@{sender.rpartition('@')[2]}>"

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import random
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.auth.rate_limits import Limit, RateLimitedError, hit
 from app.core.config import settings
@@ -40,11 +40,10 @@ _BY_ADDRESS: Final = select(*User.__table__.columns).where(
 
 
 class Ready(NamedTuple):
-    """A mail as it can be sent now."""
+    """What a mail needs to be sent now."""
 
-    message: EmailMessage
-    recipient: str
-    link: str | None  # or the token, where links lead nowhere
+    address: str
+    token: str | None
 
 
 class Sender:
@@ -59,12 +58,12 @@ class Sender:
         while not self._stopping.is_set():
             try:
                 await self.send_all()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 # The mail comes up again after its lease; the others are not to wait for somebody to restart this.
-                if isinstance(error, SQLAlchemyError | OSError | TimeoutError) and is_outage(error):
+                if is_outage(error):
                     logger.warning("The outbox can't be read: %s", reason(error))
                 else:
-                    logger.exception("A mail could not be sent")
+                    logger.error("The outbox can't be sent: %s", _trace(error))  # noqa: TRY400
             with suppress(TimeoutError):
                 # Processes that started together don't look together.
                 await asyncio.wait_for(self._stopping.wait(), POLL_INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311
@@ -92,11 +91,16 @@ class Sender:
             return True
         try:
             ready = await self._prepare(mail)
-            if ready is None:
-                await remove(self._database, mail)
-                _log("mail_dropped", mail)
-                return True
-            await self._transport.send(ready.message, str(settings.mail_from), ready.recipient)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            return await self._give_up(mail, error)
+        if ready is None:
+            await remove(self._database, mail)
+            _log("mail_dropped", mail)
+            return True
+        try:
+            recipient = await self._send(mail, ready)
         except DeliveryError as error:
             if error.is_permanent:
                 await bury(self._database, mail, str(error))
@@ -104,14 +108,23 @@ class Sender:
                 await postpone(self._database, mail, str(error))
             _log("mail_dead" if error.is_permanent else "mail_failed", mail, str(error))
             return not error.is_unreachable
+        except Exception as error:  # noqa: BLE001 — whatever it is, the others are not to wait for this mail
+            return await self._give_up(mail, error)
         await remove(self._database, mail)
         _log("mail_sent", mail)
-        if settings.environment == "dev" and isinstance(self._transport, FolderTransport) and ready.link:
-            logger.info("%s for %s: %s", "Link" if settings.frontend_url else "Token", ready.recipient, ready.link)
+        if settings.environment == "dev" and isinstance(self._transport, FolderTransport) and ready.token:
+            link = link_to(mail.kind, ready.token) if settings.frontend_url else ready.token
+            logger.info("%s for %s: %s", "Link" if settings.frontend_url else "Token", recipient, link)
+        return True
+
+    async def _give_up(self, mail: Mail, error: Exception) -> bool:
+        await bury(self._database, mail, type(error).__name__)
+        _log("mail_dead", mail, _trace(error))
+        await self._transport.close()
         return True
 
     async def _prepare(self, mail: Mail) -> Ready | None:
-        """The mail with its token, for the account as it is now; None if it is not wanted any more."""
+        """The mail's address and token, for the account as it is now; None if it is not wanted any more."""
         needs_account = mail.kind in PAGES or mail.user_id is None
         account: Any = await self._account_of(mail) if needs_account else None
         if needs_account and (account is None or not await self._is_wanted(mail, account)):
@@ -122,11 +135,16 @@ class Sender:
         token = None
         if mail.kind in PAGES:
             token = create_mail_token(mail.kind, account, mail.created_at + LIFETIMES[mail.kind])  # type: ignore[arg-type]
-        recipient = ascii_domain(address)
+        return Ready(address, token)
+
+    async def _send(self, mail: Mail, ready: Ready) -> str:
+        """Build and send it; returns the address as the server got it. Raises DeliveryError, and anything else."""
         await asyncio.sleep(self._pause)
-        message = build(mail.id, render(mail.kind, mail.created_at, token), recipient, mail.created_at)
+        recipient = ascii_domain(ready.address)
+        message = build(mail.id, render(mail.kind, mail.created_at, ready.token), recipient, mail.created_at)
         await asyncio.sleep(self._pause)
-        return Ready(message, recipient, link_to(mail.kind, token) if token and settings.frontend_url else token)
+        await self._transport.send(message, str(settings.mail_from), recipient)
+        return recipient
 
     async def _account_of(self, mail: Mail) -> Any:
         if mail.user_id is None:
@@ -150,6 +168,13 @@ class Sender:
         except RateLimitedError:
             return False
         return True
+
+
+def _trace(error: Exception) -> str:
+    """Where an error comes from, without its text, which may quote an address or a token."""
+    frames = traceback.extract_tb(error.__traceback__)[-5:]
+    places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return f"{type(error).__name__} in {' > '.join(places)}"
 
 
 def _log(event: str, mail: Mail, why: str = "") -> None:

@@ -1,5 +1,6 @@
 """A mailbox that a client reads."""
 
+import logging
 import re
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -12,6 +13,7 @@ import pytest
 from app.core.database import database
 from app.mail.sender import Sender
 from app.mail.smtp import FolderTransport
+from app.server.logging import JsonFormatter
 from app.tests.other_settings import other_settings
 
 
@@ -52,6 +54,24 @@ def text_of(mail: EmailMessage) -> str:
     part = mail.get_body(("plain",))
     assert part is not None
     return str(part.get_content())
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What is logged, as in production."""
+    written: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            written.append(JsonFormatter().format(record))
+
+    collector, logger = Collector(), logging.getLogger("app.mail")
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(collector)
+    yield written
+    logger.removeHandler(collector)
+    logger.setLevel(level)
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,28 +21,9 @@ from app.mail.outbox import post
 from app.mail.sender import Sender, sending
 from app.mail.smtp import new_transport
 from app.models import OutgoingMail, User
-from app.server.logging import JsonFormatter
 from app.tests.mail.server import mail_server
 from app.tests.other_settings import other_settings
 from app.tests.test_metrics import counted, free_port, scrape
-
-
-@pytest.fixture
-def lines() -> Iterator[list[str]]:
-    """What is logged, as in production."""
-    written: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            written.append(JsonFormatter().format(record))
-
-    collector, logger = Collector(), logging.getLogger("app.mail")
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    logger.addHandler(collector)
-    yield written
-    logger.removeHandler(collector)
-    logger.setLevel(level)
 
 
 async def put(session: AsyncSession, user: User) -> None:
