@@ -19,7 +19,7 @@ from app.core.outages import is_outage, reason
 from app.mail.messages import PAGES, ascii_domain, build, link_to, render
 from app.mail.outbox import Mail, bury, claim, postpone, remove
 from app.mail.smtp import DeliveryError, FolderTransport, Transport, new_transport
-from app.mail.tokens import LIFETIMES, create_mail_token
+from app.mail.tokens import AT_ONCE, INTERVAL, LIFETIMES, create_mail_token
 from app.models import User
 
 logger: Final = logging.getLogger("app.mail")
@@ -134,7 +134,7 @@ class Sender:
             return None
         token = None
         if mail.kind in PAGES:
-            token = create_mail_token(mail.kind, account, mail.created_at + LIFETIMES[mail.kind])  # type: ignore[arg-type]
+            token = create_mail_token(mail.kind, account, datetime.now(UTC) + LIFETIMES[mail.kind])  # type: ignore[arg-type]
         return Ready(address, token)
 
     async def _send(self, mail: Mail, ready: Ready) -> str:
@@ -162,9 +162,8 @@ class Sender:
         return True
 
     async def _is_within_limit(self, kind: str, address: str) -> bool:
-        """Three mails an hour for one purpose: nobody can flood a mailbox."""
         try:
-            await hit(self._database, [Limit(f"mail: {kind}", address, 3, timedelta(hours=1))])
+            await hit(self._database, [Limit(f"mail: {kind}", address, AT_ONCE, INTERVAL)])
         except RateLimitedError:
             return False
         return True

@@ -1,7 +1,7 @@
 """Mail tokens: what a link in a mail carries. Plain functions, no HTTP, no database.
 
-Using one changes the state of the account, so it works once; and so does a new password or address, which ends all
-older ones.
+Using one changes what it depends on, so it works once. A new password or address, and a deactivation, end all older
+ones; a verification ends only others of its kind.
 """
 
 from datetime import datetime, timedelta
@@ -10,8 +10,13 @@ from typing import Any, Final, Literal, Protocol
 from app.core.account_tokens import create_account_token, is_genuine
 
 Purpose = Literal["recovery", "verification", "email_change"]
+# To one address, three emails of a kind go out at once, then one each INTERVAL: nobody can flood a mailbox.
+AT_ONCE: Final = 3
+INTERVAL: Final = timedelta(hours=1)
 LIFETIMES: Final[dict[str, timedelta]] = {
-    "recovery": timedelta(minutes=30),
+    # Whoever is refused another one got the last one within INTERVAL, and has it for as long again: strangers who ask
+    # for recoveries all the time keep no owner from one.
+    "recovery": 2 * INTERVAL,
     "verification": timedelta(hours=24),
     "email_change": timedelta(hours=24),
 }
@@ -42,10 +47,9 @@ def _purpose(purpose: Purpose) -> str:
 
 
 def _state(purpose: Purpose, account: AccountState) -> list[object]:
-    return [
-        account.id,
-        account.email,
-        account.email_verified_at is not None,
-        account.password_changed_at,
-        *([account.pending_email, account.pending_email_at] if purpose == "email_change" else []),
-    ]
+    used: dict[Purpose, list[object]] = {  # what using one changes, beside the password or the address
+        "recovery": [],
+        "verification": [account.email_verified_at is not None],
+        "email_change": [account.pending_email, account.pending_email_at],
+    }
+    return [account.id, account.email, account.password_changed_at, *used[purpose]]

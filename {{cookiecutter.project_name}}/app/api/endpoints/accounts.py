@@ -89,6 +89,8 @@ async def request_verification(
 @router.post("/auth/verify-email", status_code=status.HTTP_204_NO_CONTENT, responses=TOKEN_REFUSED)
 async def verify_email(verification: VerifyEmailRequest, client_ip: ClientIp, session: DbSession) -> None:
     """Show with the token of a mail that its address is the account's owner's; a new address becomes the account's."""
+    # A forged token must not lock the row, or a flood of them would slow the owner's logins.
+    await _account(session, verification.token, "verification", "email_change")
     account = await _account(session, verification.token, "verification", "email_change", locked=True)
     is_change = is_for(verification.token, "email_change", account)
     if is_change and account.pending_email is not None:
@@ -154,7 +156,9 @@ async def _admit(database: Database, client_ip: str, user_id: uuid.UUID | None =
 async def _account(session: AsyncSession, token: str, *purposes: Purpose, locked: bool = False) -> User:
     """The active account that a token for one of these purposes belongs to; else the 400. Locked, it stays as it is."""
     statement = select(User).where(User.id == account_of(token), User.is_active)
-    account = await session.scalar(statement.with_for_update() if locked else statement)
+    if locked:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    account = await session.scalar(statement)
     if account is None or not any(is_for(token, purpose, account) for purpose in purposes):
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_MAIL_TOKEN)
     return account

@@ -165,6 +165,7 @@ async def update_user(
     if change.is_active is not None:
         user.is_active = change.is_active
     if change.is_active is False:
+        user.password_changed_at = func.now()  # no token from before works after a reactivation
         await session.flush()
         await session.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
     await session.commit()

@@ -352,11 +352,11 @@ async def test_delays_double_up_to_an_hour_and_end_after_a_day(
 async def test_a_mail_whose_token_has_expired_is_not_sent(
     client: AsyncClient, session: AsyncSession, server: Server, default_user: User
 ) -> None:
-    long_ago = default_user.password_changed_at - timedelta(hours=1)
+    long_ago = default_user.password_changed_at - timedelta(hours=3)
     await session.execute(update(User).values(password_changed_at=long_ago))
     await session.commit()
     await client.post("/auth/forgot-password", json={"email": default_user.email})
-    await session.execute(update(OutgoingMail).values(created_at=func.now() - timedelta(minutes=31)))
+    await session.execute(update(OutgoingMail).values(created_at=func.now() - timedelta(minutes=121)))
     await session.commit()
     await send_all()
     assert server.received == []

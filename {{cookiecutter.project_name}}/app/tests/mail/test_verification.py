@@ -1,7 +1,7 @@
 """Verification and change of the e-mail address."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from httpx import AsyncClient, Response
@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.initial_data import create_first_superuser
+from app.mail.tokens import create_mail_token
 from app.models import LoginSession, OutgoingMail, User
 from app.tests.helpers import PASSWORD, bearer, begin, client_at, is_logged_in, login, refresh, try_login, try_refresh
 from app.tests.mail.conftest import Mailbox, text_of
@@ -187,6 +188,38 @@ async def test_a_new_address_ends_tokens_for_the_old_one(
     await verify(client, await mailbox.token(NEW, "verify-email"))
     body = {"token": recovery, "new_password": "a new and better one"}
     assert (await client.post("/auth/recover-password", json=body)).status_code == 400
+
+
+async def test_a_verification_ends_no_token_of_another_kind(client: AsyncClient, mailbox: Mailbox) -> None:
+    await register(client)
+    verification = await mailbox.token(NEW, "verify-email")
+    headers = bearer((await try_login(client, NEW)).json())
+    await client.post("/auth/request-verification", headers=headers)
+    another_verification = await mailbox.token(NEW, "verify-email")
+    await change(client, headers, "newer@example.com")
+    email_change = await mailbox.token("newer@example.com", "verify-email")
+    await client.post("/auth/forgot-password", json={"email": NEW})
+    recovery = await mailbox.token(NEW, "recover-password")
+    assert (await verify(client, verification)).status_code == 204
+    assert (await verify(client, another_verification)).status_code == 400
+    # With its own address as the new password, a good token is a 422, and stays good.
+    recover = {"token": recovery, "new_password": NEW}
+    assert (await client.post("/auth/recover-password", json=recover)).status_code == 422
+    assert (await verify(client, email_change)).status_code == 204
+    assert (await client.post("/auth/recover-password", json=recover)).status_code == 400
+    assert (await try_login(client, "newer@example.com")).status_code == 200
+
+
+async def test_a_forged_token_waits_for_nobody_who_changes_the_account(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    forged = create_mail_token("recovery", default_user, datetime.now(UTC) + timedelta(hours=1))
+    await session.execute(select(User).with_for_update())
+    for path, body in (
+        ("/auth/verify-email", {"token": forged}),
+        ("/auth/recover-password", {"token": forged[:-1], "new_password": "a new and better one"}),
+    ):
+        assert (await client.post(path, json=body)).status_code == 400
 
 
 async def test_of_two_verifications_at_once_one_wins(
