@@ -13,12 +13,32 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
-from sqlalchemy import CTE, Interval, Select, String, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Interval,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    extract,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.core.config import settings
 from app.core.database import Database
-from app.models import OutgoingMail
+from app.mail.tokens import AT_ONCE
+from app.models import OutgoingMail, User
 
 Kind = Literal[
     "recovery",
@@ -39,9 +59,42 @@ FIRST_DELAY: Final = timedelta(seconds=10)
 LONGEST_DELAY: Final = timedelta(hours=1)
 KEPT: Final = timedelta(days=30)  # how long a dead mail can be looked at
 
+# Who asks for an email to somebody else's address, between two to an own one, could see by the gap between the two
+# whether the address has an account. So these leave at a random moment, each alone: not before every sender has seen
+# them, as several that are found together would leave together.
+EARLIEST: Final = 1.5  # seconds; longer than a sender sleeps
+LATEST: Final = 5.5
+DISCARDED_AT_ONCE: Final = 10_000
+
+_owner = aliased(User)
+
+
+def _has_owner(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return select(_owner.id).where(_owner.is_active, *conditions).exists()
+
+
+_HAS_ADDRESS: Final = func.lower(_owner.email) == func.lower(OutgoingMail.address)
+_HAS_ID: Final = _owner.id == OutgoingMail.user_id
+_IS_NEWER: Final = _owner.password_changed_at <= OutgoingMail.created_at  # a new password ends what was asked before
+# Whether an email is still to be sent, by the state of the account.
+WANTED: Final = case(
+    (OutgoingMail.kind == "recovery", _has_owner(_HAS_ADDRESS, _IS_NEWER)),
+    (OutgoingMail.user_id.is_(None), _has_owner(_HAS_ADDRESS)),
+    (
+        OutgoingMail.kind == "verification",
+        _has_owner(_HAS_ID, _IS_NEWER, _owner.email_verified_at.is_(None), _owner.email == OutgoingMail.address),
+    ),
+    (
+        OutgoingMail.kind == "email_change",
+        and_(_has_owner(_HAS_ID, _IS_NEWER, _owner.pending_email == OutgoingMail.address), ~_has_owner(_HAS_ADDRESS)),
+    ),
+    else_=true(),
+)
+
+_IS_DUE: Final = OutgoingMail.due_at <= func.now()
 _due = (
     select(OutgoingMail.id)
-    .where(OutgoingMail.due_at <= func.now())
+    .where(_IS_DUE, WANTED)
     .order_by(OutgoingMail.due_at)
     .limit(1)
     .with_for_update(skip_locked=True)
@@ -60,6 +113,24 @@ _CLAIM: Final = (
         OutgoingMail.failure,
     )
 )
+# More of a kind to one address than may leave at once.
+_turn = func.row_number().over(
+    partition_by=(OutgoingMail.kind, func.lower(OutgoingMail.address)), order_by=OutgoingMail.due_at
+)
+_new = (
+    select(OutgoingMail.id, _turn.label("turn"))
+    .where(_IS_DUE, OutgoingMail.user_id.is_(None), OutgoingMail.attempts == 0)
+    .subquery()
+)
+_TOO_MANY: Final = select(_new.c.id).where(_new.c.turn > AT_ONCE)
+_unwanted = (
+    select(OutgoingMail.id)
+    .where(_IS_DUE, or_(~WANTED, OutgoingMail.id.in_(_TOO_MANY)))
+    .limit(DISCARDED_AT_ONCE)
+    .with_for_update(skip_locked=True)
+)
+_DISCARD: Final = delete(OutgoingMail).where(OutgoingMail.id.in_(_unwanted))
+_NEXT: Final = select(extract("epoch", func.min(OutgoingMail.due_at) - func.now()))
 _REMOVE: Final = delete(OutgoingMail).where(OutgoingMail.id == bindparam("mail"))
 _FAIL: Final = (
     update(OutgoingMail)
@@ -89,9 +160,15 @@ class Mail(NamedTuple):
 
 
 def post(session: AsyncSession, kind: Kind, address: str, user_id: uuid.UUID | None = None) -> None:
-    """Add a mail to the transaction of this session; nothing happens without MAIL_URL."""
+    """Add a mail to the transaction of this session; nothing happens without MAIL_URL.
+
+    Without `user_id` it goes to whoever has an account with this address when it leaves, if anybody has.
+    """
     if settings.mail_url is not None:
-        session.add(OutgoingMail(kind, address, user_id))
+        mail = OutgoingMail(kind, address, user_id)
+        if user_id is None:
+            mail.due_at = func.now() + timedelta(seconds=random.uniform(EARLIEST, LATEST))  # noqa: S311
+        session.add(mail)
 
 
 async def post_alone(database: Database, kind: Kind, address: str, user_id: uuid.UUID) -> None:
@@ -108,6 +185,17 @@ def posting(kind: Kind, owners: Select[uuid.UUID, str]) -> CTE:
         [OutgoingMail.kind, OutgoingMail.address, OutgoingMail.user_id], mails, include_defaults=False
     )
     return new.cte("mail")
+
+
+async def seconds_to_next(database: Database) -> float | None:
+    """How long until the next mail is due, less than nothing if one is; None if there is none."""
+    ((seconds,),) = await database.fetch_all(_NEXT)
+    return None if seconds is None else float(seconds)
+
+
+async def discard_unwanted(database: Database) -> int:
+    """Delete all that are due and not wanted, in one statement: they take no time from the others, and show by none."""
+    return await database.execute(_DISCARD)
 
 
 async def claim(database: Database) -> Mail | None:

@@ -104,6 +104,7 @@ async def test_a_flow_goes_through_a_server_with_starttls_and_a_login(
         url = f"smtp://ana:{quote('pass:word/1', safe='')}@127.0.0.1:{server.port}"
         with no_host_is_local(monkeypatch), other_settings(MAIL_URL=url):
             await client.post("/auth/forgot-password", json={"email": default_user.email})
+            await make_due(session)
             await send_all()
     assert server.over_tls == [True]
     token = text_of(server.received[0]).partition("#token=")[2].split()[0]
@@ -357,7 +358,7 @@ async def test_a_mail_whose_token_has_expired_is_not_sent(
     await session.commit()
     await client.post("/auth/forgot-password", json={"email": default_user.email})
     await session.execute(update(OutgoingMail).values(created_at=func.now() - timedelta(minutes=121)))
-    await session.commit()
+    await make_due(session)
     await send_all()
     assert server.received == []
     assert (await the_mail(session)).due_at is None
