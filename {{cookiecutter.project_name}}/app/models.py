@@ -115,6 +115,17 @@ class OutgoingMail(Base):
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
 
 
+class Registration(Base):
+    """A registration with REGISTRATION=discreet, while its address may be verified; see mail/registration.py."""
+
+    __tablename__ = "registrations"
+
+    id: Mapped[PrimaryKey]  # its email has the same
+    email: Mapped[str] = mapped_column(String(EMAIL_MAX_LENGTH))
+    hashed_password: Mapped[str] = mapped_column(String(128))
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class TotpSecret(Base):
     """What an authenticator app shares with us, encrypted; see auth/second_factor.py."""
 

@@ -18,7 +18,6 @@ from app.auth.login import Account, authenticate, find_account
 from app.auth.second_factor import check_code, create_mfa_token, is_mfa_token
 from app.auth.sessions import EmailNotVerifiedError, LoginMethod, Tokens, begin_session, spend_refresh_token
 from app.core.account_tokens import account_of
-from app.core.config import settings
 from app.core.database import Database
 from app.models import USER_AGENT_MAX_LENGTH
 
@@ -34,6 +33,7 @@ async def log_in(database: Database, email: str, password: str, client_ip: str, 
     """The tokens of a new session. Raises OAuthError."""
     account = await authenticate(database, email, password, client_ip)
     if account and account.second_factor_since:
+        audit("password_accepted", client_ip, account.id)
         mfa_token = create_mfa_token(account)
         raise OAuthError("mfa_required", SECOND_FACTOR_REQUIRED, status.HTTP_403_FORBIDDEN, mfa_token=mfa_token)
     tokens = account and await begin(database, account, device, client_ip, "password")
@@ -63,9 +63,8 @@ async def begin(
     try:
         tokens = await begin_session(database, account, device, client_ip, method)
     except EmailNotVerifiedError:
-        # A registration must not reveal an older account; whoever has its passkey or its codes knows it.
-        if settings.registration == "discreet" and method == "password":
-            raise OAuthError("invalid_grant", INCORRECT_EMAIL_OR_PASSWORD) from None
+        if method == "password":
+            audit("password_accepted", client_ip, account.id)
         raise OAuthError("email_not_verified", EMAIL_NOT_VERIFIED, status.HTTP_403_FORBIDDEN) from None
     if tokens:
         audit("login_succeeded", client_ip, account.id)

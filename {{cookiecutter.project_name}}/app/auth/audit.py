@@ -8,6 +8,7 @@ Event = Literal[
     "login_succeeded",
     "login_failed",
     "login_throttled",
+    "password_accepted",
     "refresh_token_replayed",
     "session_revoked",
     "password_changed",

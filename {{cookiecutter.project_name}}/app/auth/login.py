@@ -12,6 +12,7 @@ from app.auth.networks import network_of, site_of
 from app.auth.password_queue import password_queue
 from app.auth.rate_limits import Limit, RateLimitedError, hit, limits_of_client, reset
 from app.auth.second_factor import SECOND_FACTOR_SINCE
+from app.core.config import settings
 from app.core.database import Database
 from app.core.passwords import check_password, hash_password
 from app.models import User
@@ -68,8 +69,8 @@ async def authenticate(database: Database, email: str, password: str, client_ip:
     and account (guessing), per client (spraying) and per account (guessing from many clients). The last would let
     anybody lock anybody out, so clients that are known to the account are exempt from it. A success resets only the
     first: others would notice a reset of the last, and learn that the account exists and its owner has just logged in.
-    If the account has a second factor, the client becomes known only with a code. Raises RateLimitedError and
-    PasswordQueueFullError.
+    If the account has a second factor, the client becomes known only with a code. With REGISTRATION=discreet, an
+    account is like none until its address is verified. Raises RateLimitedError and PasswordQueueFullError.
     """
     subjects = site_of(client_ip), email
     password_queue.check_for_room(*subjects)
@@ -77,9 +78,11 @@ async def authenticate(database: Database, email: str, password: str, client_ip:
     account = Account(*row) if row else None
     user_id = account.id if account else None
 
+    # Whoever has just registered must not learn by a login with that password whether the address was free.
+    is_hidden = account is not None and account.email_verified_at is None and settings.registration == "discreet"
     own = Limit("login to account from client", f"{email}\0{network_of(client_ip)}", 10, timedelta(minutes=1))
     limits = [own, *limits_of_client("login from client", client_ip, 600, timedelta(seconds=2))]
-    if account is None or not account.knows_client:
+    if account is None or is_hidden or not account.knows_client:
         limits.append(Limit("login to account", email, 30, timedelta(seconds=30)))
     try:
         await hit(database, limits)
@@ -90,6 +93,9 @@ async def authenticate(database: Database, email: str, password: str, client_ip:
         raise
     if account is None or not check.is_correct:
         audit("login_failed", client_ip, user_id)
+        return None
+    if is_hidden:
+        audit("password_accepted", client_ip, user_id)
         return None
     if check.renewed_hash:
         renewal = {"account": account.id, "old": account.hashed_password, "new": check.renewed_hash}

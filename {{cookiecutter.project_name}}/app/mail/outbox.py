@@ -49,6 +49,7 @@ Kind = Literal[
     "password_changed",
     "refresh_token_replayed",
     "already_registered",
+    "set_up_again",
     "second_factor_added",
     "second_factor_removed",
     "second_factor_guessed",
@@ -159,16 +160,17 @@ class Mail(NamedTuple):
     failure: str | None
 
 
-def post(session: AsyncSession, kind: Kind, address: str, user_id: uuid.UUID | None = None) -> None:
-    """Add a mail to the transaction of this session; nothing happens without MAIL_URL.
+def post(session: AsyncSession, kind: Kind, address: str, user_id: uuid.UUID | None = None) -> uuid.UUID:
+    """Add a mail to the transaction of this session, and return its id; nothing happens without MAIL_URL.
 
     Without `user_id` it goes to whoever has an account with this address when it leaves, if anybody has.
     """
+    mail = OutgoingMail(kind, address, user_id)
+    if user_id is None:
+        mail.due_at = func.now() + timedelta(seconds=random.uniform(EARLIEST, LATEST))  # noqa: S311
     if settings.mail_url is not None:
-        mail = OutgoingMail(kind, address, user_id)
-        if user_id is None:
-            mail.due_at = func.now() + timedelta(seconds=random.uniform(EARLIEST, LATEST))  # noqa: S311
         session.add(mail)
+    return mail.id
 
 
 async def post_alone(database: Database, kind: Kind, address: str, user_id: uuid.UUID) -> None:

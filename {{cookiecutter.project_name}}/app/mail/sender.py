@@ -45,6 +45,7 @@ _BY_ADDRESS: Final = _OWNER.join(User, func.lower(User.email) == func.lower(Outg
 class Ready(NamedTuple):
     """What a mail needs to be sent now."""
 
+    kind: str
     address: str
     token: str | None
 
@@ -126,7 +127,7 @@ class Sender:
         await remove(self._database, mail)
         _log("mail_sent", mail)
         if settings.environment == "dev" and isinstance(self._transport, FolderTransport) and ready.token:
-            link = link_to(mail.kind, ready.token) if settings.frontend_url else ready.token
+            link = link_to(ready.kind, ready.token) if settings.frontend_url else ready.token
             logger.info("%s for %s: %s", "Link" if settings.frontend_url else "Token", recipient, link)
         return True
 
@@ -137,23 +138,27 @@ class Sender:
         return True
 
     async def _prepare(self, mail: Mail) -> Ready | None:
-        """The mail's address and token, for the account as it is now; None if it is not wanted any more."""
+        """What the mail is to be, for the account as it is now; None if it is not wanted any more."""
         owner: Any = await self._database.fetch_one(_BY_ID if mail.user_id else _BY_ADDRESS, {"mail": mail.id})
         if owner is None:
             return None
         address = mail.address if mail.user_id else owner.email
-        if mail.attempts == 1 and not await self._is_within_limit(mail.kind, address, owner):
+        kind, registration_id = mail.kind, None
+        if kind == "verification" and mail.user_id is None:
+            kind, registration_id = "already_registered" if owner.email_verified_at else kind, mail.id
+        if mail.attempts == 1 and not await self._is_within_limit(kind, address, owner):
             return None
         token = None
-        if mail.kind in PAGES:
-            token = create_mail_token(mail.kind, owner, datetime.now(UTC) + LIFETIMES[mail.kind])  # type: ignore[arg-type]
-        return Ready(address, token)
+        if kind in PAGES:
+            purpose: Any = "registration" if registration_id else kind
+            token = create_mail_token(purpose, owner, datetime.now(UTC) + LIFETIMES[kind], registration_id)
+        return Ready(kind, address, token)
 
     async def _send(self, mail: Mail, ready: Ready) -> str:
         """Build and send it; returns the address as the server got it. Raises DeliveryError, and anything else."""
         await self._breathe()
         recipient = ascii_domain(ready.address)
-        message = build(mail.id, render(mail.kind, mail.created_at, ready.token), recipient, mail.created_at)
+        message = build(mail.id, render(ready.kind, mail.created_at, ready.token), recipient, mail.created_at)
         await self._breathe()
         await self._transport.send(message, str(settings.mail_from), recipient)
         await self._breathe()

@@ -4,12 +4,13 @@ Using one changes what it depends on, so it works once. A new password or addres
 ones; a verification ends only others of its kind.
 """
 
+import uuid
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 
 from app.core.account_tokens import create_account_token, is_genuine
 
-Purpose = Literal["recovery", "verification", "email_change"]
+Purpose = Literal["recovery", "verification", "email_change", "registration"]
 # To one address, three emails of a kind go out at once, then one each INTERVAL: nobody can flood a mailbox.
 AT_ONCE: Final = 3
 INTERVAL: Final = timedelta(hours=1)
@@ -33,8 +34,12 @@ class AccountState(Protocol):
     pending_email_at: Any
 
 
-def create_mail_token(purpose: Purpose, account: AccountState, expires_at: datetime) -> str:
-    return create_account_token(_purpose(purpose), account.id, expires_at.timestamp(), _state(purpose, account))
+def create_mail_token(
+    purpose: Purpose, account: AccountState, expires_at: datetime, registration_id: uuid.UUID | None = None
+) -> str:
+    """A token that names the account or, where several may have registered with its address, the registration."""
+    subject = registration_id or account.id
+    return create_account_token(_purpose(purpose), subject, expires_at.timestamp(), _state(purpose, account))
 
 
 def is_for(token: str, purpose: Purpose, account: AccountState) -> bool:
@@ -50,6 +55,7 @@ def _state(purpose: Purpose, account: AccountState) -> list[object]:
     used: dict[Purpose, list[object]] = {  # what using one changes, beside the password or the address
         "recovery": [],
         "verification": [account.email_verified_at is not None],
+        "registration": [account.email_verified_at is not None],
         "email_change": [account.pending_email, account.pending_email_at],
     }
     return [account.id, account.email, account.password_changed_at, *used[purpose]]

@@ -3,12 +3,12 @@
 import uuid
 from datetime import timedelta
 
-from fastapi import APIRouter, HTTPException, status
-from sqlalchemy import case, delete, func, select, update
+from fastapi import APIRouter, HTTPException, Request, status
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.deps import Autocommit, ClientIp, CurrentUser, DbSession
+from app.api.deps import Autocommit, ClientIp, CurrentUser, DbSession, oauth2_scheme
 from app.api.errors import (
     BODY,
     CODE_REQUIRED,
@@ -22,13 +22,15 @@ from app.api.errors import (
 )
 from app.api.proof import prove_password, prove_second_factor
 from app.auth.audit import audit
+from app.auth.caller import find_caller
+from app.auth.credentials import end_what_was_left
 from app.auth.login import hash_new_password
 from app.auth.rate_limits import Limit, hit, limits_of_client
 from app.core.account_tokens import account_of
 from app.core.database import Database
 from app.mail.outbox import post
 from app.mail.tokens import LIFETIMES, Purpose, is_for
-from app.models import LoginSession, User
+from app.models import KnownClient, LoginSession, Registration, User
 from app.schemas.accounts import (
     EmailChangeRequest,
     EmailResponse,
@@ -69,8 +71,12 @@ async def recover_password(recovery: RecoverPasswordRequest, client_ip: ClientIp
     account = await _account(session, recovery.token, "recovery", locked=True)
     account.hashed_password = hashed_password
     account.password_changed_at = func.now()
-    account.email_verified_at = func.coalesce(User.email_verified_at, func.now())
-    await session.execute(delete(LoginSession).where(LoginSession.user_id == account.id))
+    if account.email_verified_at is None:
+        account.pending_email = account.pending_email_at = None
+        account.email_verified_at = func.now()
+        await _end_what_was_left(session, account)
+    else:
+        await session.execute(delete(LoginSession).where(LoginSession.user_id == account.id))
     post(session, "password_changed", account.email, account.id)
     await session.commit()
     audit("password_recovered", client_ip, account.id)
@@ -87,15 +93,26 @@ async def request_verification(
 
 
 @router.post("/auth/verify-email", status_code=status.HTTP_204_NO_CONTENT, responses=TOKEN_REFUSED)
-async def verify_email(verification: VerifyEmailRequest, client_ip: ClientIp, session: DbSession) -> None:
-    """Show with the token of a mail that its address is the account's owner's; a new address becomes the account's."""
+async def verify_email(
+    verification: VerifyEmailRequest, request: Request, client_ip: ClientIp, autocommit: Autocommit, session: DbSession
+) -> None:
+    """Show with the token of a mail that its address is the account's owner's; a new address becomes the account's.
+
+    The first proof of an address logs everybody out and ends second factors and passkeys, as whoever set them up had
+    not proved it; not so with an access token of the account.
+    """
+    token = verification.token
+    bearer = await oauth2_scheme(request)
+    caller = await find_caller(autocommit, bearer) if bearer else None
     # A forged token must not lock the row, or a flood of them would slow the owner's logins.
-    await _account(session, verification.token, "verification", "email_change")
-    account = await _account(session, verification.token, "verification", "email_change", locked=True)
-    is_change = is_for(verification.token, "email_change", account)
+    await _account(session, token, "verification", "registration", "email_change")
+    account = await _account(session, token, "verification", "registration", "email_change", locked=True)
+    is_change = is_for(token, "email_change", account)
     if is_change and account.pending_email is not None:
         post(session, "email_changed", account.email, account.id)
         account.email, account.pending_email, account.pending_email_at = account.pending_email, None, None
+    elif not await _keeps_its_password(session, token, account) or caller is None or caller.id != account.id:
+        await _end_what_was_left(session, account)
     account.email_verified_at = func.now()
     try:
         await session.commit()
@@ -155,10 +172,31 @@ async def _admit(database: Database, client_ip: str, user_id: uuid.UUID | None =
 
 async def _account(session: AsyncSession, token: str, *purposes: Purpose, locked: bool = False) -> User:
     """The active account that a token for one of these purposes belongs to; else the 400. Locked, it stays as it is."""
-    statement = select(User).where(User.id == account_of(token), User.is_active)
+    of_registration = select(func.lower(Registration.email)).where(Registration.id == account_of(token))
+    is_meant = or_(User.id == account_of(token), func.lower(User.email) == of_registration.scalar_subquery())
+    statement = select(User).where(is_meant, User.is_active)
     if locked:
         statement = statement.with_for_update().execution_options(populate_existing=True)
     account = await session.scalar(statement)
     if account is None or not any(is_for(token, purpose, account) for purpose in purposes):
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_MAIL_TOKEN)
     return account
+
+
+async def _keeps_its_password(session: AsyncSession, token: str, account: User) -> bool:
+    """Whether the token came with the account's present password; else the account gets the one that it came with."""
+    registrations = delete(Registration).where(func.lower(Registration.email) == func.lower(account.email))
+    passwords = await session.execute(registrations.returning(Registration.id, Registration.hashed_password))
+    of_registration = {row.id: row.hashed_password for row in passwords}
+    hashed_password = of_registration.get(account_of(token), account.hashed_password)
+    if hashed_password == account.hashed_password:
+        return True
+    account.hashed_password, account.password_changed_at = hashed_password, func.now()
+    account.pending_email = account.pending_email_at = None
+    return False
+
+
+async def _end_what_was_left(session: AsyncSession, account: User) -> None:
+    ended = await end_what_was_left(session, account.id)
+    if ended - {LoginSession, KnownClient}:
+        post(session, "set_up_again", account.email, account.id)

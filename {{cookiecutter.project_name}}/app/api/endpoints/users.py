@@ -29,6 +29,7 @@ from app.auth.known_clients import remember_client
 from app.auth.login import admit_registration, hash_new_password
 from app.core.config import settings
 from app.mail.outbox import post
+from app.mail.registration import register_discreetly
 from app.models import LoginSession, User
 from app.schemas.requests import (
     UserCreateRequest,
@@ -59,16 +60,15 @@ async def register_new_user(
     await admit_registration(autocommit, client_ip)
     hashed_password = await hash_new_password(new_user.password, client_ip)
     user = User(new_user.email, hashed_password)
+    if settings.registration == "discreet":
+        await register_discreetly(session, user)
+        return UserResponse.model_validate(user)
     session.add(user)
     try:
         await session.flush()
     except IntegrityError:
-        await session.rollback()
-        if settings.registration == "open":
-            raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
-        post(session, "already_registered", user.email)  # only its owner learns that there is an account
-    else:
-        post(session, "verification", user.email, user.id)
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
+    post(session, "verification", user.email, user.id)
     await session.commit()
     await remember_client(autocommit, user.id, client_ip)
     return UserResponse.model_validate(user)

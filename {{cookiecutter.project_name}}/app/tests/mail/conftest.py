@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -18,7 +18,10 @@ from app.mail.sender import Sender
 from app.mail.smtp import FolderTransport
 from app.models import OutgoingMail
 from app.server.logging import JsonFormatter
+from app.tests.helpers import CLIENT_IP
 from app.tests.other_settings import other_settings
+
+Events = Callable[[], list[tuple[str, str | None]]]
 
 
 class Mailbox:
@@ -94,3 +97,24 @@ def mailbox(tmp_path: Path, empty_tables: None) -> Mailbox:
 def verification_required() -> Iterator[None]:
     with other_settings(EMAIL_VERIFICATION="required"):
         yield
+
+
+@pytest.fixture
+def events() -> Iterator[Events]:
+    """The events and accounts since this was called last."""
+    records: list[logging.LogRecord] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            assert record.__dict__["client"] == CLIENT_IP
+            records.append(record)
+
+    def take() -> list[tuple[str, str | None]]:
+        taken = [(record.__dict__["event"], record.__dict__.get("user_id")) for record in records]
+        records.clear()
+        return taken
+
+    collector = Collector()
+    logging.getLogger("app.audit").addHandler(collector)
+    yield take
+    logging.getLogger("app.audit").removeHandler(collector)

@@ -1,0 +1,31 @@
+"""Registration that tells nobody whether an address has an account: REGISTRATION=discreet."""
+
+from datetime import timedelta
+
+from sqlalchemy import Interval, func, literal
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.expired import expired_rows
+from app.mail.outbox import post
+from app.mail.tokens import LIFETIMES
+from app.models import Registration, User
+
+
+async def register_discreetly(session: AsyncSession, user: User) -> None:
+    """Add the account, unless the address has one, and an email, by the same statements either way; then commit.
+
+    What the email says is decided when it leaves. Its token is for the password of this registration alone: while an
+    address is unverified, several people may register with it, and its owner chooses by the link that is followed.
+    """
+    new = insert(User).values(id=user.id, email=user.email, hashed_password=user.hashed_password)
+    await session.execute(new.on_conflict_do_nothing())
+    expires_at = func.now() + literal(LIFETIMES["verification"] + timedelta(hours=1), Interval())
+    registration = insert(Registration).values(
+        id=post(session, "verification", user.email),
+        email=user.email,
+        hashed_password=user.hashed_password,
+        expires_at=expires_at,
+    )
+    await session.execute(registration.add_cte(expired_rows(Registration.expires_at)))
+    await session.commit()
