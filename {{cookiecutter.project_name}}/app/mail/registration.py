@@ -1,7 +1,5 @@
 """Registration that tells nobody whether an address has an account: REGISTRATION=discreet."""
 
-from datetime import timedelta
-
 from sqlalchemy import Interval, func, literal
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,7 +18,8 @@ async def register_discreetly(session: AsyncSession, user: User) -> None:
     """
     new = insert(User).values(id=user.id, email=user.email, hashed_password=user.hashed_password)
     await session.execute(new.on_conflict_do_nothing())
-    expires_at = func.now() + literal(LIFETIMES["verification"] + timedelta(hours=1), Interval())
+    # It is needed for as long as the email may wait, and then for as long as its token lives.
+    expires_at = func.now() + literal(2 * LIFETIMES["verification"], Interval())
     registration = insert(Registration).values(
         id=post(session, "verification", user.email),
         email=user.email,

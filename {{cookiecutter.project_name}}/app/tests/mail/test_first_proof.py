@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from httpx import AsyncClient, Response
@@ -108,6 +109,17 @@ async def test_of_two_who_register_the_link_that_is_followed_decides(
     for link in links.values():
         assert (await verify(client, link)).status_code == 400
     assert (await session.scalars(select(Registration))).all() == []
+
+
+@pytest.mark.usefixtures("discreet")
+async def test_registrations_that_nobody_confirmed_are_forgotten(client: AsyncClient, session: AsyncSession) -> None:
+    await register(client, VICTIM)
+    registration = (await session.scalars(select(Registration))).one()
+    assert registration.expires_at > datetime.now(UTC) + timedelta(hours=47)
+    registration.expires_at = datetime.now(UTC) - timedelta(seconds=1)
+    await session.commit()
+    await register(client, "another@example.com")
+    assert (await session.scalars(select(Registration.email))).all() == ["another@example.com"]
 
 
 @pytest.mark.usefixtures("discreet")
