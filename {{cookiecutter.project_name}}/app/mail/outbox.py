@@ -20,6 +20,7 @@ from sqlalchemy import (
     Select,
     String,
     and_,
+    any_,
     bindparam,
     case,
     delete,
@@ -34,6 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.expression import CollectionAggregate
 
 from app.core.config import settings
 from app.core.database import Database
@@ -114,6 +116,13 @@ _CLAIM: Final = (
         OutgoingMail.failure,
     )
 )
+
+
+def _any(ids: Select[uuid.UUID]) -> CollectionAggregate[bool]:
+    # Without statistics, PostgreSQL may run what stands in IN again for each row; an array it makes once.
+    return any_(func.array(ids.scalar_subquery()))
+
+
 # More of a kind to one address than may leave at once.
 _turn = func.row_number().over(
     partition_by=(OutgoingMail.kind, func.lower(OutgoingMail.address)), order_by=OutgoingMail.due_at
@@ -126,11 +135,11 @@ _new = (
 _TOO_MANY: Final = select(_new.c.id).where(_new.c.turn > AT_ONCE)
 _unwanted = (
     select(OutgoingMail.id)
-    .where(_IS_DUE, or_(~WANTED, OutgoingMail.id.in_(_TOO_MANY)))
+    .where(_IS_DUE, or_(~WANTED, OutgoingMail.id == _any(_TOO_MANY)))
     .limit(DISCARDED_AT_ONCE)
     .with_for_update(skip_locked=True)
 )
-_DISCARD: Final = delete(OutgoingMail).where(OutgoingMail.id.in_(_unwanted))
+_DISCARD: Final = delete(OutgoingMail).where(OutgoingMail.id == _any(_unwanted))
 _NEXT: Final = select(extract("epoch", func.min(OutgoingMail.due_at) - func.now()))
 _REMOVE: Final = delete(OutgoingMail).where(OutgoingMail.id == bindparam("mail"))
 _FAIL: Final = (
