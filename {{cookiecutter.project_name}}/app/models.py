@@ -43,12 +43,11 @@ class User(Base):
     hashed_password: Mapped[str] = mapped_column(String(128))
     is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
     is_superuser: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # A login that was checked against an older password must not begin a session; see auth/sessions.py.
+    # A login that was checked against an older password must not begin a session; see auth/sessions.py. A deactivation
+    # sets it, too, which ends all logins and tokens that are under way.
     password_changed_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
     # Set when anything else that logs the account in comes or goes; with the same effect.
     factors_changed_at: Mapped[datetime | None] = mapped_column(init=False, default=None)
-    pending_email: Mapped[str | None] = mapped_column(String(EMAIL_MAX_LENGTH), init=False, default=None)
-    pending_email_at: Mapped[datetime | None] = mapped_column(init=False, default=None)
     email_verified_at: Mapped[datetime | None] = mapped_column(default=None)
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now(), onupdate=func.now())

@@ -10,7 +10,7 @@ Created: 2026-11-29 12:00:00+00:00
 revision = "b6e29d5f8c14"
 down_revision = (
     "7d41c0b95ea3",  # the core
-    "c3a91f6e52b7",  # mail
+    "2d7b94e1c8a5",  # mail
     "5e8c2a7d9f16",  # second_factor
     "a17f4c93be08",  # passkeys
 )

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.api.endpoints.reauthentication import Proof, proofs
-from app.api.endpoints.users import TakenAddress, taken_addresses
+from app.api.endpoints.users import Registrar, registrars
 from app.api.login_routes import Mount
 from app.api.oauth_errors import Refusal
 from app.auth.audit import EVENTS
 from app.auth.caller import SuperuserRule, superuser_rules
 from app.auth.credentials import credentials
-from app.auth.login import LoginStep, login_steps
+from app.auth.login import HiddenAccounts, LoginStep, hidden_accounts, login_steps
 from app.auth.notices import Sender, senders
 from app.auth.recent_login import RecentLoginRule, SecondFactor, recent_login_rules, second_factors
 from app.core.database import Database
@@ -28,6 +28,7 @@ class Feature:
     lifespan: Callable[[Database], AbstractAsyncContextManager[None]] | None = None  # around the serving of requests
     audit_events: Sequence[str] = ()
     # Logging in
+    hidden_accounts: Sequence[HiddenAccounts] = ()
     login_steps: Sequence[LoginStep] = ()
     login_refusals: Sequence[Refusal] = ()  # what the steps raise, for the documentation
     second_factors: Sequence[SecondFactor] = ()
@@ -37,13 +38,14 @@ class Feature:
     # Accounts
     credentials: Sequence[Any] = ()  # models whose rows, beside the password, log their `user_id` in
     senders: Sequence[Sender] = ()  # of notices
-    taken_addresses: Sequence[TakenAddress] = ()
+    registrars: Sequence[Registrar] = ()
 
 
 def connect(features: Sequence[Feature]) -> None:
     """Fill the lists. Call it once, before the application is built."""
     for feature in features:
         EVENTS.extend(feature.audit_events)
+        hidden_accounts.extend(feature.hidden_accounts)
         login_steps.extend(feature.login_steps)
         second_factors.extend(feature.second_factors)
         proofs.update(feature.proofs)
@@ -51,4 +53,4 @@ def connect(features: Sequence[Feature]) -> None:
         superuser_rules.extend(feature.superuser_rules)
         credentials.extend(feature.credentials)
         senders.extend(feature.senders)
-        taken_addresses.extend(feature.taken_addresses)
+        registrars.extend(feature.registrars)

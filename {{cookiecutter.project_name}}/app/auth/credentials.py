@@ -17,11 +17,15 @@ async def note_change_of_factors(session: AsyncSession, user_id: uuid.UUID) -> N
     await session.execute(update(User).where(User.id == user_id).values(factors_changed_at=func.now()))
 
 
-async def take_away_credentials(session: AsyncSession, user_id: uuid.UUID) -> None:
-    """Take away all credentials of an account but its password, and end its sessions.
+async def take_away_credentials(session: AsyncSession, user_id: uuid.UUID) -> set[Any]:
+    """Take away all credentials of an account but its password, and end its sessions; returns the models of what went.
 
     The caller has locked the account's row, and commits.
     """
+    found = set()
     for model in (*credentials, KnownClient, LoginSession):
-        await session.execute(delete(model).where(model.user_id == user_id))
+        ended = await session.execute(delete(model).where(model.user_id == user_id).returning(model.user_id))
+        if ended.first():
+            found.add(model)
     await note_change_of_factors(session, user_id)
+    return found

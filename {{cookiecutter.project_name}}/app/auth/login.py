@@ -22,6 +22,11 @@ LoginStep = Callable[[Database, Account, Client, str], Awaitable[None]]
 
 login_steps: Final[list[LoginStep]] = []  # those of the features
 
+# Whether an account is to be like none to whoever sends its password.
+HiddenAccounts = Callable[[Account], bool]
+
+hidden_accounts: Final[list[HiddenAccounts]] = []  # those of the features
+
 _RENEW_HASH: Final = (
     update(User)
     .where(User.id == bindparam("account"), User.hashed_password == bindparam("old"))
@@ -53,9 +58,10 @@ async def authenticate(database: Database, email: str, password: str, client: Cl
     password_queue.check_for_room(*subjects)
     account = await find_account_by_email(database, email, client)
     user_id = account.id if account else None
+    is_hidden = account is not None and any(hides(account) for hides in hidden_accounts)
 
     limits = [_own_limit(email, client), *limits_of_client("login from client", client, 600, timedelta(seconds=2))]
-    if account is None or not account.knows_client:
+    if account is None or is_hidden or not account.knows_client:
         limits.append(Limit("login to account", email, 30, timedelta(seconds=30)))
     try:
         await hit(database, limits)
@@ -66,6 +72,9 @@ async def authenticate(database: Database, email: str, password: str, client: Cl
         raise
     if account is None or not check.is_correct:
         audit("login_failed", client, user_id)
+        return None
+    if is_hidden:
+        audit("password_accepted", client, user_id)
         return None
     if check.renewed_hash:
         renewal = {"account": account.id, "old": account.hashed_password, "new": check.renewed_hash}

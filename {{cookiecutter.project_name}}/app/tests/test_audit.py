@@ -147,7 +147,7 @@ async def test_second_factors_are_logged(
     factor = await set_up(client, headers)
     assert audit_lines() == [{"event": "second_factor_added"} | ids]
     token = await mfa_token(client, default_user)
-    assert audit_lines() == []
+    assert audit_lines() == [{"event": "password_accepted"} | ids]
     for _ in range(2):
         await answer(client, token, factor.recovery_codes[0])
     events = ["recovery_code_used", "login_succeeded", "second_factor_failed"]

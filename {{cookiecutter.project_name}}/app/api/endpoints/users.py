@@ -43,9 +43,9 @@ SUPERUSERS_LOCK = 2_026_112_101  # any number but the one in alembic/env.py
 NOT_FOUND = documented(404, USER_NOT_FOUND)
 CONFLICT = documented(409, LAST_SUPERUSER)
 
-# Gets an email address that an account has already; True if the owner is told, and so the response needn't say.
-TakenAddress = Callable[[AsyncSession, str], Awaitable[bool]]
-taken_addresses: list[TakenAddress] = []  # those of the features
+# Stores an account in a way of its own, and commits; False if it leaves that to others.
+Registrar = Callable[[AsyncSession, User], Awaitable[bool]]
+registrars: list[Registrar] = []  # those of the features
 
 
 @router.post(
@@ -60,15 +60,15 @@ async def register_new_user(
     await admit_registration(autocommit, client)
     hashed_password = await hash_new_password(new_user.password, client)
     user = User(new_user.email, hashed_password)
+    for register in registrars:
+        if await register(session, user):
+            return UserResponse.model_validate(user)
     session.add(user)
     try:
         await session.flush()
     except IntegrityError:
-        await session.rollback()
-        if not any([await is_discreet(session, user.email) for is_discreet in taken_addresses]):
-            raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
-    else:
-        notify(session, "verification", user.email, user.id)
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, EMAIL_NOT_AVAILABLE) from None
+    notify(session, "registered", user.email, user.id)
     await session.commit()
     return UserResponse.model_validate(user)
 
@@ -152,6 +152,7 @@ async def update_user(
     if change.is_active is not None:
         user.is_active = change.is_active
     if change.is_active is False:
+        user.password_changed_at = func.now()  # no token from before works after a reactivation
         await session.flush()
         await session.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
     await session.commit()

@@ -2,7 +2,8 @@
 
 from app.api.feature import Feature
 from app.api.login_routes import Mount
-from app.features.mail.login import EMAIL_NOT_VERIFIED, send_notice, stop_unverified, tell_owner_of_registration
+from app.features.mail.login import EMAIL_NOT_VERIFIED, hides, send_notice, stop_unverified
+from app.features.mail.registration import register_discreetly
 from app.features.mail.routes import router
 from app.features.mail.sender import sending
 from app.features.mail.settings import mail_settings
@@ -13,8 +14,9 @@ mail = Feature(
     is_on=lambda: mail_settings.mail_url is not None,
     lifespan=sending,
     audit_events=["recovery_requested", "password_recovered", "email_verified", "email_changed"],
+    hidden_accounts=[hides],
     login_steps=[stop_unverified],
     login_refusals=[EMAIL_NOT_VERIFIED],
     senders=[send_notice],
-    taken_addresses=[tell_owner_of_registration],
+    registrars=[register_discreetly],
 )

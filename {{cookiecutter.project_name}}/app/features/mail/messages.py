@@ -8,6 +8,7 @@ import json
 import os
 import textwrap
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
@@ -16,7 +17,7 @@ from email.utils import format_datetime
 from functools import cache, lru_cache
 from pathlib import Path
 from string import Template
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from email_validator import validate_email
 
@@ -38,18 +39,22 @@ _BUTTON: Final = (
 _COMMAND: Final = '<pre style="font-size: 13px; white-space: pre-wrap; word-break: break-all">{0}</pre>'
 
 
+NO_DATA: Final[Mapping[str, Any]] = {}
+
+
 class Content(NamedTuple):
     subject: str
     text: str
     html: str
 
 
-def render(kind: str, when: datetime, token: str | None) -> Content:
+def render(kind: str, when: datetime, token: str | None, data: Mapping[str, Any] = NO_DATA) -> Content:
     """What a mail of this kind says. `when` is the moment of what it is about."""
     values = {
         "project": str(PROJECT["name"]),
         "description": str(PROJECT["description"]),
         "when": f"{when:%d %B %Y at %H:%M} UTC",
+        **{name: str(value) for name, value in data.items()},
     }
     head, *body = _template(f"{kind}.txt").split("\n\n")
     subject = Template(head.removeprefix("Subject: ")).substitute(values)
@@ -71,12 +76,17 @@ def render(kind: str, when: datetime, token: str | None) -> Content:
 
 
 def build(mail_id: uuid.UUID, content: Content, recipient: str, date: datetime) -> EmailMessage:
-    """The mail itself. Its Message-ID is that of every copy, should it be sent twice."""
+    """The mail itself. Its Message-ID is that of every copy, should it be sent twice.
+
+    Raises all kinds of errors for addresses that older versions accepted.
+    """
     sender = ascii_domain(str(mail_settings.mail_from))
     local_part, _, domain = recipient.rpartition("@")
     message = EmailMessage(_POLICY)
     message["From"] = str(Address(PROJECT["name"], addr_spec=sender))
     message["To"] = str(Address(username=local_part, domain=domain))
+    if [address.addr_spec for address in message["To"].addresses] != [recipient]:
+        raise ValueError("The header would name somebody else")  # as encoded words do (RFC 2047)
     message["Subject"] = content.subject
     message["Date"] = format_datetime(date)
     message["Message-ID"] = f"<{mail_id}@{sender.rpartition('@')[2]}>"

@@ -35,7 +35,7 @@ class _OutcomeCounter(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         outcome = str(record.__dict__.get("event", "")).removeprefix("mail_")
         if outcome:
-            MAILS.labels(outcome).inc()
+            MAILS.labels(outcome).inc(record.__dict__.get("count", 1))
 
 
 _sender_logger = logging.getLogger("app.mail")

@@ -11,23 +11,81 @@ triggers that Alembic doesn't know, and a connection that listens, which PgBounc
 import random
 import uuid
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Interval, String, bindparam, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Interval,
+    Select,
+    String,
+    and_,
+    any_,
+    bindparam,
+    case,
+    delete,
+    extract,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.expression import CollectionAggregate
 
 from app.core.database import Database
-from app.features.mail.models import OutgoingMail
+from app.features.mail.models import EmailChange, OutgoingMail
 from app.features.mail.settings import mail_settings
+from app.features.mail.tokens import AT_ONCE
+from app.models import User
 
 LEASE: Final = timedelta(minutes=2)  # more than twice what a sender gives one mail
 FIRST_DELAY: Final = timedelta(seconds=10)
 LONGEST_DELAY: Final = timedelta(hours=1)
 KEPT: Final = timedelta(days=30)  # how long a dead mail can be looked at
 
+# Who asks for an email to somebody else's address, between two to an own one, could see by the gap between the two
+# whether the address has an account. So these leave at a random moment, each alone: not before every sender has seen
+# them, as several that are found together would leave together.
+EARLIEST: Final = 1.5  # seconds; longer than a sender sleeps
+LATEST: Final = 5.5
+DISCARDED_AT_ONCE: Final = 10_000
+
+_owner = aliased(User)
+
+
+def _has_owner(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return select(_owner.id).where(_owner.is_active, *conditions).exists()
+
+
+_HAS_ADDRESS: Final = func.lower(_owner.email) == func.lower(OutgoingMail.address)
+_IS_PENDING: Final = (
+    select(EmailChange.user_id)
+    .where(EmailChange.user_id == _owner.id, EmailChange.email == OutgoingMail.address)
+    .exists()
+)
+_HAS_ID: Final = _owner.id == OutgoingMail.user_id
+_IS_NEWER: Final = _owner.password_changed_at <= OutgoingMail.created_at  # a new password ends what was asked before
+# Whether an email is still to be sent, by the state of the account.
+WANTED: Final = case(
+    (OutgoingMail.kind == "recovery", _has_owner(_HAS_ADDRESS, _IS_NEWER)),
+    (OutgoingMail.user_id.is_(None), _has_owner(_HAS_ADDRESS)),
+    (
+        OutgoingMail.kind == "verification",
+        _has_owner(_HAS_ID, _IS_NEWER, _owner.email_verified_at.is_(None), _owner.email == OutgoingMail.address),
+    ),
+    (
+        OutgoingMail.kind == "email_change",
+        and_(_has_owner(_HAS_ID, _IS_NEWER, _IS_PENDING), ~_has_owner(_HAS_ADDRESS)),
+    ),
+    else_=true(),
+)
+
+_IS_DUE: Final = OutgoingMail.due_at <= func.now()
 _due = (
     select(OutgoingMail.id)
-    .where(OutgoingMail.due_at <= func.now())
+    .where(_IS_DUE, WANTED)
     .order_by(OutgoingMail.due_at)
     .limit(1)
     .with_for_update(skip_locked=True)
@@ -41,11 +99,37 @@ _CLAIM: Final = (
         OutgoingMail.kind,
         OutgoingMail.address,
         OutgoingMail.user_id,
+        OutgoingMail.data,
         OutgoingMail.attempts,
         OutgoingMail.created_at,
         OutgoingMail.failure,
     )
 )
+
+
+def _any(ids: Select[uuid.UUID]) -> CollectionAggregate[bool]:
+    # Without statistics, PostgreSQL may run what stands in IN again for each row; an array it makes once.
+    return any_(func.array(ids.scalar_subquery()))
+
+
+# More of a kind to one address than may leave at once.
+_turn = func.row_number().over(
+    partition_by=(OutgoingMail.kind, func.lower(OutgoingMail.address)), order_by=OutgoingMail.due_at
+)
+_new = (
+    select(OutgoingMail.id, _turn.label("turn"))
+    .where(_IS_DUE, OutgoingMail.user_id.is_(None), OutgoingMail.attempts == 0)
+    .subquery()
+)
+_TOO_MANY: Final = select(_new.c.id).where(_new.c.turn > AT_ONCE)
+_unwanted = (
+    select(OutgoingMail.id)
+    .where(_IS_DUE, or_(~WANTED, OutgoingMail.id == _any(_TOO_MANY)))
+    .limit(DISCARDED_AT_ONCE)
+    .with_for_update(skip_locked=True)
+)
+_DISCARD: Final = delete(OutgoingMail).where(OutgoingMail.id == _any(_unwanted))
+_NEXT: Final = select(extract("epoch", func.min(OutgoingMail.due_at) - func.now()))
 _REMOVE: Final = delete(OutgoingMail).where(OutgoingMail.id == bindparam("mail"))
 _FAIL: Final = (
     update(OutgoingMail)
@@ -69,21 +153,40 @@ class Mail(NamedTuple):
     kind: str
     address: str
     user_id: uuid.UUID | None
+    data: dict[str, Any]
     attempts: int  # this one among them
     created_at: datetime
     failure: str | None
 
 
-def post(session: AsyncSession, kind: str, address: str, user_id: uuid.UUID | None = None) -> None:
-    """Add a mail to the transaction of this session; nothing happens without MAIL_URL."""
+def post(session: AsyncSession, kind: str, address: str, user_id: uuid.UUID | None = None, **data: Any) -> uuid.UUID:
+    """Add a mail to the transaction of this session, and return its id; nothing happens without MAIL_URL.
+
+    Without `user_id` it goes to whoever has an account with this address when it leaves, if anybody has.
+    """
+    mail = OutgoingMail(kind, address, user_id, data)
+    if user_id is None:
+        mail.due_at = func.now() + timedelta(seconds=random.uniform(EARLIEST, LATEST))  # noqa: S311
     if mail_settings.mail_url is not None:
-        session.add(OutgoingMail(kind, address, user_id))
+        session.add(mail)
+    return mail.id
+
+
+async def seconds_to_next(database: Database) -> float | None:
+    """How long until the next mail is due, less than nothing if one is; None if there is none."""
+    ((seconds,),) = await database.fetch_all(_NEXT)
+    return None if seconds is None else float(seconds)
+
+
+async def discard_unwanted(database: Database) -> int:
+    """Delete all that are due and not wanted, in one statement: they take no time from the others, and show by none."""
+    return await database.execute(_DISCARD)
 
 
 async def claim(database: Database) -> Mail | None:
     """The mail that has been due longest, for this process alone until LEASE is over."""
     row = await database.fetch_one(_CLAIM)
-    return Mail(*row) if row else None
+    return Mail(**row._mapping) if row else None
 
 
 async def remove(database: Database, mail: Mail) -> None:

@@ -1,14 +1,15 @@
-"""Accounts by mail: forgotten passwords, verification and change of the address. docs/accounts.md shows each flow."""
+"""Accounts by mail: forgotten passwords, verification and change of the address. docs/mail.md shows each flow."""
 
 import uuid
 from datetime import timedelta
 
-from fastapi import APIRouter, HTTPException, status
-from sqlalchemy import case, delete, func, select, update
+from fastapi import APIRouter, HTTPException, Request, status
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.deps import Autocommit, CurrentClient, CurrentUser, DbSession, RecentFactor
+from app.api.deps import Autocommit, CurrentClient, CurrentUser, DbSession, RecentFactor, oauth2_scheme
 from app.api.endpoints.reauthentication import check_own_password
 from app.api.errors import (
     BODY,
@@ -20,11 +21,14 @@ from app.api.errors import (
     unauthorized,
 )
 from app.auth.audit import audit
+from app.auth.caller import find_caller
 from app.auth.clients import Client
+from app.auth.credentials import take_away_credentials
 from app.auth.login import hash_new_password
 from app.auth.rate_limits import Limit, hit, limits_of_client
 from app.core.account_tokens import account_of
 from app.core.database import Database
+from app.features.mail.models import EmailChange, Registration
 from app.features.mail.outbox import post
 from app.features.mail.schemas import (
     EmailChangeRequest,
@@ -34,7 +38,7 @@ from app.features.mail.schemas import (
     VerifyEmailRequest,
 )
 from app.features.mail.tokens import LIFETIMES, Purpose, is_for
-from app.models import LoginSession, User
+from app.models import KnownClient, LoginSession, User
 from app.schemas.requests import refuse_own_address
 
 router = APIRouter()
@@ -69,8 +73,12 @@ async def recover_password(recovery: RecoverPasswordRequest, client: CurrentClie
     account = await _account(session, recovery.token, "recovery", locked=True)
     account.hashed_password = hashed_password
     account.password_changed_at = func.now()
-    account.email_verified_at = func.coalesce(User.email_verified_at, func.now())
-    await session.execute(delete(LoginSession).where(LoginSession.user_id == account.id))
+    await session.execute(delete(EmailChange).where(EmailChange.user_id == account.id))
+    if account.email_verified_at is None:
+        account.email_verified_at = func.now()
+        await _end_what_was_left(session, account)
+    else:
+        await session.execute(delete(LoginSession).where(LoginSession.user_id == account.id))
     post(session, "password_changed", account.email, account.id)
     await session.commit()
     audit("password_recovered", client, account.id)
@@ -87,13 +95,32 @@ async def request_verification(
 
 
 @router.post("/auth/verify-email", status_code=status.HTTP_204_NO_CONTENT, responses=TOKEN_REFUSED)
-async def verify_email(verification: VerifyEmailRequest, client: CurrentClient, session: DbSession) -> None:
-    """Show with the token of a mail that its address is the account's owner's; a new address becomes the account's."""
-    account = await _account(session, verification.token, "verification", "email_change", locked=True)
-    is_change = is_for(verification.token, "email_change", account)
-    if is_change and account.pending_email is not None:
+async def verify_email(
+    verification: VerifyEmailRequest,
+    request: Request,
+    client: CurrentClient,
+    autocommit: Autocommit,
+    session: DbSession,
+) -> None:
+    """Show with the token of a mail that its address is the account's owner's; a new address becomes the account's.
+
+    The first proof of an address logs everybody out and ends second factors and passkeys, as whoever set them up had
+    not proved it; not so with an access token of the account.
+    """
+    token = verification.token
+    bearer = await oauth2_scheme(request)
+    caller = await find_caller(autocommit, bearer) if bearer else None
+    # A forged token must not lock the row, or a flood of them would slow the owner's logins.
+    await _account(session, token, "verification", "registration", "email_change")
+    account = await _account(session, token, "verification", "registration", "email_change", locked=True)
+    change = await session.get(EmailChange, account.id)
+    is_change = change is not None and is_for(token, "email_change", account, change)
+    if is_change and change is not None:
         post(session, "email_changed", account.email, account.id)
-        account.email, account.pending_email, account.pending_email_at = account.pending_email, None, None
+        account.email = change.email
+        await session.delete(change)
+    elif not await _keeps_its_password(session, token, account) or caller is None or caller.id != account.id:
+        await _end_what_was_left(session, account)
     account.email_verified_at = func.now()
     try:
         await session.commit()
@@ -106,12 +133,11 @@ async def verify_email(verification: VerifyEmailRequest, client: CurrentClient, 
 async def read_my_email(user: CurrentUser, autocommit: Autocommit) -> EmailResponse:
     """Read the caller's address, since when it is verified, and which other one is to become it."""
     oldest = func.greatest(User.password_changed_at, func.now() - LIFETIMES["email_change"])
+    is_pending = (EmailChange.user_id == User.id) & (EmailChange.requested_at >= oldest)
     row = await autocommit.fetch_one(
-        select(
-            User.email,
-            User.email_verified_at.label("verified_at"),
-            case((User.pending_email_at >= oldest, User.pending_email)).label("pending"),
-        ).where(User.id == user.id)
+        select(User.email, User.email_verified_at.label("verified_at"), EmailChange.email.label("pending"))
+        .outerjoin_from(User, EmailChange, is_pending)
+        .where(User.id == user.id)
     )
     if row is None:  # the account was deleted since its token was checked
         raise unauthorized(token_was_sent=True)
@@ -129,14 +155,20 @@ async def change_my_email(
     """Have a token sent to another address, which it makes the caller's; the same response if the address is taken."""
     account = await check_own_password(autocommit, user, change.current_password, client)
     await _admit(autocommit, client, user.id)
-    changed = await session.scalar(
-        update(User)
-        .where(User.id == user.id, User.password_changed_at == account.password_changed_at)
-        .values(pending_email=change.email, pending_email_at=func.now())
-        .returning(User.id)
+    # A new password or factor since the check stops the change; it waits for one that is under way.
+    unchanged = select(User.id).where(
+        User.id == user.id,
+        User.password_changed_at == account.password_changed_at,
+        User.factors_changed_at.is_not_distinct_from(account.factors_changed_at),
     )
-    if changed is None:  # the password has changed since it was checked
+    if await session.scalar(unchanged.with_for_update(read=True)) is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
+    new = insert(EmailChange).values(user_id=user.id, email=change.email)
+    await session.execute(
+        new.on_conflict_do_update(
+            index_elements=[EmailChange.user_id], set_={"email": new.excluded.email, "requested_at": func.now()}
+        )
+    )
     post(session, "email_change", change.email, user.id)
     post(session, "email_change_requested", user.email, user.id)
     await session.commit()
@@ -152,8 +184,32 @@ async def _admit(database: Database, client: Client, user_id: uuid.UUID | None =
 
 async def _account(session: AsyncSession, token: str, *purposes: Purpose, locked: bool = False) -> User:
     """The active account that a token for one of these purposes belongs to; else the 400. Locked, it stays as it is."""
-    statement = select(User).where(User.id == account_of(token), User.is_active)
-    account = await session.scalar(statement.with_for_update() if locked else statement)
-    if account is None or not any(is_for(token, purpose, account) for purpose in purposes):
+    of_registration = select(func.lower(Registration.email)).where(Registration.id == account_of(token))
+    is_meant = or_(User.id == account_of(token), func.lower(User.email) == of_registration.scalar_subquery())
+    statement = select(User).where(is_meant, User.is_active)
+    if locked:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    account = await session.scalar(statement)
+    change = await session.get(EmailChange, account.id, populate_existing=True) if account else None
+    if account is None or not any(is_for(token, purpose, account, change) for purpose in purposes):
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_MAIL_TOKEN)
     return account
+
+
+async def _keeps_its_password(session: AsyncSession, token: str, account: User) -> bool:
+    """Whether the token came with the account's present password; else the account gets the one that it came with."""
+    registrations = delete(Registration).where(func.lower(Registration.email) == func.lower(account.email))
+    passwords = await session.execute(registrations.returning(Registration.id, Registration.hashed_password))
+    of_registration = {row.id: row.hashed_password for row in passwords}
+    hashed_password = of_registration.get(account_of(token), account.hashed_password)
+    if hashed_password == account.hashed_password:
+        return True
+    account.hashed_password, account.password_changed_at = hashed_password, func.now()
+    await session.execute(delete(EmailChange).where(EmailChange.user_id == account.id))
+    return False
+
+
+async def _end_what_was_left(session: AsyncSession, account: User) -> None:
+    ended = await take_away_credentials(session, account.id)
+    if ended - {LoginSession, KnownClient}:
+        post(session, "set_up_again", account.email, account.id)

@@ -3,49 +3,58 @@
 import asyncio
 import logging
 import random
+import time
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
+from math import inf
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.auth.rate_limits import Limit, RateLimitedError, hit
 from app.core.config import settings
 from app.core.database import Database
 from app.core.outages import is_outage, reason
 from app.features.mail.messages import PAGES, ascii_domain, build, link_to, render
-from app.features.mail.outbox import Mail, bury, claim, postpone, remove
+from app.features.mail.models import EmailChange, OutgoingMail
+from app.features.mail.outbox import WANTED, Mail, bury, claim, discard_unwanted, postpone, remove, seconds_to_next
 from app.features.mail.settings import mail_settings
 from app.features.mail.smtp import DeliveryError, FolderTransport, Transport, new_transport
-from app.features.mail.tokens import LIFETIMES, create_mail_token
+from app.features.mail.tokens import AT_ONCE, INTERVAL, LIFETIMES, create_mail_token
 from app.models import User
 
 logger: Final = logging.getLogger("app.mail")
 
 # Seconds between two looks into the outbox. A request doesn't wake the sender: who asks for a mail to an address and
 # then sees the server work knows that there is an account.
-POLL_INTERVAL: Final = 3.0
+POLL_INTERVAL: Final = 1.0
 # Seconds between two steps of sending in a process that also serves: each step costs it a millisecond, and a request
-# that waits for one should not have to wait for the next, too. With four of them, 1,000 mails take more than a minute.
-PAUSE: Final = 0.015
+# that waits for one should not have to wait for the next, too. With three of them, 1,000 mails take a minute.
+PAUSE: Final = 0.02
 STOP_TIMEOUT: Final = 10  # seconds for the mail that is being sent when the process is told to stop
 LIFETIME: Final = timedelta(days=1)  # for how long a mail without a token is worth sending
 
-_BY_ID: Final = select(*User.__table__.columns).where(User.id == bindparam("user_id"), User.is_active)
-_BY_ADDRESS: Final = select(*User.__table__.columns).where(
-    func.lower(User.email) == func.lower(bindparam("address")), User.is_active
+_OWNER: Final = (
+    select(User.__table__, EmailChange.requested_at)
+    .select_from(OutgoingMail)
+    .where(OutgoingMail.id == bindparam("mail"), WANTED)
+)
+_CHANGE: Final = EmailChange.user_id == User.id
+_BY_ID: Final = _OWNER.join(User, User.id == OutgoingMail.user_id).outerjoin(EmailChange, _CHANGE)
+_BY_ADDRESS: Final = _OWNER.join(User, func.lower(User.email) == func.lower(OutgoingMail.address)).outerjoin(
+    EmailChange, _CHANGE
 )
 
 
 class Ready(NamedTuple):
-    """A mail as it can be sent now."""
+    """What a mail needs to be sent now."""
 
-    message: EmailMessage
-    recipient: str
-    link: str | None  # or the token, where links lead nowhere
+    kind: str
+    address: str
+    token: str | None
 
 
 class Sender:
@@ -58,30 +67,40 @@ class Sender:
     async def run(self) -> None:
         """Send what there is, and what comes, until `stop`."""
         while not self._stopping.is_set():
+            # Processes that started together don't look together.
+            wait = POLL_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311
             try:
-                await self.send_all()
-            except Exception as error:
+                seconds = await seconds_to_next(self._database)
+                if seconds is not None and seconds <= 0:
+                    await self.send_all()
+                    seconds = await seconds_to_next(self._database)
+                if seconds is not None and 0 < seconds < wait:
+                    wait = seconds
+            except Exception as error:  # noqa: BLE001
                 # The mail comes up again after its lease; the others are not to wait for somebody to restart this.
-                if isinstance(error, SQLAlchemyError | OSError | TimeoutError) and is_outage(error):
+                if is_outage(error):
                     logger.warning("The outbox can't be read: %s", reason(error))
                 else:
-                    logger.exception("A mail could not be sent")
+                    logger.error("The outbox can't be sent: %s", _trace(error))  # noqa: TRY400
             with suppress(TimeoutError):
-                # Processes that started together don't look together.
-                await asyncio.wait_for(self._stopping.wait(), POLL_INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311
+                await asyncio.wait_for(self._stopping.wait(), wait)
 
     def stop(self) -> None:
         """Let `run` end after the mail that is being sent."""
         self._stopping.set()
 
     async def send_all(self) -> None:
-        """Send what is due. Ends early when the server can't be reached: that costs no mail but the first a try."""
+        """Send what is due. Ends early when the server can't be reached: then only the first mail loses an attempt."""
+        looked_at = -inf
         try:
-            while not self._stopping.is_set() and (mail := await claim(self._database)):
-                await asyncio.sleep(self._pause)
-                if not await self._settle(mail):
+            while not self._stopping.is_set():
+                if time.monotonic() - looked_at > POLL_INTERVAL:
+                    looked_at = time.monotonic()
+                    if discarded := await discard_unwanted(self._database):
+                        logger.info("mail_dropped %d", discarded, extra={"event": "mail_dropped", "count": discarded})
+                mail = await claim(self._database)
+                if mail is None or not await self._settle(mail):
                     break
-                await asyncio.sleep(self._pause)
         finally:
             await self._transport.close()
 
@@ -93,11 +112,16 @@ class Sender:
             return True
         try:
             ready = await self._prepare(mail)
-            if ready is None:
-                await remove(self._database, mail)
-                _log("mail_dropped", mail)
-                return True
-            await self._transport.send(ready.message, str(mail_settings.mail_from), ready.recipient)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            return await self._give_up(mail, error)
+        if ready is None:
+            await remove(self._database, mail)
+            _log("mail_dropped", mail)
+            return True
+        try:
+            recipient = await self._send(mail, ready)
         except DeliveryError as error:
             if error.is_permanent:
                 await bury(self._database, mail, str(error))
@@ -105,52 +129,79 @@ class Sender:
                 await postpone(self._database, mail, str(error))
             _log("mail_dead" if error.is_permanent else "mail_failed", mail, str(error))
             return not error.is_unreachable
+        except Exception as error:  # noqa: BLE001 — whatever it is, the others are not to wait for this mail
+            return await self._give_up(mail, error)
         await remove(self._database, mail)
         _log("mail_sent", mail)
-        if settings.environment == "dev" and isinstance(self._transport, FolderTransport) and ready.link:
-            logger.info("%s for %s: %s", "Link" if mail_settings.frontend_url else "Token", ready.recipient, ready.link)
+        if settings.environment == "dev" and isinstance(self._transport, FolderTransport) and ready.token:
+            link = link_to(ready.kind, ready.token) if mail_settings.frontend_url else ready.token
+            logger.info("%s for %s: %s", "Link" if mail_settings.frontend_url else "Token", recipient, link)
+        return True
+
+    async def _give_up(self, mail: Mail, error: Exception) -> bool:
+        await bury(self._database, mail, type(error).__name__)
+        _log("mail_dead", mail, _trace(error))
+        await self._transport.close()
         return True
 
     async def _prepare(self, mail: Mail) -> Ready | None:
-        """The mail with its token, for the account as it is now; None if it is not wanted any more."""
-        needs_account = mail.kind in PAGES or mail.user_id is None
-        account: Any = await self._account_of(mail) if needs_account else None
-        if needs_account and (account is None or not await self._is_wanted(mail, account)):
+        """What the mail is to be, for the account as it is now; None if it is not wanted any more."""
+        owner: Any = await self._database.fetch_one(_BY_ID if mail.user_id else _BY_ADDRESS, {"mail": mail.id})
+        if owner is None:
             return None
-        address = account.email if mail.user_id is None else mail.address
-        if mail.attempts == 1 and not await self._is_within_limit(mail.kind, address):
+        address = mail.address if mail.user_id else owner.email
+        kind, registration_id = mail.kind, None
+        if kind == "verification" and mail.user_id is None:
+            kind, registration_id = "already_registered" if owner.email_verified_at else kind, mail.id
+        if mail.attempts == 1 and not await self._is_within_limit(kind, address, owner):
             return None
         token = None
-        if mail.kind in PAGES:
-            token = create_mail_token(mail.kind, account, mail.created_at + LIFETIMES[mail.kind])  # type: ignore[arg-type]
-        recipient = ascii_domain(address)
-        await asyncio.sleep(self._pause)
-        message = build(mail.id, render(mail.kind, mail.created_at, token), recipient, mail.created_at)
-        await asyncio.sleep(self._pause)
-        return Ready(message, recipient, link_to(mail.kind, token) if token and mail_settings.frontend_url else token)
+        if kind in PAGES:
+            purpose: Any = "registration" if registration_id else kind
+            change = EmailChange(owner.id, mail.address, owner.requested_at)
+            expires_at = datetime.now(UTC) + LIFETIMES[kind]
+            token = create_mail_token(purpose, owner, expires_at, registration_id=registration_id, change=change)
+        return Ready(kind, address, token)
 
-    async def _account_of(self, mail: Mail) -> Any:
-        if mail.user_id is None:
-            return await self._database.fetch_one(_BY_ADDRESS, {"address": mail.address})
-        return await self._database.fetch_one(_BY_ID, {"user_id": mail.user_id})
+    async def _send(self, mail: Mail, ready: Ready) -> str:
+        """Build and send it; returns the address as the server got it. Raises DeliveryError, and anything else."""
+        await self._breathe()
+        recipient = ascii_domain(ready.address)
+        message = build(
+            mail.id, render(ready.kind, mail.created_at, ready.token, mail.data), recipient, mail.created_at
+        )
+        await self._breathe()
+        await self._transport.send(message, str(mail_settings.mail_from), recipient)
+        await self._breathe()
+        return recipient
 
-    async def _is_wanted(self, mail: Mail, account: Any) -> bool:
-        if mail.kind in PAGES and mail.created_at < account.password_changed_at:
-            return False  # a new password ends what was asked for before
-        if mail.kind == "verification":
-            return account.email_verified_at is None and account.email == mail.address
-        if mail.kind == "email_change":
-            is_taken = await self._database.fetch_one(_BY_ADDRESS, {"address": mail.address})
-            return account.pending_email == mail.address and is_taken is None
-        return True
-
-    async def _is_within_limit(self, kind: str, address: str) -> bool:
-        """Three mails an hour for one purpose: nobody can flood a mailbox."""
+    async def _is_within_limit(self, kind: str, address: str, owner: Any) -> bool:
+        is_proved = owner.email_verified_at is not None and owner.email == address
+        limit = Limit(f"mail: {kind}", address if is_proved else mailbox_of(address), AT_ONCE, INTERVAL)
         try:
-            await hit(self._database, [Limit(f"mail: {kind}", address, 3, timedelta(hours=1))])
+            await hit(self._database, [limit])
         except RateLimitedError:
             return False
         return True
+
+    async def _breathe(self) -> None:
+        await asyncio.sleep(self._pause * random.uniform(0, 2))  # noqa: S311
+
+
+def mailbox_of(address: str) -> str:
+    """What all addresses share that lead to one mailbox by a tag, like ana+1@example.com and ana+2@example.com.
+
+    The address without a tag is apart: nobody uses up its emails by asking for some to the others.
+    """
+    name, tag, _ = address.lower().rpartition("@")[0].partition("+")
+    return f"{name}+@{address.lower().rpartition('@')[2]}" if name and tag else address.lower()
+
+
+def _trace(error: Exception) -> str:
+    """Where an error comes from, without its text, which may quote an address or a token."""
+    frames = traceback.extract_tb(error.__traceback__)[-5:]
+    places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return f"{type(error).__name__} in {' > '.join(places)}"
 
 
 def _log(event: str, mail: Mail, why: str = "") -> None:

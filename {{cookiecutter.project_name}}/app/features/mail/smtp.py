@@ -21,10 +21,14 @@ from aiosmtplib import (
 
 from app.core.config import PROJECT_DIR
 from app.features.mail.mail_url import MailServer
+from app.features.mail.messages import ascii_domain
 from app.features.mail.settings import mail_settings
 
 WAIT: Final = 15  # seconds for each response of a server
 MAIL_TIMEOUT: Final = 50  # seconds for one mail, with the connection that it may need
+
+
+_TOKEN: Final = re.compile(r"[^/.:;,()<>\[\]\"']{16,}")  # or a part of an address in an unusual form
 
 
 class DeliveryError(Exception):
@@ -99,6 +103,8 @@ class SmtpTransport:
                 use_tls=server.begins_with_tls,
                 start_tls=server.needs_starttls,
                 tls_context=_tls_context(),
+                # What the machine calls itself is often `localhost`, which strict servers refuse.
+                local_hostname=ascii_domain(str(mail_settings.mail_from)).rpartition("@")[2],
                 timeout=WAIT,
             )
             await self._client.connect()
@@ -143,5 +149,12 @@ def new_transport() -> Transport:
 
 
 def _without_secrets(reason: str) -> str:
-    # Servers quote addresses, and filters the links that they don't like.
-    return re.sub(r"\S+@\S+|[\w-]{30,}", "…", " ".join(reason.split()))[:500]
+    """What a server says, short and printable: as text or log line it could be anything, of any length.
+
+    Servers quote addresses, and filters the links that they don't like.
+    """
+    printable = "".join(character if character.isprintable() else " " for character in reason[:1000])
+    words = ["…" if "@" in word or "%40" in word else _TOKEN.sub("…", word) for word in printable.split()]
+    if len(reason) > 1000:
+        del words[-1:]  # which may be the beginning of an address
+    return " ".join(words)[:500]

@@ -1,18 +1,27 @@
 """A mailbox that a client reads."""
 
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from app.core.database import database
+from app.features.mail.models import OutgoingMail
+from app.features.mail.outbox import LATEST
 from app.features.mail.sender import Sender
 from app.features.mail.smtp import FolderTransport
+from app.server.logging import JsonFormatter
+from app.tests.helpers import CLIENT_IP
 from app.tests.other_settings import other_settings
+
+Events = Callable[[], list[tuple[str, str | None]]]
 
 
 class Mailbox:
@@ -23,6 +32,7 @@ class Mailbox:
 
     async def collect(self) -> list[EmailMessage]:
         """Let the outbox be sent, and take out what has come."""
+        await make_due()
         await Sender(database, FolderTransport(self._folder)).send_all()
         mails = []
         for path in self._folder.glob("*.eml"):
@@ -48,10 +58,34 @@ class Mailbox:
         return token
 
 
+async def make_due() -> None:
+    """As if the random time before an email leaves were over."""
+    new = update(OutgoingMail).where(OutgoingMail.attempts == 0)
+    await database.execute(new.values(due_at=OutgoingMail.due_at - timedelta(seconds=LATEST)))
+
+
 def text_of(mail: EmailMessage) -> str:
     part = mail.get_body(("plain",))
     assert part is not None
     return str(part.get_content())
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What is logged, as in production."""
+    written: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            written.append(JsonFormatter().format(record))
+
+    collector, logger = Collector(), logging.getLogger("app.mail")
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(collector)
+    yield written
+    logger.removeHandler(collector)
+    logger.setLevel(level)
 
 
 @pytest.fixture
@@ -63,3 +97,24 @@ def mailbox(tmp_path: Path, empty_tables: None) -> Mailbox:
 def verification_required() -> Iterator[None]:
     with other_settings(EMAIL_VERIFICATION="required"):
         yield
+
+
+@pytest.fixture
+def events() -> Iterator[Events]:
+    """The events and accounts since this was called last."""
+    records: list[logging.LogRecord] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            assert record.__dict__["client"] == CLIENT_IP
+            records.append(record)
+
+    def take() -> list[tuple[str, str | None]]:
+        taken = [(record.__dict__["event"], record.__dict__.get("user_id")) for record in records]
+        records.clear()
+        return taken
+
+    collector = Collector()
+    logging.getLogger("app.audit").addHandler(collector)
+    yield take
+    logging.getLogger("app.audit").removeHandler(collector)

@@ -34,20 +34,25 @@ class Server:
         self.replies: dict[str, deque[str]] = {"MAIL": deque(), "RCPT": deque(), "DATA": deque()}
         self.cuts_after_data = 0
         self.delay = 0.0
+        self.helo = ""
         self.is_asked = asyncio.Event()  # to take a mail
 
     def _reply(self, command: str) -> str:
         return self.replies[command].popleft() if self.replies[command] else "250 OK"
 
+    async def handle_EHLO(self, _: SMTP, session: Session, __: Envelope, name: str, replies: list[str]) -> list[str]:  # noqa: N802
+        session.host_name = self.helo = name
+        return replies
+
     async def handle_MAIL(self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802
         envelope.mail_from, envelope.mail_options = address, options
         return self._reply("MAIL")
 
-    async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:  # noqa: N802
+    async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> bytes:  # noqa: N802
         reply = self._reply("RCPT")
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
-        return reply
+        return reply.encode(errors="surrogateescape")  # in Latin-1, if the test wants it
 
     async def handle_DATA(self, smtp: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         reply = self._reply("DATA")

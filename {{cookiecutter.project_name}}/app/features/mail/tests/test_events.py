@@ -1,37 +1,10 @@
 """What the audit log says of accounts by mail."""
 
-import logging
-from collections.abc import Callable, Iterator
-
-import pytest
 from httpx import AsyncClient
 
-from app.features.mail.tests.conftest import Mailbox
+from app.features.mail.tests.conftest import Events, Mailbox
 from app.models import User
-from app.tests.helpers import CLIENT_IP, PASSWORD
-
-Events = Callable[[], list[tuple[str, str | None]]]
-
-
-@pytest.fixture
-def events() -> Iterator[Events]:
-    """The events and accounts since this was called last."""
-    records: list[logging.LogRecord] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            assert record.__dict__["client"] == CLIENT_IP
-            records.append(record)
-
-    def take() -> list[tuple[str, str | None]]:
-        taken = [(record.__dict__["event"], record.__dict__.get("user_id")) for record in records]
-        records.clear()
-        return taken
-
-    collector = Collector()
-    logging.getLogger("app.audit").addHandler(collector)
-    yield take
-    logging.getLogger("app.audit").removeHandler(collector)
+from app.tests.helpers import PASSWORD
 
 
 async def test_recovery_verification_and_change_of_address(

@@ -17,6 +17,7 @@ from app.features.mail.messages import PAGES, TEMPLATES, ascii_domain, build, re
 from app.features.mail.outbox import Kind
 from app.features.mail.tests.conftest import Mailbox, text_of
 from app.models import User
+from app.tests.helpers import PASSWORD, try_login
 from app.tests.other_settings import other_settings
 
 KINDS = get_args(Kind)
@@ -111,3 +112,33 @@ async def test_an_address_in_another_script_gets_its_mail(
 def test_examples_of_all_are_written() -> None:
     write_examples()
     assert {path.name for path in FOLDER.glob("*")} >= {f"{kind}.{end}" for kind in KINDS for end in ("txt", "html")}
+
+
+POISON = [
+    "=?utf-8?q??=@x.example.com",  # raises IndexError
+    "=?utf-8?b?/w==?=@x.example.com",
+    "=?x?q?evil=40evil.example=2c?=@x.example.com",  # names somebody else
+    "a=?utf-8?q?b?=c@x.example.com",
+]
+
+
+@pytest.mark.parametrize("address", POISON)
+async def test_an_encoded_word_is_no_address(
+    client: AsyncClient, default_user_headers: dict[str, str], address: str
+) -> None:
+    bodies = {
+        "/users/register": {"email": address, "password": PASSWORD},
+        "/auth/forgot-password": {"email": address},
+        "/users/me/email": {"email": address, "current_password": PASSWORD},
+    }
+    for path, body in bodies.items():
+        response = await client.post(path, json=body, headers=default_user_headers)
+        assert response.status_code == 422
+        assert "encoded word" in response.text
+    assert (await try_login(client, address)).status_code == 400
+
+
+@pytest.mark.parametrize("address", POISON[:3])
+def test_no_mail_is_built_for_somebody_else(address: str) -> None:
+    with pytest.raises((ValueError, IndexError)):
+        build(uuid.uuid4(), render("password_changed", NOW, None), address, NOW)

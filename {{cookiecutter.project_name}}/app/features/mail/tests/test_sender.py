@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,32 +19,14 @@ from app.core.config import PROJECT_DIR, settings
 from app.core.database import database
 from app.features.mail import metrics
 from app.features.mail.models import OutgoingMail
-from app.features.mail.outbox import post
-from app.features.mail.sender import Sender, sending
+from app.features.mail.outbox import EARLIEST, LATEST, Kind, claim, discard_unwanted, post
+from app.features.mail.sender import POLL_INTERVAL, Sender, sending
 from app.features.mail.smtp import new_transport
+from app.features.mail.tests.conftest import Mailbox, make_due
 from app.features.mail.tests.server import mail_server
 from app.models import User
-from app.server.logging import JsonFormatter
 from app.tests.other_settings import other_settings
 from app.tests.test_metrics import counted, free_port, scrape
-
-
-@pytest.fixture
-def lines() -> Iterator[list[str]]:
-    """What is logged, as in production."""
-    written: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            written.append(JsonFormatter().format(record))
-
-    collector, logger = Collector(), logging.getLogger("app.mail")
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    logger.addHandler(collector)
-    yield written
-    logger.removeHandler(collector)
-    logger.setLevel(level)
 
 
 async def put(session: AsyncSession, user: User) -> None:
@@ -118,6 +99,7 @@ async def test_development_logs_the_link_and_nothing_else_does(
     client: AsyncClient, default_user: User, tmp_path: Path, lines: list[str], environment: str
 ) -> None:
     await client.post("/auth/forgot-password", json={"email": default_user.email})
+    await make_due()
     with other_settings(MAIL_URL=f"file:{tmp_path}"):
         transport = new_transport()
     same = settings.sqlalchemy_url.render_as_string(hide_password=False)
@@ -185,3 +167,104 @@ async def test_a_database_that_fails_does_not_end_the_sender(
             async with sending(database):
                 await wait_until_sent()
     assert server.recipients == [default_user.email]
+
+
+async def test_what_is_not_wanted_goes_at_once_and_no_request_for_an_unknown_address_is_kept(
+    client: AsyncClient, session: AsyncSession, mailbox: Mailbox, default_user: User, other_user: User
+) -> None:
+    session.add_all([OutgoingMail("recovery", f"nobody{number}@example.com", None) for number in range(1500)])
+    session.add_all([OutgoingMail("recovery", other_user.email, None) for _ in range(1500)])
+    other_user.is_active = False
+    await session.commit()
+    for _ in range(50):  # more than leaves at once
+        post(session, "recovery", default_user.email)
+    await session.commit()
+    await make_due()
+    # Requests that were there for long, because nothing was sent, don't become dead rows either.
+    await session.execute(
+        update(OutgoingMail)
+        .where(OutgoingMail.address != default_user.email)
+        .values(created_at=func.now() - timedelta(days=2))
+    )
+    await session.commit()
+    assert await discard_unwanted(database) == 3000 + 47
+    assert {mail["To"] for mail in await mailbox.collect()} == {default_user.email}
+    assert await session.scalar(select(func.count()).select_from(OutgoingMail)) == 0
+
+
+async def test_no_sender_takes_what_nobody_wants(client: AsyncClient, session: AsyncSession) -> None:
+    post(session, "recovery", "nobody@example.com")
+    await session.commit()
+    await make_due()
+    assert await claim(database) is None
+
+
+async def test_emails_whose_addressee_is_secret_leave_in_an_order_that_tells_nothing(session: AsyncSession) -> None:
+    """Three requests: whether the second of them leaves between the others says whether it has an account."""
+    for number in range(60):
+        post(session, "recovery", f"user{number}@example.com")
+    await session.commit()
+    rows = (await session.execute(select(OutgoingMail.address, OutgoingMail.due_at, OutgoingMail.created_at))).all()
+    waits = sorted((row.due_at - row.created_at).total_seconds() for row in rows)
+    assert EARLIEST <= waits[0] < EARLIEST + 1
+    assert LATEST - 1 < waits[-1] <= LATEST
+    assert EARLIEST > POLL_INTERVAL * 1.2, "each sender has seen it before it is due, so it leaves at its own moment"
+    order = [row.address for row in sorted(rows, key=lambda row: row.due_at)]
+    assert order != [f"user{number}@example.com" for number in range(60)]
+
+
+async def test_a_sender_wakes_when_an_email_is_due(
+    session: AsyncSession, default_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.features.mail.sender.POLL_INTERVAL", 3600)
+    async with mail_server() as server:
+        with other_settings(MAIL_URL=f"smtp://127.0.0.1:{server.port}", MAIL_SENDER="server"):
+            post(session, "recovery", default_user.email)
+            await session.commit()
+            async with sending(database), asyncio.timeout(60):
+                await wait_until_sent()
+    assert server.recipients == [default_user.email]
+
+
+async def test_a_server_that_is_down_is_not_asked_again_at_once(
+    session: AsyncSession, default_user: User, other_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(session, default_user)
+    await put(session, other_user)
+    passes, has_begun = 0, asyncio.Event()
+    genuine = Sender.send_all
+
+    async def counted_pass(sender: Sender) -> None:
+        nonlocal passes
+        passes += 1
+        await genuine(sender)
+        has_begun.set()
+
+    monkeypatch.setattr(Sender, "send_all", counted_pass)
+    monkeypatch.setattr("app.features.mail.sender.POLL_INTERVAL", 3600)
+    with other_settings(MAIL_URL="smtp://127.0.0.1:9", MAIL_SENDER="server"):
+        async with sending(database):
+            await has_begun.wait()
+            await asyncio.sleep(0.3)
+    assert passes == 1
+
+
+@pytest.mark.parametrize("kind", ["recovery", "verification"])
+async def test_addresses_with_a_tag_share_what_their_mailbox_gets(
+    client: AsyncClient, session: AsyncSession, mailbox: Mailbox, default_user: User, kind: Kind
+) -> None:
+    users = [User(f"{name}@example.com", "-") for name in ("ana+0", "ANA+1", "ana+x+y", "ana+2", "ana+3", "ana+", "bo")]
+    owner = User("ana+own@example.com", "-")
+    session.add_all([*users, owner])
+    await session.commit()
+    for user in [*users, default_user]:
+        post(session, kind, user.email, user.id if kind == "verification" else None)
+    await session.commit()
+    recipients = [mail["To"] for mail in await mailbox.collect()]
+    assert {recipient for recipient in recipients if "+" not in recipient} == {default_user.email, "bo@example.com"}
+    assert len(recipients) == 2 + 3
+    owner.email_verified_at = func.now()
+    await session.commit()
+    post(session, "recovery", owner.email)
+    await session.commit()
+    assert await mailbox.subjects() == {"Choose a new password": owner.email}, "the owner has proved this address"

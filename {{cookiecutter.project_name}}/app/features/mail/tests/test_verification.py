@@ -1,7 +1,7 @@
 """Verification and change of the e-mail address."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from httpx import AsyncClient, Response
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.mail.models import OutgoingMail
 from app.features.mail.tests.conftest import Mailbox, text_of
+from app.features.mail.tokens import create_mail_token
 from app.initial_data import create_first_superuser
 from app.models import LoginSession, User
 from app.tests.helpers import PASSWORD, bearer, begin, client_at, is_logged_in, login, refresh, try_login, try_refresh
@@ -24,8 +25,9 @@ async def register(client: AsyncClient, email: str = NEW) -> Response:
     return await client.post("/users/register", json={"email": email, "password": PASSWORD})
 
 
-async def verify(client: AsyncClient, token: str) -> Response:
-    return await client.post("/auth/verify-email", json={"token": token})
+async def verify(client: AsyncClient, token: str, headers: dict[str, str] | None = None) -> Response:
+    """With the headers of a session, which therefore goes on."""
+    return await client.post("/auth/verify-email", json={"token": token}, headers=headers)
 
 
 async def change(client: AsyncClient, headers: dict[str, str], email: str, password: str = PASSWORD) -> Response:
@@ -45,7 +47,7 @@ async def test_who_registers_verifies_the_address(client: AsyncClient, mailbox: 
     headers = bearer((await try_login(client, NEW)).json())
     assert await state(client, headers) == {"email": NEW, "verified_at": None, "pending": None}
     token = await mailbox.token(NEW, "verify-email")
-    assert (await verify(client, token)).status_code == 204
+    assert (await verify(client, token, headers)).status_code == 204
     assert (await state(client, headers))["verified_at"] is not None
     assert (await verify(client, token)).status_code == 400
 
@@ -55,7 +57,8 @@ async def test_verification_can_be_asked_for_again_until_it_is_done(
 ) -> None:
     ask = "/auth/request-verification"
     assert (await client.post(ask, headers=default_user_headers)).status_code == 202
-    assert (await verify(client, await mailbox.token(default_user.email, "verify-email"))).status_code == 204
+    token = await mailbox.token(default_user.email, "verify-email")
+    assert (await verify(client, token, default_user_headers)).status_code == 204
     assert (await client.post(ask, headers=default_user_headers)).status_code == 202
     assert await mailbox.collect() == []
 
@@ -190,6 +193,38 @@ async def test_a_new_address_ends_tokens_for_the_old_one(
     assert (await client.post("/auth/recover-password", json=body)).status_code == 400
 
 
+async def test_a_verification_ends_no_token_of_another_kind(client: AsyncClient, mailbox: Mailbox) -> None:
+    await register(client)
+    verification = await mailbox.token(NEW, "verify-email")
+    headers = bearer((await try_login(client, NEW)).json())
+    await client.post("/auth/request-verification", headers=headers)
+    another_verification = await mailbox.token(NEW, "verify-email")
+    await change(client, headers, "newer@example.com")
+    email_change = await mailbox.token("newer@example.com", "verify-email")
+    await client.post("/auth/forgot-password", json={"email": NEW})
+    recovery = await mailbox.token(NEW, "recover-password")
+    assert (await verify(client, verification)).status_code == 204
+    assert (await verify(client, another_verification)).status_code == 400
+    # With its own address as the new password, a good token is a 422, and stays good.
+    recover = {"token": recovery, "new_password": NEW}
+    assert (await client.post("/auth/recover-password", json=recover)).status_code == 422
+    assert (await verify(client, email_change)).status_code == 204
+    assert (await client.post("/auth/recover-password", json=recover)).status_code == 400
+    assert (await try_login(client, "newer@example.com")).status_code == 200
+
+
+async def test_a_forged_token_waits_for_nobody_who_changes_the_account(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    forged = create_mail_token("recovery", default_user, datetime.now(UTC) + timedelta(hours=1))
+    await session.execute(select(User).with_for_update())
+    for path, body in (
+        ("/auth/verify-email", {"token": forged}),
+        ("/auth/recover-password", {"token": forged[:-1], "new_password": "a new and better one"}),
+    ):
+        assert (await client.post(path, json=body)).status_code == 400
+
+
 async def test_of_two_verifications_at_once_one_wins(
     client: AsyncClient, mailbox: Mailbox, default_user_headers: dict[str, str]
 ) -> None:
@@ -227,13 +262,15 @@ async def test_the_owner_hears_of_a_spent_refresh_token_that_came_back(
 async def test_discreet_registration_tells_only_the_owner(
     client: AsyncClient, session: AsyncSession, mailbox: Mailbox, default_user: User
 ) -> None:
+    default_user.email_verified_at = func.now()
+    await session.commit()
     with other_settings(EMAIL_VERIFICATION="required", REGISTRATION="discreet"):
         new, taken = await register(client), await register(client, default_user.email)
         assert (new.status_code, taken.status_code) == (201, 201)
         assert [set(response.json()) for response in (new, taken)] == [{"id", "email"}] * 2
         assert await mailbox.subjects() == {VERIFY: NEW, "You already have an account": default_user.email}
         # Who typed the password a minute ago is not to learn by it either which of the two was new.
-        logins = [await try_login(client, email, PASSWORD) for email in (NEW, default_user.email)]
+        logins = [await try_login(client, NEW, PASSWORD), await try_login(client, default_user.email, "another")]
         assert {(response.status_code, response.content) for response in logins} == {
             (400, b'{"detail":"Incorrect email or password","error":"invalid_grant"}')
         }
