@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from app.auth.accounts import Account
-from app.features.second_factor.totp import create_mfa_token
+from app.features.second_factor.login import create_mfa_token
 from app.tests.helpers import CALLER, Json
 
 ACCOUNT = Account(CALLER.id, CALLER.email, "", datetime.now(UTC), None, None, knows_client=False)
