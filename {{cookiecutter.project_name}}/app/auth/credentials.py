@@ -19,7 +19,7 @@ async def note_change_of_factors(session: AsyncSession, user_id: uuid.UUID) -> d
     The caller has locked the account's row.
     """
     change = update(User).where(User.id == user_id).values(factors_changed_at=func.now())
-    return (await session.execute(change.returning(User.factors_changed_at))).scalar_one()
+    return (await session.execute(change.returning(func.now()))).scalar_one()
 
 
 async def take_away_credentials(session: AsyncSession, user_id: uuid.UUID) -> None:

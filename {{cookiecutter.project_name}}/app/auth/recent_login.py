@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 
 from app.auth.accounts import Account
 from app.auth.caller import Caller

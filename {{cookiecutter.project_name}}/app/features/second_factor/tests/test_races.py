@@ -12,7 +12,7 @@ from sqlalchemy import Delete, Update, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.endpoints.reauthentication import proofs
-from app.auth import login
+from app.auth import known_clients, login
 from app.features.second_factor.models import RecoveryCode, TotpSecret
 from app.features.second_factor.tests.helpers import (
     answer,
@@ -97,7 +97,7 @@ async def test_a_password_login_waits_for_a_confirmation_and_ends_without_a_sess
 async def test_a_client_that_logged_in_by_password_just_before_the_confirmation_does_not_become_known_after_it(
     session: AsyncSession, default_user: User, confirm_app: Confirm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remember_client = login.remember_client
+    remember_client = known_clients.remember_client
 
     async def remember_later(*args: Any) -> None:
         await confirm_app()
