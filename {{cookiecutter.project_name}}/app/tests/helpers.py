@@ -160,7 +160,7 @@ async def waiting_for_locks(count: int) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    for _ in range(600):
+    for _ in range(4_000):
         async with database.session() as session:
             if await session.scalar(waiting) == count:
                 return
