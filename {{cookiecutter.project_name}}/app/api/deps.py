@@ -102,8 +102,11 @@ CurrentSuperuser = Annotated[Caller, Depends(get_superuser)]
 
 
 def client_of(request: Request) -> Client:
-    user_agent = request.headers.get("User-Agent", "").replace("\0", "")[:USER_AGENT_MAX_LENGTH]
-    return Client(request.client.host if request.client else "unknown", user_agent or None)
+    user_agent = request.headers.get("User-Agent")
+    return Client(
+        request.client.host if request.client else "unknown",
+        user_agent and user_agent.replace("\0", "")[:USER_AGENT_MAX_LENGTH],
+    )
 
 
 async def get_client(request: Request) -> Client:

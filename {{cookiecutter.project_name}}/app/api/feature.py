@@ -1,4 +1,4 @@
-"""What a feature adds to the application; `connect` puts it into the lists of lower layers, which know no feature."""
+"""What a feature adds to the application, and `connect`, which puts it into the lists of the layers below."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager

@@ -255,14 +255,3 @@ async def test_expired_rate_limits_and_known_clients_are_deleted(
     await login(client, default_user)
     assert (await session.scalars(select(RateLimit.resets_at > func.now()))).all() == [True, True]
     assert (await session.scalars(select(KnownClient.user_id))).all() == [default_user.id]
-
-
-async def test_guesses_from_elsewhere_do_not_block_the_client_from_which_the_user_registered(
-    client: AsyncClient, session: AsyncSession
-) -> None:
-    body = {"email": "new@example.com", "password": PASSWORD}
-    assert (await client.post("/users/register", json=body)).status_code == 201
-    assert await fail(client_at("203.0.113.1"), "new@example.com") == [400]
-    await hit_more(session, 29, seconds_each=30)
-    assert_rate_limited(await try_login(client_at("203.0.113.2"), "new@example.com"), at_most=30)
-    assert (await try_login(client, "new@example.com")).status_code == 200

@@ -45,12 +45,14 @@ async def test_every_migration_can_be_undone_and_together_they_create_the_models
     await asyncio.to_thread(command.check, CONFIG)  # raises unless models and migrations agree
 
 
-async def test_superusers_that_were_there_before_mail_count_as_verified(empty_database: AsyncConnection) -> None:
+async def test_superusers_that_were_there_before_addresses_were_verified_count_as_verified(
+    empty_database: AsyncConnection,
+) -> None:
     await asyncio.to_thread(command.upgrade, CONFIG, "6f3d0b8a51ce")
     accounts = (
         "INSERT INTO users (email, hashed_password, is_superuser) VALUES ('root', '-', true), ('ana', '-', false)"
     )
     await empty_database.execute(text(accounts))
-    await asyncio.to_thread(command.upgrade, CONFIG, "c3a91f6e52b7")
+    await asyncio.to_thread(command.upgrade, CONFIG, "7d41c0b95ea3")
     verified = await empty_database.scalars(text("SELECT email FROM users WHERE email_verified_at IS NOT NULL"))
     assert verified.all() == ["root"]

@@ -12,7 +12,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.database import Database
 from app.features.mail.models import OutgoingMail
-from app.features.mail.sender import logger as sender_logger
 
 INTERVAL: Final = 15.0  # seconds between two counts
 
@@ -39,8 +38,9 @@ class _OutcomeCounter(logging.Handler):
             MAILS.labels(outcome).inc()
 
 
-sender_logger.addHandler(_OutcomeCounter())
-sender_logger.setLevel(logging.INFO)  # whatever LOG_LEVEL says, or it would not count
+_sender_logger = logging.getLogger("app.mail")
+_sender_logger.addHandler(_OutcomeCounter())
+_sender_logger.setLevel(logging.INFO)  # whatever LOG_LEVEL says, or it would not count
 
 
 @asynccontextmanager

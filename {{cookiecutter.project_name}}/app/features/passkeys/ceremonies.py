@@ -42,6 +42,7 @@ from app.core.database import Database
 from app.core.security import is_mac, mac
 from app.features.passkeys.cbor import refuse_odd_authenticator_data, refuse_odd_cbor
 from app.features.passkeys.models import Passkey, SpentChallenge
+from app.features.passkeys.settings import passkey_settings
 
 Purpose = Literal["passkey registration", "passkey login"]
 Credential = dict[str, Any]  # RegistrationResponseJSON or AuthenticationResponseJSON, without what we don't know
@@ -117,7 +118,7 @@ def check_registration(credential: Credential, holder: bytes) -> Registration:
         verified = verify_registration_response(
             credential=_without_statement(credential),
             expected_challenge=client_data.challenge,
-            expected_rp_id=settings.rp_id or "",
+            expected_rp_id=passkey_settings.rp_id or "",
             expected_origin=client_data.origin,
             require_user_verification=True,
             supported_pub_key_algs=ALGORITHMS,
@@ -162,7 +163,7 @@ def _check_assertion(credential: Credential, user_id: uuid.UUID, public_key: byt
         verified = verify_authentication_response(
             credential=credential,
             expected_challenge=client_data.challenge,
-            expected_rp_id=settings.rp_id or "",
+            expected_rp_id=passkey_settings.rp_id or "",
             expected_origin=client_data.origin,
             credential_public_key=public_key,
             credential_current_sign_count=0,  # _USE compares it, so that parallel uses are seen

@@ -14,3 +14,19 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/browser/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
 }
 WITHOUT_DATABASE = {("GET", "/.well-known/webauthn"), ("POST", "/auth/passkeys/login/options")}
+NAMES = {
+    "GET /auth/passkeys": "read_my_passkeys",
+    "POST /auth/passkeys": "register_passkey",
+    "POST /auth/passkeys/options": "begin_passkey_registration",
+    "DELETE /auth/passkeys/{passkey_id}": "remove_passkey",
+    "POST /auth/passkeys/login/options": "begin_passkey_login",
+    "POST /auth/passkeys/login": "log_in_with_passkey",
+    "POST /auth/browser/passkeys/login": "log_in_with_passkey_browser",
+    "GET /.well-known/webauthn": "read_related_origins",
+}
+OPEN_TO_ALL = {
+    "POST /auth/passkeys/login/options",
+    "POST /auth/passkeys/login",
+    "POST /auth/browser/passkeys/login",
+    "GET /.well-known/webauthn",
+}

@@ -14,3 +14,17 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/browser/second-factor"): LOGIN,
 }
 WITHOUT_DATABASE: set[tuple[str, str]] = set()
+NAMES = {
+    "GET /auth/second-factor": "read_my_second_factor",
+    "POST /auth/second-factor": "log_in_with_second_factor",
+    "POST /auth/browser/second-factor": "log_in_with_second_factor_browser",
+    "POST /auth/totp": "set_up_totp",
+    "POST /auth/totp/confirm": "confirm_totp",
+    "DELETE /auth/totp": "remove_totp",
+    "POST /auth/recovery-codes": "renew_recovery_codes",
+    "DELETE /users/{user_id}/second-factor": "remove_second_factors_of_user",
+}
+OPEN_TO_ALL = {
+    "POST /auth/second-factor",
+    "POST /auth/browser/second-factor",
+}
