@@ -98,8 +98,8 @@ async def confirm_totp(
     No session of the account stays recent, as none was begun with a code.
     """
     account = await find_account(autocommit, user.id, client)
-    if account is None or await has_second_factor(autocommit, user.id):  # takes no attempt, as nothing is left to guess
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_CODE.detail)
+    if account is None:
+        raise unauthorized(token_was_sent=True)
     attempt = await spend_attempt(autocommit, "confirmation", account, client)
     await lock_recent_owner(session, user)
     unconfirmed = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_(None))
