@@ -4,16 +4,6 @@ from app.features.passkeys.ceremonies import base64url, create_challenge, holder
 from app.features.passkeys.tests.authenticator import Authenticator
 from app.tests.helpers import CALLER, Json
 
-REGISTRATION = {
-    "user": {"id": base64url(CALLER.id.bytes)},
-    "challenge": create_challenge("passkey registration", holder_of_registration(CALLER.id, CALLER.session_id)),
-}
-BODIES: dict[tuple[str, str], Json] = {
-    ("POST", "/auth/passkeys"): {"json": Authenticator().create(REGISTRATION)},
-    ("POST", "/auth/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
-    ("POST", "/auth/browser/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
-}
-WITHOUT_DATABASE = {("GET", "/.well-known/webauthn"), ("POST", "/auth/passkeys/login/options")}
 NAMES = {
     "GET /auth/passkeys": "read_my_passkeys",
     "POST /auth/passkeys": "register_passkey",
@@ -24,9 +14,14 @@ NAMES = {
     "POST /auth/browser/passkeys/login": "log_in_with_passkey_browser",
     "GET /.well-known/webauthn": "read_related_origins",
 }
-OPEN_TO_ALL = {
-    "POST /auth/passkeys/login/options",
-    "POST /auth/passkeys/login",
-    "POST /auth/browser/passkeys/login",
-    "GET /.well-known/webauthn",
+REGISTRATION = {
+    "user": {"id": base64url(CALLER.id.bytes)},
+    "challenge": create_challenge("passkey registration", holder_of_registration(CALLER.id, CALLER.session_id)),
 }
+BODIES: dict[tuple[str, str], Json] = {
+    ("POST", "/auth/passkeys"): {"json": Authenticator().create(REGISTRATION)},
+    ("POST", "/auth/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
+    ("POST", "/auth/browser/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
+}
+WITHOUT_DATABASE = {("GET", "/.well-known/webauthn"), ("POST", "/auth/passkeys/login/options")}
+OPEN_TO_ALL = WITHOUT_DATABASE | {("POST", "/auth/passkeys/login"), ("POST", "/auth/browser/passkeys/login")}

@@ -14,6 +14,10 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/browser/second-factor"): LOGIN,
 }
 WITHOUT_DATABASE: set[tuple[str, str]] = set()
+OPEN_TO_ALL = {
+    ("POST", "/auth/second-factor"),
+    ("POST", "/auth/browser/second-factor"),
+}
 NAMES = {
     "GET /auth/second-factor": "read_my_second_factor",
     "POST /auth/second-factor": "log_in_with_second_factor",
@@ -23,8 +27,4 @@ NAMES = {
     "DELETE /auth/totp": "remove_totp",
     "POST /auth/recovery-codes": "renew_recovery_codes",
     "DELETE /users/{user_id}/second-factor": "remove_second_factors_of_user",
-}
-OPEN_TO_ALL = {
-    "POST /auth/second-factor",
-    "POST /auth/browser/second-factor",
 }

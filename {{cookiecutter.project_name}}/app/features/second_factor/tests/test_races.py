@@ -159,6 +159,18 @@ async def test_password_logins_beside_a_confirmation_leave_no_session_recent(
     assert await methods_of_recent_sessions(session) == []
 
 
+async def test_a_password_alone_changes_no_password_once_the_app_is_being_confirmed(
+    client: AsyncClient, session: AsyncSession, default_user: User, confirm_app: Confirm
+) -> None:
+    headers = bearer(await begin(default_user))
+    body = {"current_password": PASSWORD, "new_password": "a new and better one"}
+    async with confirming(session, default_user, confirm_app):
+        change = asyncio.create_task(client.post("/users/reset-password", json=body, headers=headers))
+        await waiting_for_locks(2)
+    assert (await change).status_code == 400
+    assert (await try_login(client, default_user.email)).status_code == 403, "it is the right password still"
+
+
 @pytest.mark.parametrize("path", ["/auth/totp", "/auth/totp/confirm"])
 async def test_a_change_that_waited_for_a_confirmation_wants_a_recent_login_anew(
     client: AsyncClient, session: AsyncSession, default_user: User, confirm_app: Confirm, path: str
@@ -175,21 +187,12 @@ async def test_a_change_that_waited_for_a_confirmation_wants_a_recent_login_anew
     assert await state(client, headers) == (True, 10)
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [("/auth/logout-all", {}), ("/users/reset-password", {"current_password": PASSWORD, "new_password": "a new one!"})],
-)
 async def test_the_end_of_all_sessions_beside_a_confirmation_is_no_deadlock(
-    client: AsyncClient,
-    session: AsyncSession,
-    default_user: User,
-    confirm_app: Confirm,
-    path: str,
-    body: dict[str, str],
+    client: AsyncClient, session: AsyncSession, default_user: User, confirm_app: Confirm
 ) -> None:
     headers = bearer(await begin(default_user))
     async with confirming(session, default_user, confirm_app):
-        end = asyncio.create_task(client.post(path, json=body, headers=headers))
+        end = asyncio.create_task(client.post("/auth/logout-all", headers=headers))
         await waiting_for_locks(2)
     assert (await end).status_code == 204
     assert (await session.scalars(select(LoginSession))).all() == []
