@@ -1,4 +1,4 @@
-"""Refuses an old Python and a bad project name before any file is written.
+"""Refuses an old Python and a bad project name before any file is written, and notes whether the project is new.
 
 cookiecutter creates the folder before it runs this hook, and removes only its last part afterwards. So `__folder` in
 cookiecutter.json replaces a name that could nest or reach outside with a harmless one, which is refused here, too.
@@ -6,6 +6,7 @@ cookiecutter.json replaces a name that could nest or reach outside with a harmle
 
 import re
 import sys
+from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036 — cookiecutter itself runs on older ones
     sys.exit(
@@ -21,3 +22,6 @@ if not re.fullmatch(r"[A-Za-z](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?", NAME):
         "Please choose another project_name: it starts with a letter, continues with letters, digits, - and _, "
         "ends with a letter or digit, and has 64 characters at most."
     )
+
+if not any(Path().iterdir()):
+    Path(".new").touch()

@@ -1,7 +1,8 @@
-"""`make demo`: set up a project with the default answers in demo/, and serve it until Ctrl-C. Its data stays."""
+"""`make demo`: set up a project with all features in demo/, and serve it until Ctrl-C. Its data stays."""
 
 import contextlib
 import http.client
+import json
 import os
 import shlex
 import signal
@@ -15,6 +16,9 @@ from pathlib import Path
 from rendering import ENVIRONMENT, TEMPLATE, render_command
 from running import ENDINGS
 
+# The questions that are answered by yes or no
+ANSWERS = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+ALL_FEATURES = [f"{name}=yes" for name, answer in ANSWERS.items() if isinstance(answer, bool)]
 DEMO = TEMPLATE / "demo"
 PROJECT = DEMO / "my-api"
 MAKE = ["make", "--no-print-directory", "-C", str(PROJECT)]
@@ -38,10 +42,10 @@ def scaffold() -> None:
     if PROJECT.exists():
         print(f"Using the project in {PROJECT} (delete it to start afresh).", flush=True)
         return
-    print(f"Scaffolding a project with the default answers into {PROJECT} ...", flush=True)
+    print(f"Scaffolding a project with all features into {PROJECT} ...", flush=True)
     DEMO.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=DEMO) as folder:
-        render = render_command(TEMPLATE, Path(folder), "--default-config")
+        render = [*render_command(TEMPLATE, Path(folder), "--default-config"), *ALL_FEATURES]
         if subprocess.run(render, stdout=subprocess.DEVNULL, check=False).returncode:
             sys.exit("Scaffolding failed, see above.")
         Path(folder, PROJECT.name).rename(PROJECT)
@@ -71,7 +75,7 @@ Log in from another terminal:
 
 curl http://127.0.0.1:{port}/auth/access-token --data-urlencode username={email} --data-urlencode "password={password}"
 
-Mails come as files into {PROJECT / ".mail"}
+Emails come as files into {PROJECT / ".mail"}
 Ctrl-C ends the server and its databases. The data stays.
 """,
         flush=True,

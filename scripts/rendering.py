@@ -7,7 +7,18 @@ from pathlib import Path
 
 TEMPLATE = Path(__file__).parent.parent
 # What running the template where it lies leaves behind; a clone has none of it.
-LEFTOVERS = (".git", ".venv", ".cache", "demo", ".env", ".postgres", "__pycache__", ".*_cache", ".coverage*")
+LEFTOVERS = (
+    ".git",
+    ".venv",
+    ".cache",
+    "demo",
+    ".env",
+    ".postgres",
+    "openapi.json",
+    "__pycache__",
+    ".*_cache",
+    ".coverage*",
+)
 # Without what `make` and pytest tell the programs that they start: a project has its own make and pytest.
 ENVIRONMENT = {
     name: value

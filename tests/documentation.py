@@ -147,6 +147,20 @@ def _compare_console(block: Block, project: Path) -> None:
             raise BrokenBlockError(block, f"`{command}` prints:\n{result.stdout}")
 
 
+def remove_the_example(project: Path) -> None:
+    """The first three of the five steps in docs/tutorial.md, which are done by hand; make does the others."""
+    steps = (project / "docs/tutorial.md").read_text().partition("## Remove the example")[2]
+    numbered = re.findall(r"^(\d)\. (.*)$", steps, re.MULTILINE)
+    assert [number for number, _ in numbered] == list("12345")
+    for name in re.findall(r"`(app/\S+\.py)`", numbered[0][1]):
+        (project / name).unlink()
+    for path in (project / "app/api/api.py", project / "docs/scaling.md", *project.glob("app/tests/*.py")):
+        path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "/pets" not in line))
+    models = project / "app/models.py"
+    pets = r"^class Pet\(Base\):.*?(?=^\S|\Z)|^PET_NAME_MAX_LENGTH = .*?\n"
+    models.write_text(re.sub(pets, "", models.read_text(), flags=re.DOTALL | re.MULTILINE))
+
+
 def carry_out_in_one_shell(walk: list[Block], project: Path) -> None:
     """The same for `console` blocks whose commands share variables; there, `…` also stands for a part of a line."""
     steps = [

@@ -27,6 +27,33 @@ COMBINATIONS: dict[str, dict[str, str]] = {
     "closed": {"license": "Proprietary", "postgres_version": "17"},
 }
 
+FEATURES = ("mail", "second_factor", "passkeys")
+PAIRS = (("mail", "second_factor"), ("mail", "passkeys"), ("second_factor", "passkeys"))  # which share a seam
+
+
+def features(*chosen: str) -> dict[str, str]:
+    return {name: "yes" if name in chosen else "no" for name in FEATURES}
+
+
+# None, all, each alone, all but each, and pairs, by their names.
+FEATURE_SETS: dict[str, dict[str, str]] = {
+    " + ".join(chosen) or "none": features(*chosen)
+    for chosen in (
+        (),
+        FEATURES,
+        *((name,) for name in FEATURES),
+        *(tuple(other for other in FEATURES if other != name) for name in FEATURES),
+        *PAIRS,
+    )
+}
+ALL = features(*FEATURES)
+
+
+def unchosen(answers: dict[str, str]) -> set[str]:
+    """The rooms that a project with these answers doesn't have; superuser_factor goes with the last factor."""
+    left_out = {name for name in FEATURES if answers[name] == "no"}
+    return left_out | ({"superuser_factor"} if {"second_factor", "passkeys"} <= left_out else set())
+
 
 def run(
     *command: str | Path, cwd: Path | None = None, environment: dict[str, str] | None = None

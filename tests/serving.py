@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rendering import ENVIRONMENT
-from scaffolding import installed_project, make, read_env, run
+from scaffolding import ALL, installed_project, make, read_env, run
 
 QUICK = {"SECURITY_BCRYPT_ROUNDS": "4"}
 
@@ -28,8 +28,8 @@ class Api:
 
 @contextmanager
 def initialised_project(template: Path, environment: Path, folder: Path) -> Iterator[Path]:
-    """With both databases, which are stopped afterwards, the tables and the first superuser."""
-    with installed_project(template, environment, folder) as project:
+    """With all features, both databases, which are stopped afterwards, the tables and the first superuser."""
+    with installed_project(template, environment, folder, ALL) as project:
         make(project, "databases")
         initialised = run("bash", "init.sh", cwd=project, environment=QUICK)
         assert initialised.returncode == 0, initialised.stderr

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from rendering import ENVIRONMENT
-from scaffolding import assert_parses, cookiecutter, scaffold
+from rendering import ENVIRONMENT, render_command
+from scaffolding import FEATURE_SETS, FEATURES, assert_parses, cookiecutter, run, scaffold, unchosen
 
+PAGES = {f"{name}.md" for name in FEATURES}
 BAD_NAMES = [
     "",
     " ",
@@ -86,6 +88,122 @@ def test_choice_that_is_not_offered_is_refused(question: str, template: Path, tm
     assert not list((tmp_path / "out").iterdir())
 
 
+@pytest.mark.parametrize("question", FEATURES)
+def test_an_answer_that_is_neither_yes_nor_no_is_refused(question: str, template: Path, tmp_path: Path) -> None:
+    result = cookiecutter(template, tmp_path / "out", answers={question: "perhaps"})
+
+    assert result.returncode == 1
+    assert f"perhaps provided for variable {question} could not be converted to a boolean" in result.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
+# Files of a feature, by their names, and a text with marks: what is left of it for each set of features
+MARKED = """# Title
+
+<!-- mail -->
+## Mail
+
+one
+<!-- second_factor -->
+with codes
+<!-- /second_factor -->
+two
+<!-- /mail -->
+
+<!-- superuser_factor -->
+* factor
+<!-- /superuser_factor -->
+* last
+
+<!-- passkeys -->
+The end.
+<!-- /passkeys -->
+"""
+LEFT = {
+    "none": "# Title\n\n* last\n",
+    "mail": "# Title\n\n## Mail\n\none\ntwo\n\n* last\n",
+    "second_factor": "# Title\n\n* factor\n* last\n",
+    "mail + second_factor": "# Title\n\n## Mail\n\none\nwith codes\ntwo\n\n* factor\n* last\n",
+    "passkeys": "# Title\n\n* factor\n* last\n\nThe end.\n",
+}
+REGISTRY = """from app.features.mail.feature import feature as mail
+from app.features.passkeys.feature import feature as passkeys
+
+FEATURES = (
+    # a comment about mail and others
+    mail,
+    passkeys,
+)
+"""
+JOIN = """FEATURES = (
+    # the revision of each feature
+    "c3a91f6e52b7",  # mail
+    "a17f4c93be08",  # passkeys
+)
+down_revision = FEATURES or "6f3d0b8a51ce"  # without features, the core's last revision
+"""
+OF_FEATURES = {
+    "app/features/mail/routes.py": {"mail"},
+    "app/features/second_factor/mail/removed.txt": {"mail", "second_factor"},
+    "app/features/superuser_factor/feature.py": {"superuser_factor"},
+    "app/tests/mail/test_more.py": {"mail"},
+    "app/tests/test_new_mail.py": {"mail"},
+    "app/core/mailing.py": set(),
+    "docs/e-mail.md": set(),
+    "alembic/versions/2030_01_01_0000-0123456789ab_passkeys.py": {"passkeys"},
+}
+
+
+@pytest.fixture(scope="session")
+def marked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with more files of features, and more marks."""
+    copy = tmp_path_factory.mktemp("marked") / "template"
+    shutil.copytree(template, copy)
+    (slot,) = copy.glob("*cookiecutter.project_name*")
+    for name in OF_FEATURES:
+        (slot / name).parent.mkdir(parents=True, exist_ok=True)
+        (slot / name).write_text("")
+    (slot / "docs/marked.md").write_text(MARKED)
+    commented = re.sub(r"<!-- (.*) -->", r"  # \1", MARKED)
+    (slot / "docs/marked.yml").write_bytes(commented.replace("\n", "\r\n").encode())
+    (slot / "app/features/__init__.py").write_text(REGISTRY)
+    (slot / "alembic/versions/2030_01_02_0000-ba9876543210_join_features.py").write_text(JOIN)
+    return copy
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_was_not_chosen_goes_by_its_name_its_marks_and_its_lines(name: str, marked: Path, tmp_path: Path) -> None:
+    left_out = unchosen(FEATURE_SETS[name])
+
+    project = scaffold(marked, tmp_path / "out", FEATURE_SETS[name])
+
+    assert (project / "docs/marked.md").read_text() == LEFT[name]
+    assert (project / "docs/marked.yml").read_bytes().decode() == LEFT[name].replace("\n", "\r\n")
+    there = {path for path in OF_FEATURES if (project / path).exists()}
+    assert there == {path for path, features in OF_FEATURES.items() if not features & left_out}
+    assert not [path for path in project.rglob("*") if path.name in left_out]
+    registry = (project / "app/features/__init__.py").read_text()
+    join = next(project.glob("alembic/versions/*_join_features.py")).read_text()
+    for feature, revision in (("mail", "c3a91f6e52b7"), ("passkeys", "a17f4c93be08")):
+        chosen = feature not in left_out
+        assert (f"import feature as {feature}\n" in registry) == (f"    {feature},\n" in registry) == chosen
+        assert (f'"{revision}",  # {feature}\n' in join) == chosen
+    assert "# a comment about mail and others\n" in registry
+    assert len(join.splitlines()) == 4 + len({"mail", "passkeys"} - left_out)
+
+
+def test_a_project_that_is_rendered_once_more_keeps_its_environment(template: Path, tmp_path: Path) -> None:
+    project = scaffold(template, tmp_path / "out", FEATURE_SETS["none"])
+    package = project / ".venv/lib/python3/site-packages/mail/smtp.txt"
+    package.parent.mkdir(parents=True)
+    package.write_text("# mail\n")
+
+    result = cookiecutter(template, tmp_path / "out", "--overwrite-if-exists", answers=FEATURE_SETS["none"])
+
+    assert result.returncode == 0, result.stderr
+    assert package.read_text() == "# mail\n"
+
+
 def test_existing_folder_is_left_alone(template: Path, tmp_path: Path) -> None:
     mine = tmp_path / "out" / "my-api" / "mine"
     mine.parent.mkdir(parents=True)
@@ -114,10 +232,14 @@ def test_leftovers_of_running_the_project_in_place_are_not_rendered(template: Pa
         (slot / leftover).parent.mkdir(parents=True, exist_ok=True)
         (slot / leftover).write_text("SECRET_KEY={{ shared }} {% by all %}")
 
-    clean, project = scaffold(template, tmp_path / "clean"), scaffold(used, tmp_path / "out")
+    clean = scaffold(template, tmp_path / "clean")
+    from_outside = run(*render_command(used, tmp_path / "one"), environment={"HOME": str(tmp_path)})
+    from_inside = run(*render_command(Path(), tmp_path / "two"), cwd=used, environment={"HOME": str(tmp_path)})
 
-    assert "shared" not in (project / ".env").read_text()
-    assert {path.name for path in project.iterdir()} == {path.name for path in clean.iterdir()}
+    assert (from_outside.returncode, from_inside.returncode) == (0, 0)
+    for project in (tmp_path / "one/my-api", tmp_path / "two/my-api"):
+        assert "shared" not in (project / ".env").read_text()
+        assert {path.name for path in project.iterdir()} == {path.name for path in clean.iterdir()}
 
 
 @pytest.mark.parametrize(("typed", "arrives"), FREE_TEXTS.values(), ids=FREE_TEXTS)
@@ -158,18 +280,31 @@ def ask(template: Path, folder: Path, typed: list[str]) -> str:
 
 
 def test_enter_takes_every_default(template: Path, tmp_path: Path) -> None:
-    shown = ask(template, tmp_path / "out", [""] * 8)
+    shown = ask(template, tmp_path / "out", [""] * 11)
 
     about = tomllib.loads((tmp_path / "out/my-api/pyproject.toml").read_text())["project"]
     assert about["description"] == "An API with accounts, tokens and a database"
     assert about["license"] == "MIT"
     assert (tmp_path / "out/my-api/nginx-unit-config.json").exists()
+    assert {path.name for path in tmp_path.glob("out/my-api/docs/*.md")} & PAGES == {"mail.md"}
     assert "Name of the project and of its folder" in shown
     assert "make dev" in shown
 
 
 def test_typed_answers_reach_the_project(template: Path, tmp_path: Path) -> None:
-    typed = ["shop", "{{ braces }} {% if %} {# 'a' \"b\" \\c", "Zoë 👩‍💻", "zoe@example.com", "5", "2", "3", "2"]
+    typed = [
+        "shop",
+        "{{ braces }} {% if %} {# 'a' \"b\" \\c",
+        "Zoë 👩‍💻",
+        "zoe@example.com",
+        "5",
+        "2",
+        "3",
+        "2",
+        "no",
+        "y",
+        "1",
+    ]
 
     ask(template, tmp_path / "out", typed)
 
@@ -180,3 +315,4 @@ def test_typed_answers_reach_the_project(template: Path, tmp_path: Path) -> None
     assert about["license"] == "LicenseRef-Proprietary"
     assert "postgres:16" in (project / "docker-compose.yml").read_text()
     assert not (project / "nginx-unit-config.json").exists()
+    assert {path.name for path in project.glob("docs/*.md")} & PAGES == PAGES - {"mail.md"}

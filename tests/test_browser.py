@@ -1,10 +1,12 @@
-"""docs/browser.md and docs/second-factor.md in a real Chromium: their lines, as they are, on several origins."""
+"""The lines of docs/browser.md, second_factor.md and passkeys.md in a real Chromium, on several origins."""
 
+import shutil
 from pathlib import Path
 
 from browsing import Driver, pages
 from documentation import blocks
-from scaffolding import read_env, run
+from foreign import node_with
+from scaffolding import ALL, ROOT, read_env, run, scaffold
 from serving import Api, free_port, served
 
 PAGE = """<!doctype html><title>A page</title><body><script type="module">
@@ -22,6 +24,21 @@ def compile_session(project: Path, folder: Path, api: str, *pages: str) -> None:
     options = ("--strict", "--target", "es2022", "--module", "esnext", "--lib", "dom,es2022")
     compiled = run("node_modules/.bin/tsc", *options, folder / "session.ts", cwd=folder.parent)
     assert compiled.returncode == 0, compiled.stdout
+
+
+def test_the_documented_lines_tell_an_old_login_from_an_expired_token(template: Path, tmp_path: Path) -> None:
+    """Without a browser, so that it runs wherever Node does."""
+    (tmp_path / "node_modules").symlink_to(node_with("typescript@5") / "node_modules")
+    folder = tmp_path / "lines"
+    project = scaffold(template, tmp_path / "out", ALL)
+    names = [f"docs/{name}.md" for name in ("browser", "second_factor", "passkeys")]
+    compile_session(project, folder, "https://api.example.com", *names)
+    (folder / "package.json").write_text('{"type": "module"}')
+    shutil.copy(ROOT / "tests/clients/recent_login_lines.mjs", folder)
+
+    result = run("node", "recent_login_lines.mjs", cwd=folder)
+
+    assert result.returncode == 0, result.stderr
 
 
 def test_the_documented_lines_log_in_refresh_and_log_out_in_a_browser(api: Api, tmp_path: Path) -> None:
@@ -50,7 +67,8 @@ def test_the_documented_lines_log_in_refresh_and_log_out_in_a_browser(api: Api, 
 def test_the_documented_lines_log_in_with_a_code_and_with_a_passkey(api: Api, tmp_path: Path) -> None:
     browser = Driver(tmp_path, "typescript@5")
     folder, port = tmp_path / "pages", free_port()
-    compile_session(api.project, folder, f"http://localhost:{port}", "docs/browser.md", "docs/second-factor.md")
+    names = [f"docs/{name}.md" for name in ("browser", "second_factor", "passkeys")]
+    compile_session(api.project, folder, f"http://localhost:{port}", *names)
 
     with pages(folder) as listed, served(api.project, port, {"BACKEND_CORS_ORIGINS": f"http://localhost:{listed}"}):
         settings: dict[str, object] = {

@@ -141,7 +141,7 @@ def plan(pip: Path, tomorrow: Tomorrow, lock: Path, options: list[str], folder: 
 
 
 def test_every_place_installs_exactly_what_the_lock_names(template: Path) -> None:
-    of_the_project = [".github/workflows/ci.yml", "Makefile", "README.md"]
+    of_the_project = [".github/workflows/ci.yml", "Makefile", "docs/development.md"]
     images = [f"variants/web_server/{name}/Dockerfile" for name in ("nginx-unit", "uvicorn")]
     expected = ["Makefile", "scripts/bench.py", *(f"{PROJECT}/{name}" for name in (*of_the_project, *images))]
 

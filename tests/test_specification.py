@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from foreign import node_with, python_with
-from scaffolding import ROOT, run
+from scaffolding import ROOT, make, run
 from serving import Api
 
 CLIENTS = ROOT / "tests/clients"
@@ -20,12 +20,18 @@ NODE = (
 )
 
 
+@pytest.fixture(scope="session")
+def specification(api: Api) -> Path:
+    make(api.project, "openapi")
+    return api.project / "openapi.json"
+
+
 @pytest.fixture
-def node(api: Api, tmp_path: Path) -> Path:
+def node(specification: Path, tmp_path: Path) -> Path:
     """A folder with the specification and the tools."""
     (tmp_path / "node_modules").symlink_to(node_with(*NODE) / "node_modules")
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    shutil.copy(api.project / "openapi.json", tmp_path)
+    shutil.copy(specification, tmp_path)
     return tmp_path
 
 
@@ -61,10 +67,12 @@ def test_openapi_typescript_makes_a_client_that_compiles_and_talks(node: Path, a
     assert result.returncode == 0, result.stderr
 
 
-def test_openapi_python_client_generates_without_a_warning_and_talks(api: Api, tmp_path: Path) -> None:
+def test_openapi_python_client_generates_without_a_warning_and_talks(
+    api: Api, specification: Path, tmp_path: Path
+) -> None:
     python = python_with("openapi-python-client", "ruff")
     folder = tmp_path / "generated_client"
-    command = ("openapi-python-client", "generate", "--path", api.project / "openapi.json")
+    command = ("openapi-python-client", "generate", "--path", specification)
 
     made = run(
         *(python.with_name(command[0]), *command[1:], "--meta", "none", "--output-path", folder, "--fail-on-warning"),
@@ -79,14 +87,14 @@ def test_openapi_python_client_generates_without_a_warning_and_talks(api: Api, t
     assert result.returncode == 0, result.stderr
 
 
-def test_datamodel_code_generator_makes_models_that_can_be_imported(api: Api, tmp_path: Path) -> None:
+def test_datamodel_code_generator_makes_models_that_can_be_imported(specification: Path, tmp_path: Path) -> None:
     python = python_with("datamodel-code-generator", "pydantic[email]")
 
     made = run(
         *(
             python.with_name("datamodel-codegen"),
             "--input",
-            api.project / "openapi.json",
+            specification,
             "--input-file-type",
             "openapi",
         ),

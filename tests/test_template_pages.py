@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from features import table
 from scaffolding import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
@@ -33,3 +34,18 @@ def test_the_readme_quotes_the_ratios_of_the_benchmark() -> None:
 
     speed = (ROOT / "README.md").read_text().partition("## How fast it is")[2]
     assert re.findall(r"\b0\.\d\d\b(?!\.)", speed) == shares
+
+
+def test_the_readme_has_the_figures_of_the_features(template: Path) -> None:
+    """Packages as they are, lines within a tenth: `python scripts/features.py` prints the table anew."""
+
+    def figures(text: str) -> dict[str, list[int]]:
+        rows = re.findall(r"^\| (.+?) \|((?: \+? ?[\d,]+ \|){3})$", text, re.MULTILINE)
+        return {name: [int(number.replace(",", "")) for number in re.findall(r"[\d,]+", row)] for name, row in rows}
+
+    shown, measured = figures((ROOT / "README.md").read_text()), figures(table(template))
+    assert len(measured) == 5
+    assert shown.keys() == measured.keys()
+    for name, (*lines, packages) in measured.items():
+        assert shown[name][-1] == packages, name
+        assert shown[name][:-1] == pytest.approx(lines, rel=0.1, abs=50), name

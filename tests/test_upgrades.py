@@ -1,15 +1,17 @@
 """cruft brings later versions of the template to a project, and keeps the project's own changes."""
 
+import json
 import os
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from documentation import Block, blocks, carry_out
-from scaffolding import ROOT, make, run, scaffold, secrets_of
+from documentation import Block, blocks, carry_out, remove_the_example
+from scaffolding import ROOT, features, make, run, scaffold, secrets_of
 
 VERSIONS = re.findall(r"^## (\d+\.\d+\.\d+) - ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 SLOT = "{{cookiecutter.project_name}}"
@@ -144,16 +146,21 @@ def merged(old: Tree, mine: Tree, new: Tree, skip: set[str], folder: Path) -> tu
 
 
 def tutorial(project: Path) -> list[Block]:
-    """How to remove the example and then to add a resource; 0.1.0 says it in its README."""
+    """How to add a resource; before 0.3.0 also how to remove the example. 0.1.0 says it in its README."""
     page, resource = project / "docs/tutorial.md", "Add your own resource"
     if not page.exists():
         page, resource = project / "README.md", "Step by step: add your own resource"
+    elif "```" not in page.read_text().partition("## Remove the example")[2]:
+        return blocks(page, resource)
     return [*blocks(page, "Remove the example"), *blocks(page, resource)]
 
 
 def change(project: Path, environment: Path, template: Path) -> None:
     """Change the project as people do: remove the example, add a resource, change settings, update the pins."""
-    for block in tutorial(project):
+    todo = tutorial(project)
+    if not [block for block in todo if "Remove the example" in block.headings]:
+        remove_the_example(project)
+    for block in todo:
         if block.sentence.startswith("It wrote"):
             carry_out(replace(block, sentence=f"New file `{EVENTS_MIGRATION}`:"), project)
         elif block.language != "console":  # most of those need a database
@@ -275,6 +282,64 @@ def test_git_merges_by_line_a_version_that_no_commit_has(workshop: Path) -> None
     assert '- "data:' in changed
     assert "<<<<<<<" not in changed
     assert not list(project.rglob("*.rej"))
+
+
+@pytest.fixture
+def living(workshop: Path, environment: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A project with these answers, a change of its own, and data in its migrated database."""
+    cruft("create", "--no-input", "--extra-context", json.dumps(request.param), "template", cwd=workshop)
+    project = workshop / "my-api"
+    with (project / ".git/info/exclude").open("a") as exclude:
+        exclude.write(".venv\n")  # a link, which `.venv/` in .gitignore doesn't match
+    (project / ".venv").symlink_to(environment)
+    os.utime(project / "requirements-dev.txt", (0, 0))
+    edit(project / "docker-compose.yml", PORT, "5441")
+    commit(project)
+    try:
+        make(project, "migrate")
+        do("bash", "init.sh", cwd=project)
+        yield project
+    finally:
+        make(project, "stop")
+
+
+def assert_database_matches_the_models(project: Path) -> None:
+    do(project / ".venv/bin/python", "-m", "alembic", "check", cwd=project)
+    assert "(head)" in do(project / ".venv/bin/python", "-m", "alembic", "current", cwd=project)
+
+
+@pytest.mark.parametrize("living", [{"mail": True}], indirect=True)
+def test_a_feature_is_added_later(living: Path, template: Path, workshop: Path) -> None:
+    before = read(living)
+    fresh = read(scaffold(template, workshop / "fresh", features("mail", "passkeys")))
+
+    follow(living, '"passkeys": true')
+
+    kept = {name for name in before if "_join_" in name} | set(LOCKS) | {"docker-compose.yml"}
+    assert differing(read(living), fresh) == kept
+    assert not differing({name: before[name] for name in kept}, {name: read(living)[name] for name in kept})
+    follow(living, "merge heads")
+    assert_database_matches_the_models(living)
+    do(living / ".venv/bin/python", "-m", "alembic", "downgrade", "base", cwd=living)
+    do(living / ".venv/bin/python", "-m", "alembic", "upgrade", "head", cwd=living)
+    assert_database_matches_the_models(living)
+
+
+@pytest.mark.parametrize("living", [{"mail": True, "passkeys": True}], indirect=True)
+def test_a_feature_is_left_out_later(living: Path, template: Path, workshop: Path) -> None:
+    migrations = {name for name in read(living) if name.startswith("alembic/versions/")}
+    fresh = read(scaffold(template, workshop / "fresh", features("mail")))
+
+    follow(living, '"passkeys": false')
+
+    assert {name for name in read(living) if name.startswith("alembic/versions/")} == migrations
+    assert differing(read(living), fresh) - migrations == {*LOCKS, "docker-compose.yml"}
+    edit(living / ".env", r"(?m)^PASSKEY_RP_ID=.*\n", "")
+    do("make", "migration", "name=remove passkeys", cwd=living)
+    (written,) = {name for name in read(living) if name.startswith("alembic/versions/")} - migrations
+    assert 'op.drop_table("passkeys")' in (living / written).read_text()
+    make(living, "migrate")
+    assert_database_matches_the_models(living)
 
 
 @pytest.mark.parametrize("version", ["0.1.0"], indirect=True)  # which docs/upgrades.md names

@@ -1,4 +1,7 @@
-"""Writes the description of the API to openapi.json: `python -m app.openapi`."""
+"""Writes the description of the API to openapi.json: `python -m app.openapi`.
+
+Commit it if clients are generated from it: from then on, a test compares it with the code.
+"""
 
 import json
 

@@ -79,7 +79,7 @@ class FeatureSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """An empty variable of the environment wins over `.env`, too: `MAIL_URL= make dev` switches mail off."""
+        """An empty variable of the environment wins over `.env`, too: `PUBLIC_URL= make dev` has none."""
         env_file = DotEnvSettingsSource(settings_cls, env_file=ENV_FILE)
         given = {name.lower() for name in os.environ}
         env_file.env_vars = {name: value for name, value in env_file.env_vars.items() if name not in given}

@@ -80,9 +80,13 @@ def servers(url: URL) -> list[tuple[str, int]]:
     host, port = connection.get("host"), connection.get("port") or PORT
     if isinstance(host, list):
         return [(_name(one), number) for one, number in zip(host, connection["port"], strict=True)]
-    if host is None and "service=" in str(url.query.get("dsn")):
-        return [(str(url.query["dsn"]), port)]  # wherever that is
+    if host is None and _has_service(url):
+        return [(str(url.query["dsn"]), port)]  # wherever it leads to
     return [(_name(host or "localhost"), port)]
+
+
+def _has_service(url: URL) -> bool:
+    return "service=" in str(url.query.get("dsn"))
 
 
 def _name(host: str) -> str:
@@ -110,8 +114,10 @@ async def why_refused(url: URL) -> str | None:
 
 
 def address(url: URL) -> str:
-    """Where a database is, for messages: `host:port`."""
+    """Where a database is, for messages: `host:port`, or the folder of a socket."""
     connection = arguments(url)
+    if "host" not in connection and _has_service(url):
+        return "its service"
     host, port = connection.get("host") or "localhost", connection.get("port") or PORT
     if isinstance(host, list):
         return ",".join(f"{name}:{number}" for name, number in zip(host, connection["port"], strict=True))

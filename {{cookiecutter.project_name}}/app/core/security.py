@@ -108,28 +108,44 @@ def _keys_for(header: str, secret_keys: tuple[str, ...], private_keys: tuple[str
     return [key.verifier for key in chosen if key.algorithm == fields["alg"]]
 
 
+class _GenuineClaims(NamedTuple):
+    claims: AccessClaims
+    good_from: int
+    expires_at: int
+
+
 def read_access_token(token: str, *, expired: bool = False) -> AccessClaims | None:
-    """The claims of a token that was issued here and has not expired, unless it may have; None for anything else.
+    """The claims of a token that was issued here and has not expired, unless it may have; None for anything else."""
+    if len(token) > MAX_ACCESS_TOKEN_LENGTH:
+        return None
+    try:
+        genuine = _read_genuine(token, settings.secret_keys, settings.private_keys, issuer())
+    # For null, lists, Infinity and deep nesting, python-jose raises errors other than JOSEError.
+    except (JOSEError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        return None
+    is_good = genuine.good_from - MAX_CLOCK_SKEW <= time.time() < (math.inf if expired else genuine.expires_at)
+    return genuine.claims if is_good else None
+
+
+# A client sends the same token with each request; checking its signature is a sixth of the smallest of them. Only
+# genuine tokens get in, at most a few MB of them. The keys are arguments, too: removing one ends its tokens.
+@lru_cache(2048)
+def _read_genuine(
+    token: str, secret_keys: tuple[str, ...], private_keys: tuple[str, ...], issuer: str
+) -> _GenuineClaims:
+    """What a token says that was issued here. Raises one of many errors for any other.
 
     python-jose checks the signature. The rest is checked here, as it would accept another kind of token, `crit`
     (RFC 7515 section 4.1.11), claims that are missing or of another type, and an `iat` in the future.
     """
-    if len(token) > MAX_ACCESS_TOKEN_LENGTH:
-        return None
-    try:
-        keys = _keys_for(token.partition(".")[0], settings.secret_keys, settings.private_keys)
-        claims = json.loads(jws.verify(token, keys, ALGORITHMS))  # type: ignore[arg-type] # only its stubs refuse a list
-        if not claims["iss"] == claims["aud"] == issuer() or not isinstance(claims["jti"], str):
-            return None
-        times = claims["iat"], claims.get("nbf", 0), claims["exp"]
-        if any(type(moment) is not int for moment in times):  # "1", 1.0 and true are not Unix seconds
-            return None
-        if not max(times[:2]) - MAX_CLOCK_SKEW <= time.time() < (math.inf if expired else times[2]):
-            return None
-        return AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"]))
-    # For null, lists, Infinity and deep nesting, python-jose raises errors other than JOSEError.
-    except (JOSEError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
-        return None
+    keys = _keys_for(token.partition(".")[0], secret_keys, private_keys)
+    claims = json.loads(jws.verify(token, keys, ALGORITHMS))  # type: ignore[arg-type] # only its stubs refuse a list
+    if not claims["iss"] == claims["aud"] == issuer or not isinstance(claims["jti"], str):
+        raise ValueError("issued elsewhere")
+    times = claims["iat"], claims.get("nbf", 0), claims["exp"]
+    if any(type(moment) is not int for moment in times):  # "1", 1.0 and true are not Unix seconds
+        raise ValueError("times of another type")
+    return _GenuineClaims(AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"])), max(times[:2]), times[2])
 
 
 # A refresh token holds its session's id, its number among that session's tokens, and a MAC of both.

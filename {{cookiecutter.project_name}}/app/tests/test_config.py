@@ -337,8 +337,8 @@ def test_printed_settings_show_no_secret() -> None:
 
 
 def in_readme() -> dict[str, str]:
-    """Every setting with the default that README.md names."""
-    text = (PROJECT_DIR / "README.md").read_text(encoding="utf-8")
+    """Every setting with the default that docs/settings.md names."""
+    text = (PROJECT_DIR / "docs/settings.md").read_text(encoding="utf-8")
     return dict(re.findall(r"^\| `([A-Z_]+)` \| `?(.+?)`? \|", text, re.MULTILINE))
 
 

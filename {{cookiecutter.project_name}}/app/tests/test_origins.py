@@ -87,7 +87,7 @@ def test_an_origin_is_written_as_browsers_send_it(read: Callable[[str], str], wr
 @pytest.mark.parametrize("read", [web_origin, app_origin])
 @pytest.mark.parametrize("written", NOT_WEB)
 def test_what_is_not_an_origin_is_refused_and_not_shown(read: Callable[[str], str], written: str) -> None:
-    with pytest.raises(ValueError, match="must look like https://|must not have null") as error:
+    with pytest.raises(ValueError, match=r"must look like https://|must not have null") as error:
         read(written)
     assert "ana@" not in str(error.value)
 

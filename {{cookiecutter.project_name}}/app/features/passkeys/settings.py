@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from app.core.config import FeatureSettings, load, settings
+from app.core.origins import is_ip_address
 
 
 class PasskeySettings(FeatureSettings):
@@ -16,16 +17,19 @@ class PasskeySettings(FeatureSettings):
 
     @model_validator(mode="after")
     def _is_ours(self) -> Self:
-        host = urlsplit(settings.public_url or "").hostname or ""
-        if self.passkey_rp_id and not f".{host}".endswith(f".{self.passkey_rp_id}"):
+        host, rp_id = urlsplit(settings.public_url or "").hostname or "", self.passkey_rp_id
+        # Browsers refuse com, and a part of an IP address.
+        is_above = f".{host}".endswith(f".{rp_id}") and "." in str(rp_id) and not is_ip_address(host)
+        if rp_id and rp_id != host and not is_above:
             raise ValueError("PASSKEY_RP_ID must be the domain of PUBLIC_URL or one above it, e.g. example.com")
         return self
 
     @property
     def rp_id(self) -> str | None:
-        """The domain of passkeys (WebAuthn: RP ID); in development localhost, where nothing else is set."""
+        """The domain of passkeys (WebAuthn: RP ID), which no IP address has; in development localhost by default."""
         if settings.public_url:
-            return self.passkey_rp_id or urlsplit(settings.public_url).hostname
+            host = urlsplit(settings.public_url).hostname or ""
+            return self.passkey_rp_id or (None if is_ip_address(host) else host)
         return None if settings.environment == "production" else "localhost"
 
 

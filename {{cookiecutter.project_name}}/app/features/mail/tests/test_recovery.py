@@ -154,6 +154,17 @@ async def test_a_token_survives_the_rotation_of_the_key(
         assert (await recover(client, token)).status_code == 204
 
 
+async def test_a_process_that_signs_with_another_key_may_send_the_email(
+    client: AsyncClient, mailbox: Mailbox, default_user: User
+) -> None:
+    following, this = "y" * 40, settings.secret_keys[0]
+    with other_settings(SECRET_KEY=following, SECRET_KEY_FALLBACKS=this):
+        token = await token_for(client, mailbox, default_user)
+    assert (await recover(client, token)).status_code == 400
+    with other_settings(SECRET_KEY=this, SECRET_KEY_FALLBACKS=following):
+        assert (await recover(client, token)).status_code == 204
+
+
 async def test_an_account_that_was_closed_is_not_recovered(
     client: AsyncClient, session: AsyncSession, mailbox: Mailbox, default_user: User
 ) -> None:

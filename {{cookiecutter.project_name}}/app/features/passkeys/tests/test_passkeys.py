@@ -305,3 +305,33 @@ async def test_production_has_passkeys_only_with_a_public_url() -> None:
         assert (await client.post("/auth/passkeys/login/options")).status_code == 404
     async with application_with(**production, PUBLIC_URL="https://api.example.com") as client:
         assert (await login_options(client))["rpId"] == "api.example.com"
+
+
+@pytest.mark.parametrize(
+    ("public_url", "rp_id", "is_good"),
+    [
+        ("https://api.example.com", "example.com", True),
+        ("https://API.example.com", "api.example.com", True),
+        ("http://localhost:8000", "localhost", True),
+        ("https://api.example.com", "com", False),
+        ("https://api.example.com", "other.example", False),
+        ("https://api.example.com", "ple.com", False),
+        ("https://203.0.113.7", "113.7", False),
+        ("", "example.com", False),
+    ],
+)
+def test_a_domain_that_no_browser_takes_for_passkeys_is_refused(
+    monkeypatch: pytest.MonkeyPatch, public_url: str, rp_id: str, is_good: bool
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", public_url)
+    if is_good:
+        monkeypatch.setenv("PASSKEY_RP_ID", rp_id)
+        assert load(Settings).rp_id == rp_id
+    else:
+        assert "PASSKEY_RP_ID must be the domain of PUBLIC_URL" in refusal(monkeypatch, PASSKEY_RP_ID=rp_id)
+
+
+async def test_an_ip_address_has_no_passkeys() -> None:
+    for public_url in ("https://203.0.113.7", "https://[2001:db8::1]"):
+        async with application_with(PUBLIC_URL=public_url) as client:
+            assert (await client.post("/auth/passkeys/login/options")).status_code == 404
