@@ -54,9 +54,11 @@ async def confirming(session: AsyncSession, user: User, confirm_app: Confirm) ->
     await session.execute(select(KnownClient).with_for_update())  # the last row that a confirmation needs
     confirmation = asyncio.ensure_future(confirm_app())
     await waiting_for_locks(1)
-    yield
-    await session.rollback()
-    await confirmation
+    try:
+        yield
+    finally:
+        await session.rollback()
+        await confirmation
 
 
 async def methods_of_recent_sessions(session: AsyncSession) -> list[str]:
@@ -162,13 +164,13 @@ async def test_password_logins_beside_a_confirmation_leave_no_session_recent(
 async def test_a_password_alone_changes_no_password_once_the_app_is_being_confirmed(
     client: AsyncClient, session: AsyncSession, default_user: User, confirm_app: Confirm
 ) -> None:
-    headers = bearer(await begin(default_user))
+    headers, email = bearer(await begin(default_user)), default_user.email
     body = {"current_password": PASSWORD, "new_password": "a new and better one"}
     async with confirming(session, default_user, confirm_app):
         change = asyncio.create_task(client.post("/users/reset-password", json=body, headers=headers))
         await waiting_for_locks(2)
     assert (await change).status_code == 400
-    assert (await try_login(client, default_user.email)).status_code == 403, "it is the right password still"
+    assert (await try_login(client, email)).status_code == 403, "it is the right password still"
 
 
 @pytest.mark.parametrize("path", ["/auth/totp", "/auth/totp/confirm"])
