@@ -1,6 +1,7 @@
 """What lets somebody in to an account, beside its password."""
 
 import uuid
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import delete, func, update
@@ -12,9 +13,13 @@ from app.models import KnownClient, LoginSession, User
 credentials: Final[list[Any]] = []
 
 
-async def note_change_of_factors(session: AsyncSession, user_id: uuid.UUID) -> None:
-    """Let no login that was checked before this change begin a session. The caller has locked the account's row."""
-    await session.execute(update(User).where(User.id == user_id).values(factors_changed_at=func.now()))
+async def note_change_of_factors(session: AsyncSession, user_id: uuid.UUID) -> datetime:
+    """Let no login that was checked before this change begin a session; returns the moment of the change.
+
+    The caller has locked the account's row.
+    """
+    change = update(User).where(User.id == user_id).values(factors_changed_at=func.now())
+    return (await session.execute(change.returning(func.now()))).scalar_one()
 
 
 async def take_away_credentials(session: AsyncSession, user_id: uuid.UUID) -> set[Any]:

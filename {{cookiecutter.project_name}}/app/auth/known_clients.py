@@ -4,10 +4,10 @@ Known clients are exempt from the account's rate limit: attackers elsewhere who 
 """
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import LargeBinary, bindparam, func, select
+from sqlalchemy import DateTime, LargeBinary, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.auth.clients import Client
@@ -21,8 +21,11 @@ _DURATION: Final = timedelta(days=30)
 _NEW: Final = insert(KnownClient).from_select(
     [KnownClient.user_id, KnownClient.client, KnownClient.expires_at],
     select(User.id, bindparam("client", type_=LargeBinary()), func.now() + _DURATION)
-    .where(User.id == bindparam("user_id"))
-    .with_for_update(read=True, key_share=True),  # another request may be deleting the account
+    .where(
+        User.id == bindparam("user_id"),
+        User.factors_changed_at.is_not_distinct_from(bindparam("factors_changed_at", type_=DateTime(timezone=True))),
+    )
+    .with_for_update(read=True),  # waits for a concurrent change of the user
 )
 _REMEMBER: Final = _NEW.on_conflict_do_update(
     index_elements=[KnownClient.user_id, KnownClient.client], set_={"expires_at": _NEW.excluded.expires_at}
@@ -40,7 +43,14 @@ IS_KNOWN: Final = (
 )
 
 
-async def remember_client(database: Database, user_id: uuid.UUID, client: Client, *reset: Limit) -> None:
-    """Store a client whose login has succeeded, and reset these rate limits."""
-    parameters = {"user_id": user_id, "client": client.hash, "reset_keys": [limit.key for limit in reset]}
+async def remember_client(
+    database: Database, user_id: uuid.UUID, factors_changed_at: datetime | None, client: Client, *reset: Limit
+) -> None:
+    """Store a client whose login has succeeded, unless the account's factors have changed since; reset these limits."""
+    parameters = {
+        "user_id": user_id,
+        "factors_changed_at": factors_changed_at,
+        "client": client.hash,
+        "reset_keys": [limit.key for limit in reset],
+    }
     await database.execute(_REMEMBER, parameters)

@@ -89,16 +89,17 @@ async def finish_login(database: Database, account: Account, client: Client, met
     there start anew. Those of the account stay counted: others would notice, and learn that the account exists.
     Raises what the login steps raise.
     """
+    tokens = None
     try:
         for step in login_steps:
             await step(database, account, client, method)
-    except Exception:
-        if method == "password":
+        tokens = await begin_session(database, account, client, method)
+    finally:
+        if tokens is None and method == "password":
             audit("password_accepted", client, account.id)
-        raise
-    tokens = await begin_session(database, account, client, method)
     if tokens is not None:
-        await remember_client(database, account.id, client, _own_limit(account.email.lower(), client))
+        own_limit = _own_limit(account.email.lower(), client)
+        await remember_client(database, account.id, account.factors_changed_at, client, own_limit)
         audit("login_succeeded", client, account.id)
     return tokens
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 
 from app.auth.accounts import Account
 from app.auth.caller import Caller
@@ -39,11 +39,16 @@ async def missing_factor(database: Database, user_id: uuid.UUID) -> SecondFactor
 
 
 async def make_recent(database: Database, caller: Caller, account: Account) -> bool:
-    """Make the caller's session recent; False if the account has changed since it was looked up."""
-    still_the_same = (
-        (User.id == account.id)
-        & (User.password_changed_at == account.password_changed_at)
-        & User.factors_changed_at.is_not_distinct_from(account.factors_changed_at)
+    """Make the caller's session recent; False if it is over, or the account has changed since it was looked up."""
+    unchanged = (
+        select(User.id)
+        .where(
+            User.id == account.id,
+            User.password_changed_at == account.password_changed_at,
+            User.factors_changed_at.is_not_distinct_from(account.factors_changed_at),
+        )
+        .with_for_update(read=True)  # waits for a concurrent change of the user
+        .subquery()
     )
-    session = update(LoginSession).where(LoginSession.id == caller.session_id, LoginSession.user_id == User.id)
-    return await database.execute(session.where(still_the_same).values(authenticated_at=func.now())) == 1
+    session = update(LoginSession).where(LoginSession.id == caller.session_id, LoginSession.user_id == unchanged.c.id)
+    return await database.execute(session.values(authenticated_at=func.now())) == 1

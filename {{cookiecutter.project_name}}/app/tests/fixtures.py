@@ -1,9 +1,12 @@
 """Fixtures, for tests anywhere in the project. The application and the tests use separate sessions, and both commit."""
 
 import asyncio
+import json
+import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from io import StringIO
 
 import pytest
 from alembic.config import Config
@@ -18,8 +21,19 @@ from app.core.database import database
 from app.core.outages import reason
 from app.main import app
 from app.models import Base, User
+from app.server.logging import JsonFormatter
 from app.tests.database import database_of_the_loop
-from app.tests.helpers import assert_documented, bearer, begin, client_at, hash_of_password, make_empty
+from app.tests.helpers import (
+    CLIENT_IP,
+    AuditLines,
+    Json,
+    assert_documented,
+    bearer,
+    begin,
+    client_at,
+    hash_of_password,
+    make_empty,
+)
 
 # One statement empties all tables in one round trip.
 DELETE_ALL_ROWS = select(1).add_cte(*(table.delete().cte() for table in Base.metadata.sorted_tables))
@@ -97,6 +111,30 @@ def one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop the clock: a code must not grow old between the test and the application."""
     moment = time.time()
     monkeypatch.setattr(time, "time", lambda: moment)
+
+
+@pytest.fixture
+def audit_lines() -> Iterator[AuditLines]:
+    """The lines written since the last call, in production's format, without the fields that all lines have."""
+    output = StringIO()
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(JsonFormatter())
+    logging.getLogger("app.audit").addHandler(handler)
+
+    def lines() -> list[Json]:
+        written = [json.loads(line) for line in output.getvalue().splitlines()]
+        output.seek(0)
+        output.truncate()
+        for line in written:
+            assert line.pop("message") == line["event"]
+            assert line.pop("client") == CLIENT_IP
+            assert (line.pop("level"), line.pop("logger")) == ("INFO", "app.audit")
+            assert line.pop("time")
+            assert line.pop("request_id")
+        return written
+
+    yield lines
+    logging.getLogger("app.audit").removeHandler(handler)
 
 
 async def _create(session: AsyncSession, user: User) -> User:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import uuid
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,7 @@ from app.models import Base, User
 PASSWORD = "correct horse battery staple"
 CLIENT_IP = "198.51.100.1"
 Json = dict[str, Any]
+AuditLines = Callable[[], list[Json]]  # the lines of the audit log since the last call
 
 # A caller whom no database knows.
 CALLER = Caller(
@@ -164,7 +166,7 @@ async def waiting_for_locks(count: int) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    for _ in range(600):
+    for _ in range(4_000):
         async with database.session() as session:
             if await session.scalar(waiting) == count:
                 return

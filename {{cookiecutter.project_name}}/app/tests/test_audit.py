@@ -1,46 +1,18 @@
 """The audit log: one line per event, with ids and the client's IP address but no other personal data."""
 
-import json
 import logging
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from io import StringIO
+from unittest.mock import patch
 
-import pytest
+from fastapi import HTTPException
 from httpx import AsyncClient
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.features.second_factor.tests.test_second_factor import answer, mfa_token, set_up
+from app.auth import login
 from app.models import LoginSession, RateLimit, User
-from app.server.logging import JsonFormatter
-from app.tests.helpers import CLIENT_IP, PASSWORD, Json, bearer, begin, login, refresh, try_login, try_refresh
-
-Lines = Callable[[], list[Json]]
-
-
-@pytest.fixture
-def audit_lines() -> Iterator[Lines]:
-    """The lines written since the last call, in production's format, without the fields that all lines have."""
-    output = StringIO()
-    handler = logging.StreamHandler(output)
-    handler.setFormatter(JsonFormatter())
-    logging.getLogger("app.audit").addHandler(handler)
-
-    def lines() -> list[Json]:
-        written = [json.loads(line) for line in output.getvalue().splitlines()]
-        output.seek(0)
-        output.truncate()
-        for line in written:
-            assert line.pop("message") == line["event"]
-            assert line.pop("client") == CLIENT_IP
-            assert (line.pop("level"), line.pop("logger")) == ("INFO", "app.audit")
-            assert line.pop("time")
-            assert line.pop("request_id")
-        return written
-
-    yield lines
-    logging.getLogger("app.audit").removeHandler(handler)
+from app.tests.helpers import PASSWORD, AuditLines, Json, bearer, begin, refresh, try_login, try_refresh
+from app.tests.helpers import login as log_in
 
 
 async def session_id(client: AsyncClient, tokens: Json) -> str:
@@ -49,9 +21,9 @@ async def session_id(client: AsyncClient, tokens: Json) -> str:
 
 
 async def test_logins_are_logged(
-    client: AsyncClient, session: AsyncSession, default_user: User, audit_lines: Lines
+    client: AsyncClient, session: AsyncSession, default_user: User, audit_lines: AuditLines
 ) -> None:
-    await login(client, default_user)
+    await log_in(client, default_user)
     assert audit_lines() == [{"event": "login_succeeded", "user_id": str(default_user.id)}]
     await try_login(client, default_user.email, "wrong")
     assert audit_lines() == [{"event": "login_failed", "user_id": str(default_user.id)}]
@@ -67,8 +39,24 @@ async def test_logins_are_logged(
     ]
 
 
+async def test_a_right_password_that_does_not_log_in_is_logged(
+    client: AsyncClient, session: AsyncSession, default_user: User, audit_lines: AuditLines
+) -> None:
+    async def stop(*_: object) -> None:
+        raise HTTPException(403)
+
+    async def deactivate(*_: object) -> None:
+        await session.execute(update(User).values(is_active=False))
+        await session.commit()
+
+    for step, status in ((stop, 403), (deactivate, 400)):
+        with patch.object(login, "login_steps", [step]):
+            assert (await try_login(client, default_user.email)).status_code == status
+        assert audit_lines() == [{"event": "password_accepted", "user_id": str(default_user.id)}]
+
+
 async def test_a_replayed_refresh_token_is_logged_and_a_repeated_refresh_is_not(
-    client: AsyncClient, session: AsyncSession, default_user: User, audit_lines: Lines
+    client: AsyncClient, session: AsyncSession, default_user: User, audit_lines: AuditLines
 ) -> None:
     first = await begin(default_user)
     of_session = {"user_id": str(default_user.id), "session_id": await session_id(client, first)}
@@ -83,7 +71,9 @@ async def test_a_replayed_refresh_token_is_logged_and_a_repeated_refresh_is_not(
     assert audit_lines() == [{"event": "refresh_token_replayed", **of_session}]
 
 
-async def test_the_end_of_a_session_is_logged_once(client: AsyncClient, default_user: User, audit_lines: Lines) -> None:
+async def test_the_end_of_a_session_is_logged_once(
+    client: AsyncClient, default_user: User, audit_lines: AuditLines
+) -> None:
     mine, other, another = [await begin(default_user) for _ in range(3)]
     ids = [await session_id(client, tokens) for tokens in (other, another)]
     revoked: Json = {"event": "session_revoked", "user_id": str(default_user.id)}
@@ -98,7 +88,7 @@ async def test_the_end_of_a_session_is_logged_once(client: AsyncClient, default_
     assert audit_lines() == [revoked]
 
 
-async def test_a_password_change_is_logged(client: AsyncClient, default_user: User, audit_lines: Lines) -> None:
+async def test_a_password_change_is_logged(client: AsyncClient, default_user: User, audit_lines: AuditLines) -> None:
     headers = bearer(await begin(default_user))
     user_id = str(default_user.id)
     for current_password in ("wrong", PASSWORD):
@@ -111,7 +101,7 @@ async def test_a_password_change_is_logged(client: AsyncClient, default_user: Us
 
 
 async def test_what_superusers_change_is_logged(
-    client: AsyncClient, superuser: User, superuser_headers: dict[str, str], default_user: User, audit_lines: Lines
+    client: AsyncClient, superuser: User, superuser_headers: dict[str, str], default_user: User, audit_lines: AuditLines
 ) -> None:
     path = f"/users/{default_user.id}"
     done = {"user_id": str(default_user.id), "by": str(superuser.id)}
@@ -132,41 +122,21 @@ async def test_what_superusers_change_is_logged(
 
 
 async def test_users_who_delete_their_own_account_are_logged(
-    client: AsyncClient, default_user: User, audit_lines: Lines
+    client: AsyncClient, default_user: User, audit_lines: AuditLines
 ) -> None:
     await client.delete("/users/me", headers=bearer(await begin(default_user)))
     user_id = str(default_user.id)
     assert audit_lines() == [{"event": "account_deleted", "user_id": user_id, "by": user_id}]
 
 
-@pytest.mark.usefixtures("one_moment")
-async def test_second_factors_are_logged(
-    client: AsyncClient, default_user: User, superuser: User, superuser_headers: dict[str, str], audit_lines: Lines
-) -> None:
-    headers, ids = bearer(await begin(default_user)), {"user_id": str(default_user.id)}
-    factor = await set_up(client, headers)
-    assert audit_lines() == [{"event": "second_factor_added"} | ids]
-    token = await mfa_token(client, default_user)
-    assert audit_lines() == [{"event": "password_accepted"} | ids]
-    for _ in range(2):
-        await answer(client, token, factor.recovery_codes[0])
-    events = ["recovery_code_used", "login_succeeded", "second_factor_failed"]
-    assert audit_lines() == [{"event": event} | ids for event in events]
-    for _ in range(5):
-        await answer(client, token, "000000")
-    assert audit_lines() == [{"event": "second_factor_failed"} | ids] * 4 + [{"event": "login_throttled"} | ids]
-    await client.delete(f"/users/{default_user.id}/second-factor", headers=superuser_headers)
-    assert audit_lines() == [{"event": "second_factor_removed"} | ids | {"by": str(superuser.id)}]
-
-
 async def test_log_level_does_not_silence_the_audit_log(
-    client: AsyncClient, default_user: User, audit_lines: Lines
+    client: AsyncClient, default_user: User, audit_lines: AuditLines
 ) -> None:
     logger = logging.getLogger("app")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        await login(client, default_user)
+        await log_in(client, default_user)
     finally:
         logger.setLevel(level)
     assert len(audit_lines()) == 1

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from app.api.deps import Autocommit, CurrentClient, CurrentUser
 from app.api.errors import INCORRECT_PASSWORD, RATE_LIMITED, UNAUTHORIZED, body_refused, unauthorized
-from app.auth.accounts import Account
+from app.auth.accounts import Account, find_account
 from app.auth.caller import Caller
 from app.auth.clients import Client
 from app.auth.login import authenticate, forget_attempts
@@ -22,12 +22,12 @@ class Proof(NamedTuple):
     """Something that a caller sends to prove to be there, in a field of its own."""
 
     type: Any
-    # Returns the caller's account as it was before the check; raises a 400 with the refusal.
-    check: Callable[[Database, Caller, str, Client], Awaitable[Account]]
+    # Gets the caller's account, as it was before the check; raises a 400 with the refusal.
+    check: Callable[[Database, Account, str, Client], Awaitable[object]]
     refusal: str
 
 
-async def check_own_password(database: Database, user: Caller, password: str, client: Client) -> Account:
+async def check_own_password(database: Database, user: Caller | Account, password: str, client: Client) -> Account:
     """The caller's account, if this is its password. Raises the 400, RateLimitedError and PasswordQueueFullError."""
     account = await authenticate(database, user.email, password, client)
     if account is None or account.id != user.id:
@@ -36,10 +36,10 @@ async def check_own_password(database: Database, user: Caller, password: str, cl
     return account
 
 
-async def _check_password_alone(database: Database, user: Caller, password: str, client: Client) -> Account:
-    if factor := await missing_factor(database, user.id):
+async def _check_password_alone(database: Database, account: Account, password: str, client: Client) -> None:
+    if factor := await missing_factor(database, account.id):
         raise HTTPException(status.HTTP_400_BAD_REQUEST, factor.refusal)
-    return await check_own_password(database, user, password, client)
+    await check_own_password(database, account, password, client)
 
 
 # Features add theirs.
@@ -74,7 +74,11 @@ def reauthentication_router() -> APIRouter:
     ) -> None:
         """Prove to be there, so that the session counts as recent for ten minutes."""
         (name, value), *_ = ((name, value) for name, value in body if value is not None)  # type: ignore[attr-defined]
-        account = await proofs[name].check(autocommit, user, value, client)
+        # Looked up first: if the password or a second factor changes during the check, the proof is void.
+        account = await find_account(autocommit, user.id, client)
+        if account is None:
+            raise unauthorized(token_was_sent=True)
+        await proofs[name].check(autocommit, account, value, client)
         if not await make_recent(autocommit, user, account):
             raise unauthorized(token_was_sent=True)
 

@@ -104,8 +104,13 @@ async def reset_current_user_password(
     hashed_password = await hash_new_password(passwords.new_password, client)
     changed = await session.scalar(
         update(User)
-        # Of several simultaneous changes one wins; the others no longer have the current password.
-        .where(User.id == account.id, User.password_changed_at == account.password_changed_at)
+        # Of several simultaneous changes one wins; the others no longer have the current password. Nor is a password
+        # enough for an account that got a second factor meanwhile.
+        .where(
+            User.id == account.id,
+            User.password_changed_at == account.password_changed_at,
+            User.factors_changed_at.is_not_distinct_from(account.factors_changed_at),
+        )
         .values(hashed_password=hashed_password, password_changed_at=func.now())
         .returning(User.id)
     )

@@ -17,7 +17,15 @@ from app.api.deps import (
     RecentLogin,
     lock_recent_owner,
 )
-from app.api.errors import FORBIDDEN, NOT_RECENT, RATE_LIMITED, USER_NOT_FOUND, body_refused, documented, unauthorized
+from app.api.errors import (
+    FORBIDDEN,
+    NO_RECENT_LOGIN,
+    RATE_LIMITED,
+    USER_NOT_FOUND,
+    body_refused,
+    documented,
+    unauthorized,
+)
 from app.auth.accounts import find_account
 from app.auth.audit import audit
 from app.auth.caller import Caller
@@ -43,7 +51,7 @@ from app.features.second_factor.totp import (
 )
 from app.models import KnownClient, LoginSession, User
 
-router = APIRouter(responses=NOT_RECENT)
+router = APIRouter(responses=NO_RECENT_LOGIN)
 users_router = APIRouter()
 
 OWN_SECOND_FACTOR = "Remove your own by DELETE /auth/totp"
@@ -87,12 +95,12 @@ async def confirm_totp(
 ) -> RecoveryCodesResponse:
     """Turn the second factor on, by the first code of the app. From now on a login wants a code.
 
-    No session of the account stays recent: none was begun with a code.
+    No session of the account stays recent, as none was begun with a code.
     """
     account = await find_account(autocommit, user.id, client)
-    if account is None or await has_second_factor(autocommit, user.id):  # takes no attempt, which its logins may need
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_CODE.detail)
-    attempt = await spend_attempt(autocommit, account, client)
+    if account is None:
+        raise unauthorized(token_was_sent=True)
+    attempt = await spend_attempt(autocommit, "confirmation", account, client)
     await lock_recent_owner(session, user)
     unconfirmed = select(TotpSecret).where(TotpSecret.user_id == user.id, TotpSecret.confirmed_at.is_(None))
     totp = await session.scalar(unconfirmed.with_for_update())
@@ -101,14 +109,14 @@ async def confirm_totp(
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_CODE.detail)
     totp.confirmed_at, totp.last_step = func.now(), step
     recovery_codes = await replace_recovery_codes(session, user.id)
-    await note_change_of_factors(session, user.id)
+    changed_at = await note_change_of_factors(session, user.id)
     await session.execute(update(LoginSession).where(LoginSession.user_id == user.id).values(authenticated_at=None))
     # Clients that have sent only the password are no longer known.
     await session.execute(delete(KnownClient).where(KnownClient.user_id == user.id))
     notify(session, "second_factor_added", user.email, user.id)
     await session.commit()
     await return_attempt(autocommit, attempt)
-    await remember_client(autocommit, user.id, client)
+    await remember_client(autocommit, user.id, changed_at, client)
     audit("second_factor_added", client, user.id)
     return RecoveryCodesResponse(recovery_codes=recovery_codes)
 
@@ -141,10 +149,10 @@ async def renew_recovery_codes(user: RecentLogin, session: DbSession) -> Recover
 async def remove_second_factors_of_user(
     user_id: uuid.UUID, superuser: CurrentSuperuser, client: CurrentClient, session: DbSession
 ) -> None:
-    """Take away all credentials of somebody who has lost them, but the password, and end every session of the account."""
+    """Take away all credentials but the password of somebody who lost them, and end every session of the account."""
     if user_id == superuser.id:  # otherwise a stolen access token would be enough
         raise HTTPException(status.HTTP_409_CONFLICT, OWN_SECOND_FACTOR)
-    user = await session.get(User, user_id, with_for_update={"key_share": True})  # a passkey may be on its way
+    user = await session.get(User, user_id, with_for_update={"key_share": True})
     if user is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, USER_NOT_FOUND)
     await take_away_credentials(session, user_id)

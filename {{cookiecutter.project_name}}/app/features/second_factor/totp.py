@@ -1,4 +1,4 @@
-"""The second factor: codes of an authenticator app (TOTP, RFC 6238), and recovery codes for when it is lost.
+"""Codes of an authenticator app (TOTP, RFC 6238), and recovery codes for when the app is lost.
 
 The app's secret is encrypted with a key derived from SECRET_KEY, so a dump of the database is of no use. Recovery codes
 have 80 random bits each, too many to guess from a plain hash; so they need no key, and survive a new SECRET_KEY.
@@ -16,7 +16,7 @@ from typing import Final, Literal
 import pyotp
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.accounts import Account
@@ -24,7 +24,6 @@ from app.auth.audit import audit
 from app.auth.clients import Client
 from app.auth.notices import notify
 from app.auth.rate_limits import Limit, RateLimitedError, hit, limits_of_client, return_attempt
-from app.core.account_tokens import create_account_token, is_genuine
 from app.core.config import PROJECT, settings
 from app.core.database import Database
 from app.core.security import derive_key
@@ -32,41 +31,8 @@ from app.features.second_factor.models import RecoveryCode, TotpSecret
 
 logger = logging.getLogger("app.second_factor")
 
-Method = Literal["totp", "recovery_code"]
-
-MFA_TOKEN_LIFETIME: Final = timedelta(minutes=5)
-_RECOVERY_CODES: Final = 10
-_STEP: Final = 30  # seconds that a code is shown for; RFC 6238 section 5.2 allows one more for delays and clocks
-
-_CONFIRMED: Final = select(TotpSecret.encrypted).where(
-    TotpSecret.user_id == bindparam("account"), TotpSecret.confirmed_at.is_not(None)
-)
-_USE_STEP: Final = (
-    update(TotpSecret)
-    .where(
-        TotpSecret.user_id == bindparam("account"),
-        TotpSecret.encrypted == bindparam("old", type_=LargeBinary()),  # not if it has been replaced meanwhile
-        TotpSecret.last_step < bindparam("step", type_=BigInteger()),
-    )
-    .values(last_step=bindparam("step"), encrypted=bindparam("new", type_=LargeBinary()))
-)
-_USE_RECOVERY_CODE: Final = delete(RecoveryCode).where(
-    RecoveryCode.user_id == bindparam("account"), RecoveryCode.code == bindparam("hash", type_=LargeBinary())
-)
-
-
-def create_mfa_token(account: Account) -> str:
-    """What a client gets for the right password: together with a code it logs in, alone it does nothing.
-
-    A new password or second factor ends it.
-    """
-    expires_at = time.time() + MFA_TOKEN_LIFETIME.total_seconds()
-    return create_account_token("MFA token", account.id, expires_at, _state(account))
-
-
-def is_mfa_token(token: str, account: Account) -> bool:
-    """Whether it was made for this account in its present state."""
-    return is_genuine(token, "MFA token", _state(account))
+Purpose = Literal["login", "re-authentication", "confirmation"]  # what a code is sent for
+LoginMethod = Literal["totp", "recovery_code"]
 
 
 def new_totp_secret(user_id: uuid.UUID, email: str) -> tuple[bytes, str, str]:
@@ -74,6 +40,9 @@ def new_totp_secret(user_id: uuid.UUID, email: str) -> tuple[bytes, str, str]:
     secret = pyotp.random_base32()  # 160 bits, as RFC 4226 section 4 recommends
     uri = pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=str(PROJECT["name"]))
     return _encrypt(secret, user_id), secret, uri
+
+
+_STEP: Final = 30  # seconds that a code is shown for; RFC 6238 section 5.2 allows one more for delays and clocks
 
 
 def matching_step(user_id: uuid.UUID, encrypted: bytes, code: str) -> int | None:
@@ -84,6 +53,9 @@ def matching_step(user_id: uuid.UUID, encrypted: bytes, code: str) -> int | None
     now, totp = int(time.time()) // _STEP, pyotp.TOTP(secret)
     steps = [step for step in (now, now - 1, now + 1) if secrets.compare_digest(totp.generate_otp(step), code)]
     return steps[0] if steps else None
+
+
+_RECOVERY_CODES: Final = 10
 
 
 async def replace_recovery_codes(session: AsyncSession, user_id: uuid.UUID) -> list[str]:
@@ -98,24 +70,26 @@ async def replace_recovery_codes(session: AsyncSession, user_id: uuid.UUID) -> l
 
 
 async def has_second_factor(database: Database, user_id: uuid.UUID) -> bool:
-    return await database.fetch_one(_CONFIRMED, {"account": user_id}) is not None
+    return await _confirmed_secret(database, user_id) is not None
 
 
-async def check_code(database: Database, account: Account, code: str, client: Client) -> Method | None:
+async def check_code(
+    database: Database, purpose: Purpose, account: Account, code: str, client: Client
+) -> LoginMethod | None:
     """Use a code of an account's app or a recovery code; of parallel uses one succeeds. None if it is wrong or spent.
 
     Each wrong code spends an attempt. When none is left, raises RateLimitedError, after telling the owner.
     """
-    totp = await database.fetch_one(_CONFIRMED, {"account": account.id})
-    if totp is None:
+    encrypted = await _confirmed_secret(database, account.id)
+    if encrypted is None:
         return None
     try:
-        attempt = await spend_attempt(database, account, client)
+        attempt = await spend_attempt(database, purpose, account, client)
     except RateLimitedError:
         audit("login_throttled", client, account.id)
         await _tell_owner(database, account)
         raise
-    method = await _use(database, account.id, totp.encrypted, normalized(code))
+    method = await _use(database, account.id, encrypted, normalized(code))
     if method is None:
         audit("second_factor_failed", client, account.id)
         return None
@@ -125,14 +99,15 @@ async def check_code(database: Database, account: Account, code: str, client: Cl
     return method
 
 
-async def spend_attempt(database: Database, account: Account, client: Client) -> Limit:
+async def spend_attempt(database: Database, purpose: Purpose, account: Account, client: Client) -> Limit:
     """Take an attempt; the caller returns it if the code is right. Raises RateLimitedError.
 
-    From however many clients, an account has 20 in the first hour, then 10 an hour: half of them for clients from which
-    the owner has logged in, so that nobody else can use these up.
+    From however many clients, an account has 20 for each purpose in the first hour, then 10 an hour: half of them for
+    clients from which the owner has logged in, so that nobody else can use these up. Nor can a stolen access token use
+    up the attempts of logins.
     """
     clients = "known" if account.knows_client else "unknown"
-    attempt = Limit(f"second factor from {clients} client", str(account.id), 5, timedelta(minutes=12))
+    attempt = Limit(f"second factor: {purpose} from {clients} client", str(account.id), 5, timedelta(minutes=12))
     await hit(database, [attempt, *limits_of_client("second factor", client, 60, timedelta(minutes=1))])
     return attempt
 
@@ -142,16 +117,26 @@ def normalized(code: str) -> str:
     return code.replace(" ", "").replace("-", "").upper()
 
 
-async def _use(database: Database, user_id: uuid.UUID, encrypted: bytes, code: str) -> Method | None:
+async def _confirmed_secret(database: Database, user_id: uuid.UUID) -> bytes | None:
+    confirmed = select(TotpSecret.encrypted).where(TotpSecret.user_id == user_id, TotpSecret.confirmed_at.is_not(None))
+    row = await database.fetch_one(confirmed)
+    return row.encrypted if row else None
+
+
+async def _use(database: Database, user_id: uuid.UUID, encrypted: bytes, code: str) -> LoginMethod | None:
     if not code.isdecimal():
-        spent = await database.execute(_USE_RECOVERY_CODE, {"account": user_id, "hash": _hash(code)})
-        return "recovery_code" if spent else None
+        spend = delete(RecoveryCode).where(RecoveryCode.user_id == user_id, RecoveryCode.code == _hash(code))
+        return "recovery_code" if await database.execute(spend) else None
     step = matching_step(user_id, encrypted, code)
     if step is None:
         return None
-    renewed = _renewed(encrypted, user_id)
-    spent = await database.execute(_USE_STEP, {"account": user_id, "old": encrypted, "new": renewed, "step": step})
-    return "totp" if spent else None
+    spend_step = (
+        update(TotpSecret)
+        # Not if the secret has been replaced meanwhile.
+        .where(TotpSecret.user_id == user_id, TotpSecret.encrypted == encrypted, TotpSecret.last_step < step)
+        .values(last_step=step, encrypted=_renewed(encrypted, user_id))
+    )
+    return "totp" if await database.execute(spend_step) else None
 
 
 async def _tell_owner(database: Database, account: Account) -> None:
@@ -196,7 +181,3 @@ def _cipher(secret_key: str) -> AESGCM:
 
 def _hash(code: str) -> bytes:
     return hashlib.sha256(code.encode()).digest()
-
-
-def _state(account: Account) -> list[object]:
-    return [account.id, account.password_changed_at, account.factors_changed_at]

@@ -4,6 +4,16 @@ from app.features.passkeys.ceremonies import base64url, create_challenge, holder
 from app.features.passkeys.tests.authenticator import Authenticator
 from app.tests.helpers import CALLER, Json
 
+NAMES = {
+    "GET /auth/passkeys": "read_my_passkeys",
+    "POST /auth/passkeys": "register_passkey",
+    "POST /auth/passkeys/options": "begin_passkey_registration",
+    "DELETE /auth/passkeys/{passkey_id}": "remove_passkey",
+    "POST /auth/passkeys/login/options": "begin_passkey_login",
+    "POST /auth/passkeys/login": "log_in_with_passkey",
+    "POST /auth/browser/passkeys/login": "log_in_with_passkey_browser",
+    "GET /.well-known/webauthn": "read_related_origins",
+}
 REGISTRATION = {
     "user": {"id": base64url(CALLER.id.bytes)},
     "challenge": create_challenge("passkey registration", holder_of_registration(CALLER.id, CALLER.session_id)),
@@ -14,3 +24,4 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/browser/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
 }
 WITHOUT_DATABASE = {("GET", "/.well-known/webauthn"), ("POST", "/auth/passkeys/login/options")}
+OPEN_TO_ALL = WITHOUT_DATABASE | {("POST", "/auth/passkeys/login"), ("POST", "/auth/browser/passkeys/login")}

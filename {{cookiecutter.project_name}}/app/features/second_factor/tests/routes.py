@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from app.auth.accounts import Account
-from app.features.second_factor.totp import create_mfa_token
+from app.features.second_factor.login import create_mfa_token
 from app.tests.helpers import CALLER, Json
 
 ACCOUNT = Account(CALLER.id, CALLER.email, "", datetime.now(UTC), None, None, knows_client=False)
@@ -14,3 +14,17 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/browser/second-factor"): LOGIN,
 }
 WITHOUT_DATABASE: set[tuple[str, str]] = set()
+OPEN_TO_ALL = {
+    ("POST", "/auth/second-factor"),
+    ("POST", "/auth/browser/second-factor"),
+}
+NAMES = {
+    "GET /auth/second-factor": "read_my_second_factor",
+    "POST /auth/second-factor": "log_in_with_second_factor",
+    "POST /auth/browser/second-factor": "log_in_with_second_factor_browser",
+    "POST /auth/totp": "set_up_totp",
+    "POST /auth/totp/confirm": "confirm_totp",
+    "DELETE /auth/totp": "remove_totp",
+    "POST /auth/recovery-codes": "renew_recovery_codes",
+    "DELETE /users/{user_id}/second-factor": "remove_second_factors_of_user",
+}

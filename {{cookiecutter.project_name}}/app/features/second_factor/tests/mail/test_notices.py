@@ -4,9 +4,9 @@ import pytest
 from httpx import AsyncClient
 
 from app.features.mail.tests.conftest import Mailbox
-from app.features.second_factor.tests.test_second_factor import answer, mfa_token, set_up
+from app.features.second_factor.tests.helpers import answer, log_in, mfa_token, set_up
 from app.models import User
-from app.tests.helpers import PASSWORD, client_at
+from app.tests.helpers import client_at
 
 pytestmark = pytest.mark.usefixtures("one_moment")
 
@@ -20,11 +20,11 @@ async def test_owners_are_told_when_a_second_factor_comes_or_goes(
 ) -> None:
     factor = await set_up(client, default_user_headers)
     assert await mailbox.subjects() == {"A second factor was added": default_user.email}
-    body = {"current_password": PASSWORD, "code": factor.code()}
+    recent = await log_in(client, default_user, factor.code())
     for _ in range(2):  # the second time in vain
-        await client.request("DELETE", "/auth/totp", json=body, headers=default_user_headers)
+        await client.delete("/auth/totp", headers=recent)
     assert await mailbox.subjects() == {"A second factor was removed": default_user.email}
-    await set_up(client, default_user_headers)
+    await set_up(client, recent)
     await mailbox.collect()
     await client.delete(f"/users/{default_user.id}/second-factor", headers=superuser_headers)
     assert await mailbox.subjects() == {"A second factor was removed": default_user.email}

@@ -7,16 +7,20 @@ from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.features.second_factor.tests.test_second_factor import Factor, answer, mfa_token, set_up
+from app.features.second_factor.tests.helpers import (
+    Factor,
+    answer,
+    begin_set_up,
+    confirm,
+    log_in,
+    mfa_token,
+    reauthenticate,
+    set_up,
+)
 from app.models import User
-from app.tests.helpers import PASSWORD, client_at, login
+from app.tests.helpers import client_at, login
 
 pytestmark = pytest.mark.usefixtures("one_moment")
-
-
-@pytest.fixture
-async def factor(client: AsyncClient, default_user_headers: dict[str, str]) -> Factor:
-    return await set_up(client, default_user_headers)
 
 
 async def test_at_most_twenty_codes_an_hour_are_tried_from_however_many_addresses(
@@ -51,15 +55,28 @@ async def test_a_stolen_access_token_does_not_keep_the_owner_out(
     thief = client_at("203.0.113.1")
 
     async def guess() -> int:
-        response = await thief.post("/auth/totp/confirm", json={"code": "000000"}, headers=default_user_headers)
-        return response.status_code
+        return (await confirm(thief, default_user_headers, "000000")).status_code
 
     await login(client, default_user)
-    await client.post("/auth/totp", json={"current_password": PASSWORD}, headers=default_user_headers)
+    await begin_set_up(client, default_user_headers)
     assert [await guess() for _ in range(6)] == [400] * 5 + [429]
     factor = await set_up(client, default_user_headers)
-    assert [await guess() for _ in range(6)] == [400] * 6, "there is nothing to guess any more"
+    assert [await guess() for _ in range(6)] == [401] * 6, "the session isn't recent any more"
     assert (await answer(client, await mfa_token(client, default_user), factor.code())).status_code == 200
+
+
+async def test_codes_for_a_re_authentication_are_limited_and_take_no_attempt_from_logins(
+    client: AsyncClient, default_user: User, factor: Factor
+) -> None:
+    """Otherwise whoever has stolen an access token could keep the owner from logging in."""
+    elsewhere = client_at("203.0.113.1")  # unknown to the account, as the owner's next client is
+    stolen = await log_in(client, default_user, factor.code())
+    for expected in [400] * 5 + [429] * 2:
+        response = await reauthenticate(elsewhere, stolen, code="000000")
+        assert response.status_code == expected
+    assert 0 < int(response.headers["Retry-After"]) <= 12 * 60
+    owner = client_at("203.0.113.2")
+    assert (await answer(owner, await mfa_token(owner, default_user), factor.code(1))).status_code == 200
 
 
 async def test_the_right_password_alone_does_not_make_a_client_known(
@@ -97,8 +114,8 @@ async def test_right_codes_cost_nothing(
 async def test_logging_in_again_and_again_costs_nothing(
     client: AsyncClient, default_user: User, factor: Factor
 ) -> None:
-    for _ in range(12):
-        await mfa_token(client, default_user)
+    for code in (factor.code(), factor.code(1), *factor.recovery_codes):  # more than a client's passwords in a minute
+        await log_in(client, default_user, code)
 
 
 async def test_a_client_that_logged_in_is_known(client: AsyncClient, default_user: User, factor: Factor) -> None:
