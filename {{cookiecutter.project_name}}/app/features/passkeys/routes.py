@@ -3,6 +3,7 @@
 import uuid
 
 from fastapi import APIRouter, HTTPException, status
+from fido2.utils import websafe_encode
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
@@ -13,16 +14,8 @@ from app.auth.clients import Client
 from app.auth.credentials import note_change_of_factors
 from app.auth.notices import notify
 from app.core.config import PROJECT, settings
-from app.features.passkeys.ceremonies import (
-    ALGORITHMS,
-    MAX_PASSKEYS,
-    InvalidPasskeyError,
-    base64url,
-    check_registration,
-    create_challenge,
-    holder_of_registration,
-    spending,
-)
+from app.features.passkeys.ceremonies import ALGORITHMS, InvalidPasskeyError, check_registration
+from app.features.passkeys.challenges import create_challenge, holder_of_registration, spending
 from app.features.passkeys.login import INCORRECT_PASSKEY, TIMEOUT
 from app.features.passkeys.models import Passkey
 from app.features.passkeys.schemas import (
@@ -36,6 +29,8 @@ from app.features.passkeys.schemas import (
 )
 
 router = APIRouter(responses=NOT_RECENT)
+
+MAX_PASSKEYS = 20  # of an account; an authenticator is told of each of them
 
 PASSKEY_NOT_FOUND = "Passkey not found"
 REGISTERED_ALREADY = "This passkey is registered already"
@@ -57,11 +52,11 @@ async def begin_passkey_registration(user: RecentLogin, autocommit: Autocommit) 
         raise HTTPException(status.HTTP_409_CONFLICT, TOO_MANY_PASSKEYS)
     return CreationOptionsResponse(
         rp=RelyingParty(id=settings.rp_id or "", name=PROJECT["name"]),
-        user=PasskeyOwner(id=base64url(user.id.bytes), name=user.email, display_name=user.email),
+        user=PasskeyOwner(id=websafe_encode(user.id.bytes), name=user.email, display_name=user.email),
         challenge=create_challenge("passkey registration", holder_of_registration(user.id, user.session_id)),
         pub_key_cred_params=[KeyType(alg=algorithm) for algorithm in ALGORITHMS],
         timeout=TIMEOUT,
-        exclude_credentials=[CredentialDescriptor(id=base64url(row.credential_id)) for row in mine],
+        exclude_credentials=[CredentialDescriptor(id=websafe_encode(row.credential_id)) for row in mine],
     )
 
 
@@ -75,9 +70,7 @@ async def register_passkey(
 ) -> PasskeyResponse:
     """Register the passkey that an authenticator made from the options, which work once, in this session."""
     try:
-        registration = check_registration(
-            new.model_dump(by_alias=True), holder_of_registration(user.id, user.session_id)
-        )
+        registration = check_registration(new, holder_of_registration(user.id, user.session_id))
     except InvalidPasskeyError:
         raise _refused(client, user.id) from None
     await lock_recent_owner(session, user)  # none comes beyond the maximum either
