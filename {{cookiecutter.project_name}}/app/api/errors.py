@@ -25,6 +25,7 @@ INCORRECT_EMAIL_OR_PASSWORD = "Incorrect email or password"
 INCORRECT_PASSWORD = "Incorrect password"
 INVALID_REFRESH_TOKEN = "Invalid refresh token"
 LOG_IN_AGAIN = "Log in again, or re-authenticate, to do this"
+LOG_IN_STRONGER = "Log in with more than a password to do this"
 ANOTHER_SITE = "Requests of other sites are refused"
 EMAIL_NOT_AVAILABLE = "Cannot use this email address"
 NOT_AUTHENTICATED = "Not authenticated"
@@ -66,9 +67,10 @@ RATE_LIMITED = documented(429, TOO_MANY_ATTEMPTS, header="Retry-After") | docume
     503, NOT_NOW, TOO_MANY_AT_ONCE, header="Retry-After"
 )
 FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER)
-# For routes that want a recent login.
+# For routes that want a recent factor.
 NOT_RECENT = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, LOG_IN_AGAIN, header="WWW-Authenticate")
-
+# For routes that want a recent login, which a feature's rule may refuse.
+NO_RECENT_LOGIN = NOT_RECENT | documented(403, LOG_IN_STRONGER)
 
 _NOT_RECENT = Refusal("insufficient_user_authentication", LOG_IN_AGAIN, 401)
 

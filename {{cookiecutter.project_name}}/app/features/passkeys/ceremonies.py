@@ -52,7 +52,11 @@ def check_registration(credential: PasskeyRegistrationRequest, holder: bytes) ->
             case _:
                 raise InvalidPasskeyError("Not an attestation")
         made = data.credential_data
-        if made is None or made.credential_id != websafe_decode(credential.raw_id) or credential.id != credential.raw_id:
+        if (
+            made is None
+            or made.credential_id != websafe_decode(credential.raw_id)
+            or credential.id != credential.raw_id
+        ):
             raise InvalidPasskeyError("Another credential, or none")
         _check_key(made.public_key)
     return Registration(challenge, made.credential_id, cbor.encode(made.public_key), data.counter)

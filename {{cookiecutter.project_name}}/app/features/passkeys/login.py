@@ -23,7 +23,7 @@ options_router = APIRouter(route_class=OAuthRoute)
 
 @options_router.post("/passkeys/login/options")
 async def begin_passkey_login() -> RequestOptionsResponse:
-    """Get what a page needs to use a passkey. The browser offers the passkeys of this web site, so nobody sends a name."""
+    """Get what a page needs to use a passkey. Nobody sends a name: the browser knows this web site's passkeys."""
     return RequestOptionsResponse(
         challenge=create_challenge("passkey login"),
         timeout=TIMEOUT,

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from app.api.deps import Autocommit, CurrentClient, CurrentUser, DbSession, RecentLogin, lock_recent_owner
-from app.api.errors import NOT_RECENT, body_refused, documented
+from app.api.errors import NO_RECENT_LOGIN, UNAUTHORIZED, body_refused, documented
 from app.auth.audit import audit
 from app.auth.clients import Client
 from app.auth.credentials import note_change_of_factors
@@ -28,7 +28,7 @@ from app.features.passkeys.schemas import (
     RelyingParty,
 )
 
-router = APIRouter(responses=NOT_RECENT)
+router = APIRouter()
 
 MAX_PASSKEYS = 20  # of an account; an authenticator is told of each of them
 
@@ -37,14 +37,14 @@ REGISTERED_ALREADY = "This passkey is registered already"
 TOO_MANY_PASSKEYS = f"An account has {MAX_PASSKEYS} passkeys at most"
 
 
-@router.get("/passkeys")
+@router.get("/passkeys", responses=UNAUTHORIZED)
 async def read_my_passkeys(user: CurrentUser, autocommit: Autocommit) -> list[PasskeyResponse]:
     """List the caller's passkeys, the oldest first."""
     mine = select(Passkey.__table__).where(Passkey.user_id == user.id).order_by(Passkey.created_at, Passkey.id)
     return [PasskeyResponse.model_validate(passkey) for passkey in await autocommit.fetch_all(mine)]
 
 
-@router.post("/passkeys/options", responses=documented(409, TOO_MANY_PASSKEYS))
+@router.post("/passkeys/options", responses=NO_RECENT_LOGIN | documented(409, TOO_MANY_PASSKEYS))
 async def begin_passkey_registration(user: RecentLogin, autocommit: Autocommit) -> CreationOptionsResponse:
     """Get what a page needs to make a passkey."""
     mine = await autocommit.fetch_all(select(Passkey.credential_id).where(Passkey.user_id == user.id))
@@ -63,7 +63,9 @@ async def begin_passkey_registration(user: RecentLogin, autocommit: Autocommit) 
 @router.post(
     "/passkeys",
     status_code=status.HTTP_201_CREATED,
-    responses=body_refused(INCORRECT_PASSKEY.detail) | documented(409, REGISTERED_ALREADY, TOO_MANY_PASSKEYS),
+    responses=NO_RECENT_LOGIN
+    | body_refused(INCORRECT_PASSKEY.detail)
+    | documented(409, REGISTERED_ALREADY, TOO_MANY_PASSKEYS),
 )
 async def register_passkey(
     new: PasskeyRegistrationRequest, user: RecentLogin, client: CurrentClient, session: DbSession
@@ -92,7 +94,7 @@ async def register_passkey(
 @router.delete(
     "/passkeys/{passkey_id:uuid}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=documented(404, PASSKEY_NOT_FOUND),
+    responses=NO_RECENT_LOGIN | documented(404, PASSKEY_NOT_FOUND),
 )
 async def remove_passkey(passkey_id: uuid.UUID, user: RecentLogin, client: CurrentClient, session: DbSession) -> None:
     """Remove one of the caller's passkeys; the password stays a way to log in."""

@@ -17,7 +17,7 @@ from app.api.deps import (
     RecentLogin,
     lock_recent_owner,
 )
-from app.api.errors import FORBIDDEN, NOT_RECENT, RATE_LIMITED, USER_NOT_FOUND, body_refused, documented, unauthorized
+from app.api.errors import FORBIDDEN, NO_RECENT_LOGIN, RATE_LIMITED, USER_NOT_FOUND, body_refused, documented, unauthorized
 from app.auth.accounts import find_account
 from app.auth.audit import audit
 from app.auth.caller import Caller
@@ -43,7 +43,7 @@ from app.features.second_factor.totp import (
 )
 from app.models import KnownClient, LoginSession, User
 
-router = APIRouter(responses=NOT_RECENT)
+router = APIRouter(responses=NO_RECENT_LOGIN)
 users_router = APIRouter()
 
 OWN_SECOND_FACTOR = "Remove your own by DELETE /auth/totp"
