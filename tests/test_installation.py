@@ -211,6 +211,20 @@ def test_installation_prints_only_how_long_it_takes(newcomer: Path, tomorrow: To
     assert len(output) <= 2, output  # pip's notice of its newer release, which the index has, would be one more
 
 
+def test_installation_replaces_a_link_and_leaves_alone_what_it_leads_to(newcomer: Path, tomorrow: Tomorrow) -> None:
+    other = newcomer / "other environment"
+    other.mkdir()
+    (other / "python").write_text("of another worktree")
+    (newcomer / ".venv").symlink_to(other)
+
+    status, output = install(newcomer, tomorrow)
+
+    assert status == 0, output
+    assert (other / "python").read_text() == "of another worktree"
+    assert [path.name for path in other.iterdir()] == ["python"]
+    assert not (newcomer / ".venv").is_symlink()
+
+
 def test_failed_installation_shows_the_error_of_pip(newcomer: Path, tomorrow: Tomorrow) -> None:
     lock = newcomer / "requirements-dev.txt"
     lock.write_text(re.sub("sha256:.{64}", f"sha256:{'0' * 64}", lock.read_text()))

@@ -67,6 +67,7 @@ def test_only_the_job_may_migrate_as_another_role(folder: Path) -> None:
 def test_pods_have_no_more_rights_than_they_need(folder: Path) -> None:
     for pod in pods(folder):
         assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
         for container in pod["containers"]:
             assert container["securityContext"] == {

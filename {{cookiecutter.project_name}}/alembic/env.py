@@ -12,11 +12,11 @@ from sqlalchemy import Connection, NullPool, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+import app.main  # noqa: F401 — loads every model that the application uses
 from alembic import context
 from app.core.config import settings
 from app.core.database_url import address
 from app.core.outages import is_outage, is_refusal, reason
-import app.main  # noqa: F401 — loads every model that the application uses
 from app.models import Base
 
 logging.basicConfig(format="%(message)s")

@@ -8,7 +8,7 @@ from app.api.errors import ANY_ROUTE, add_error_handlers
 from app.api.feature import connect
 from app.api.specification import complete_specification
 from app.auth.audit import EVENTS
-from app.core.config import PROJECT, settings
+from app.core.config import PROJECT, refuse_unknown_names, settings
 from app.features import FEATURES
 from app.server.forwarded import ForwardedFor
 from app.server.lifespan import lifespan
@@ -75,4 +75,5 @@ def add_middleware(app: FastAPI) -> None:
         app.add_middleware(Metrics, port=settings.metrics_port, events=EVENTS)
 
 
+refuse_unknown_names()
 app = create_app()

@@ -4,41 +4,52 @@ They are those of docker-compose.yml if a Docker engine responds, otherwise a pr
 A URL that already works, or that points to another machine, is left alone.
 """
 
+import asyncio
 import fcntl
-import os
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import private_postgres
 from private_postgres import Address
 
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.append(str(PROJECT))
+
 try:
-    from dotenv import dotenv_values
+    from sqlalchemy import URL
+
+    from app.core.database_url import PORT, address, given, servers, to_asyncpg_url, why_refused
 except ModuleNotFoundError:
     sys.exit("This Python has no dependencies installed: use .venv/bin/python, which `make env` sets up.")
 
-PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / ".postgres"
 SERVICES = {"DATABASE_URL": "database", "TEST_DATABASE_URL": "test-database"}  # as docker-compose.yml names them
 SETTINGS = {"test-database": ("fsync=off", "synchronous_commit=off", "full_page_writes=off")}  # the same as there
 
 
-def read_address(setting: str) -> Address:
-    """Parse the URL from the environment or else from .env."""
+def read_url(setting: str) -> URL:
+    """Read the URL from the environment or else from .env."""
     try:
-        url = urlsplit(os.environ.get(setting) or dotenv_values(PROJECT / ".env").get(setting) or "")
-        port = url.port or 5432
-    except ValueError as error:  # a port that is not a number, or bytes that are not UTF-8
+        url = given(setting, PROJECT / ".env")
+        if not url:
+            sys.exit(f"{setting} must be set. `make env` writes a .env with it and all secrets, if there is none.")
+        return to_asyncpg_url(url)
+    except UnicodeDecodeError as error:
         sys.exit(f"{setting} can't be read: {error}.")
-    user, password, name = (unquote(part or "") for part in (url.username, url.password, url.path[1:]))
-    if not (url.hostname and user and password and name):
+    except ValueError as error:
+        sys.exit(f"{setting}: {error}")
+
+
+def address_to_serve(setting: str, url: URL, reason: str) -> Address:
+    """What a server of ours needs to serve this URL."""
+    if url.host not in {"127.0.0.1", "localhost"} or not (url.username and url.password):
         sys.exit(
-            f"{setting} must be postgresql://user:password@host:port/name."
-            " `make env` writes a .env with it and all secrets, if there is none."
+            f"{setting} is unavailable at {address(url)} ({reason}).\nStart that database or, to have one started,"
+            " write postgresql://user:password@127.0.0.1:port/name. `make env` writes a .env with it and all secrets,"
+            " if there is none."
         )
-    return Address(url.hostname, port, user, password, name)
+    return Address(url.host, url.port or PORT, url.username, url.password, url.database or "")
 
 
 def docker_refusal() -> str | None:
@@ -68,13 +79,13 @@ def compose(*arguments: str) -> bool:
 def start() -> None:
     missing: dict[str, Address] = {}
     for setting, service in SERVICES.items():
-        address = read_address(setting)
-        if address.host not in {"127.0.0.1", "localhost"}:
-            print(f"{setting}: left alone, {address.host} is another machine.")
-        elif private_postgres.responds(address):
-            print(f"{setting}: responds on port {address.port}.")
+        url = read_url(setting)
+        if any(host != "localhost" for host, _ in servers(url)):
+            print(f"{setting}: left alone, {address(url)} is another machine.")
+        elif reason := asyncio.run(why_refused(url)):
+            missing[service] = address_to_serve(setting, url, reason)
         else:
-            missing[service] = address
+            print(f"{setting}: responds at {address(url)}.")
     if not missing:
         return
     refusal = docker_refusal()
@@ -84,9 +95,9 @@ def start() -> None:
     if refusal:
         print(f"Docker is installed, but can't be used: {refusal}")
         print(f"To use its databases, {fix(refusal)}, then `make stop` and `make databases`. Until then:")
-    for service, address in missing.items():
-        print(f"Starting a private PostgreSQL on port {address.port}, in {FOLDER.name}/{service}.", flush=True)
-        private_postgres.start(FOLDER / service, address, SETTINGS.get(service, ()))
+    for service, served in missing.items():
+        print(f"Starting a private PostgreSQL on port {served.port}, in {FOLDER.name}/{service}.", flush=True)
+        private_postgres.start(FOLDER / service, served, SETTINGS.get(service, ()))
 
 
 def start_containers(missing: dict[str, Address]) -> None:
@@ -97,7 +108,7 @@ def start_containers(missing: dict[str, Address]) -> None:
             "Docker could not start the databases; see its message above. If a port is taken, change it in .env, in"
             " both places. While Docker is stopped, a private PostgreSQL takes its place."
         )
-    if private_postgres.PROGRAMS and not all(private_postgres.responds(address) for address in missing.values()):
+    if any(asyncio.run(why_refused(read_url(setting))) for setting, service in SERVICES.items() if service in missing):
         sys.exit(
             "The containers run, but don't accept the URLs. Make .env and docker-compose.yml agree. The volume may"
             " still have an older password: `docker compose down --volumes` deletes it, with all data."

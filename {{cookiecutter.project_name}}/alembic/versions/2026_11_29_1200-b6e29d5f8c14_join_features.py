@@ -1,6 +1,7 @@
 """join features
 
-The migrations of features stand side by side, with one of the core among them. A feature that comes later is joined by a revision
+The migrations of features stand side by side, with one of the core among them. A
+feature that comes later is joined by a revision
 of its own (`alembic merge heads`), not here: databases that are past this one would skip its migration.
 
 Revision: b6e29d5f8c14, after those below

@@ -11,6 +11,7 @@ from fastapi import Cookie, HTTPException, Request, Response, status
 from app.api.errors import ANOTHER_SITE, documented
 from app.auth.sessions import Tokens
 from app.core.config import settings
+from app.core.origins import web_origin
 from app.schemas.responses import BrowserTokenResponse
 
 COOKIE: Final = "__Secure-refresh_token"  # browsers accept this prefix only over HTTPS, and from this machine
@@ -25,12 +26,21 @@ async def refuse_other_sites(request: Request) -> None:
     if origin is None:
         is_ours = request.headers.get("Sec-Fetch-Site", "none") in {"same-origin", "none"}
     else:
-        host = request.headers.get("Host")
-        # Behind a proxy that ends TLS, the scheme that we see isn't the browser's.
-        own = {f"https://{host}", f"{request.url.scheme}://{host}", settings.public_url}
-        is_ours = origin in own or origin in settings.named_cors_origins
+        is_ours = origin in {settings.public_url, *_own_origins(request), *settings.named_cors_origins}
     if not is_ours:
         raise HTTPException(status.HTTP_403_FORBIDDEN, ANOTHER_SITE)
+
+
+def _own_origins(request: Request) -> set[str]:
+    """The origins of pages that came from the host of this request."""
+    # Behind a proxy that ends TLS, the scheme that we see isn't the browser's. Where PUBLIC_URL is https, a page that
+    # came over plain HTTP isn't ours: anybody in the network could have put it there.
+    is_https = (settings.public_url or "").startswith("https:")
+    schemes = {"https"} if is_https else {"https", request.url.scheme}
+    try:
+        return {web_origin(f"{scheme}://{request.headers.get('Host', '')}") for scheme in schemes}
+    except ValueError:  # a host that no page can have
+        return set()
 
 
 def with_cookie(tokens: Tokens, response: Response) -> BrowserTokenResponse:

@@ -70,12 +70,14 @@ async def lock_recent_owner(session: AsyncSession, user: Caller) -> None:
     So whoever ends all sessions, by a new password for example, has the last word; and no deletion can deadlock.
     Raises the 401 if the session is over, or not recent any more.
     """
+    await session.execute(select(User.id).where(User.id == user.id).with_for_update(key_share=True))
+    # A second statement: the first one sees the session as it was before the wait for the lock.
     is_recent = LoginSession.authenticated_at > func.now() - RECENT
-    owner = select(is_recent).join_from(User, LoginSession).where(LoginSession.id == user.session_id)
-    found = (await session.execute(owner.with_for_update(of=User, key_share=True))).one_or_none()
+    mine = select(is_recent.label("is_recent")).where(LoginSession.id == user.session_id)
+    found = (await session.execute(mine)).one_or_none()
     if found is None:
         raise unauthorized(token_was_sent=True)
-    if not found[0]:
+    if not found.is_recent:
         raise not_recent()
 
 

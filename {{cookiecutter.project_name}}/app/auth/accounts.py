@@ -2,10 +2,11 @@
 
 import uuid
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select
 
+from app.auth.claims import CLAIMS_COLUMN
 from app.auth.clients import Client
 from app.auth.known_clients import IS_KNOWN
 from app.core.database import Database
@@ -19,6 +20,7 @@ _ACTIVE: Final = select(
     User.factors_changed_at,
     User.email_verified_at,
     IS_KNOWN.label("knows_client"),
+    CLAIMS_COLUMN,
 ).where(User.is_active)
 _BY_EMAIL: Final = _ACTIVE.where(func.lower(User.email) == func.lower(bindparam("email")))
 _BY_ID: Final = _ACTIVE.where(User.id == bindparam("account"))
@@ -34,6 +36,7 @@ class Account(NamedTuple):
     factors_changed_at: datetime | None
     email_verified_at: datetime | None
     knows_client: bool
+    claims: dict[str, Any] | None = None
 
 
 async def find_account(database: Database, user_id: uuid.UUID, client: Client) -> Account | None:

@@ -3,12 +3,13 @@
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import DateTime, Interval, LargeBinary, String, Uuid, bindparam, delete, func, insert, select, update
 
 from app.auth.accounts import Account
 from app.auth.audit import audit
+from app.auth.claims import CLAIMS_COLUMN
 from app.auth.clients import Client
 from app.auth.expired import expired_rows
 from app.auth.notices import notify
@@ -108,7 +109,7 @@ async def begin_session(database: Database, account: Account, client: Client, me
     }
     if not await database.execute(_BEGIN, new_session):
         return None
-    return _issue_tokens(session_id, 0, now, _Session(account.id, begun_at, session_end))
+    return _issue_tokens(session_id, 0, now, _Session(account.id, begun_at, session_end, account.claims))
 
 
 _LAST_END: Final = LoginSession.created_at + bindparam("max_age", type_=Interval())
@@ -119,7 +120,7 @@ _IS_REFRESHABLE: Final = (
     LoginSession.user_id == User.id,
     User.is_active,
 )
-_COLUMNS: Final = (LoginSession.user_id, LoginSession.last_used_at, LoginSession.expires_at)
+_COLUMNS: Final = (LoginSession.user_id, LoginSession.last_used_at, LoginSession.expires_at, CLAIMS_COLUMN)
 _SPEND: Final = (
     update(LoginSession)
     .where(*_IS_REFRESHABLE, LoginSession.generation == bindparam("spent"))
@@ -206,13 +207,14 @@ class _Session(NamedTuple):
     user_id: uuid.UUID
     last_used_at: datetime
     expires_at: datetime
+    claims: dict[str, Any] | None
 
 
 def _issue_tokens(session_id: uuid.UUID, generation: int, now: int, session: _Session) -> Tokens:
     ends_at = int(session.expires_at.timestamp())
     expires_at = min(now + settings.access_token_expire_minutes * 60, ends_at)
     return Tokens(
-        access_token=create_access_token(session.user_id, session_id, now, expires_at),
+        access_token=create_access_token(session.user_id, session_id, now, expires_at, session.claims or {}),
         issued_at=now,
         expires_at=expires_at,
         refresh_token=create_refresh_token(session_id, generation),

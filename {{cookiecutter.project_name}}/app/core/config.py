@@ -2,17 +2,22 @@
 
 Settings are read once, from the environment, else from `.env`, else from these defaults. README.md and `.env.example`
 list them in the same sections. An invalid value stops the program with a message that names the variable.
+
+A feature has settings of its own: a subclass of FeatureSettings in its folder, and `load` to read it.
 """
 
 import json
+import os
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self, TypeVar
 
+from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -25,20 +30,26 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy import URL
 
 from app.core.common_passwords import is_common, is_own_address
 from app.core.database_url import address, to_asyncpg_url
 from app.core.keys import private_key
-from app.core.mail_url import MailServer, parse_mail_url
+from app.core.origins import allowed_host, app_origin, web_origin
 from app.core.weak_keys import MIN_SECRET_KEY_LENGTH, is_weak_key
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 with (PROJECT_DIR / "pyproject.toml").open("rb") as _file:
     PROJECT: dict[str, Any] = tomllib.load(_file)["project"]
 
-ENV_FILE = PROJECT_DIR / ".env"
+ENV_FILE = Path(os.environ.get("ENV_FILE", PROJECT_DIR / ".env"))  # the tests name one that doesn't exist
 
 
 def split_commas(value: object) -> object:
@@ -49,30 +60,52 @@ def split_commas(value: object) -> object:
 
 
 CommaSeparated = (NoDecode, BeforeValidator(split_commas))
-Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*?#\s]+)$")]  # not `null`: any site's sandboxed frame sends it
-
-PublicUrl = Annotated[
-    str,
-    Field(pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?$"),
-    AfterValidator(lambda url: url.removesuffix("/")),
-]
-Url = Annotated[str, Field(pattern=r"^https?://[^?#\s]+$"), AfterValidator(lambda url: url.rstrip("/"))]
+Origin = Annotated[str, AfterValidator(lambda origin: origin if origin == "*" else app_origin(origin))]
+AllowedHost = Annotated[str, AfterValidator(allowed_host)]
+PublicUrl = Annotated[str, AfterValidator(web_origin)]
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_file=ENV_FILE, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
-    )
+class FeatureSettings(BaseSettings):
+    """Where settings come from, and what holds for each of them; the base of the core's settings and of a feature's."""
 
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """An empty variable of the environment wins over `.env`, too: `MAIL_URL= make dev` switches mail off."""
+        env_file = DotEnvSettingsSource(settings_cls, env_file=ENV_FILE)
+        given = {name.lower() for name in os.environ}
+        env_file.env_vars = {name: value for name, value in env_file.env_vars.items() if name not in given}
+        return init_settings, env_settings, env_file
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_bare(cls, value: object) -> object:
+        # `.env` and shells strip these; `docker run --env-file` and the forms of hosting platforms don't.
+        if isinstance(value, str) and value.endswith("\r"):
+            raise ValueError("ends with a carriage return: give the file that sets it Unix line endings")
+        if isinstance(value, str) and re.fullmatch(r"""(["']).*\1""", value, re.DOTALL):
+            raise ValueError("is in quotes, which are part of the value here: remove them")
+        return value
+
+
+class Settings(FeatureSettings):
     # Application
     environment: Literal["dev", "test", "production"] = "dev"
     api_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$", examples=["/api/v1"])
     docs: bool = True  # /docs and /openapi.json
     # Where clients find us: the issuer and audience of access tokens.
-    public_url: PublicUrl | None = Field(default=None, examples=["https://api.example.com"])
+    public_url: PublicUrl | None = None
 
     # Tokens and passwords
-    # Signs every token. To rotate it, move the old key to the fallbacks, which still verify, and set a new one.
+    # Signs every token. The fallbacks verify: former keys, and the next one before any process signs with it.
     secret_key: SecretStr
     secret_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
     # Signs access tokens in its place: others can verify them and not forge them; see docs/other-services.md.
@@ -84,14 +117,6 @@ class Settings(BaseSettings):
     refresh_token_leeway: int = Field(default=10, ge=0, le=300)
     session_max_days: int = Field(default=180, ge=1, le=10 * 365)  # from the login, however often it is refreshed
     security_bcrypt_rounds: int = Field(default=12, ge=4, le=20)  # one more doubles the time; 12 is about 250 ms
-
-    # Second factor and passkeys
-    # required: superusers have their rights only in sessions that were begun with a second factor or a passkey.
-    superuser_second_factor: Literal["optional", "required"] = "optional"
-    # The domain that passkeys belong to: that of PUBLIC_URL or, where other sites share them, one above it.
-    passkey_rp_id: str | None = Field(
-        default=None, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", examples=["example.com"]
-    )
 
     # Database
     database_url: SecretStr | None = None
@@ -111,18 +136,11 @@ class Settings(BaseSettings):
     database_idle_in_transaction_timeout: int = Field(default=30, ge=1)
 
     # Network
-    allowed_hosts: Annotated[list[str], *CommaSeparated] = ["*"]
-    backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = Field([], examples=["https://app.example.com"])
+    allowed_hosts: Annotated[list[AllowedHost], *CommaSeparated] = Field(["*"], min_length=1)
+    # The origins of pages, and of applications that aren't web pages, such as capacitor://localhost.
+    backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = []
     # X-Forwarded-For counts only when one of these sends it: anybody else could make it up.
     trusted_proxies: Annotated[list[IPvAnyNetwork], *CommaSeparated] = []
-
-    # Mail: without MAIL_URL there are none of its routes, and nothing is sent
-    mail_url: SecretStr | None = None
-    mail_from: EmailStr | None = None
-    frontend_url: Url | None = Field(default=None, examples=["https://app.example.com"])  # where links lead
-    email_verification: Literal["optional", "required"] = "optional"  # required: before the first login
-    registration: Literal["open", "discreet"] = "open"  # discreet: nobody learns that an address is taken
-    mail_sender: Literal["server", "process"] = "server"  # process: `python -m app.features.mail` sends instead
 
     # Shutdown, in seconds
     # After SIGTERM the server keeps serving for the delay, with readiness at 503, until load balancers stop sending.
@@ -139,21 +157,6 @@ class Settings(BaseSettings):
     # First superuser, whom `python -m app.initial_data` creates when both are set
     first_superuser_email: EmailStr | None = None
     first_superuser_password: SecretStr | None = Field(default=None, min_length=8, max_length=128)
-
-    # Docker Compose, which reads them from the same .env; the application doesn't
-    postgres_password: SecretStr | None = None
-    postgres_port: int | None = None
-    test_postgres_port: int | None = None
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _is_bare(cls, value: object) -> object:
-        # `.env` and shells strip these; `docker run --env-file` and the forms of hosting platforms don't.
-        if isinstance(value, str) and value.endswith("\r"):
-            raise ValueError("ends with a carriage return: give the file that sets it Unix line endings")
-        if isinstance(value, str) and re.fullmatch(r"""(["']).*\1""", value, re.DOTALL):
-            raise ValueError("is in quotes, which are part of the value here: remove them")
-        return value
 
     @field_validator("database_url", "test_database_url", "migration_database_url")
     @classmethod
@@ -175,13 +178,6 @@ class Settings(BaseSettings):
         for value in values:
             private_key(value.get_secret_value())
         return values
-
-    @field_validator("mail_url")
-    @classmethod
-    def _leads_to_mail(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            parse_mail_url(value.get_secret_value())
-        return value
 
     @model_validator(mode="after")
     def _has_a_database(self) -> Self:
@@ -216,32 +212,6 @@ class Settings(BaseSettings):
             )
         return self
 
-    @model_validator(mode="after")
-    def _can_send_what_it_promises(self) -> Self:
-        if self.email_verification == "required" and self.mail_url is None:
-            raise ValueError("EMAIL_VERIFICATION=required needs a MAIL_URL: without mail nobody could ever log in")
-        if self.registration == "discreet" and self.email_verification == "optional":
-            raise ValueError("REGISTRATION=discreet needs EMAIL_VERIFICATION=required: else a login tells")
-        if self.mail_url is not None and self.mail_from is None:
-            raise ValueError("MAIL_FROM must be set where MAIL_URL is, e.g. no-reply@example.com")
-        if self.environment == "production" and isinstance(self.mail_server, Path):
-            raise ValueError("MAIL_URL is a folder, which nobody reads in production: smtp://… or smtps://…")
-        return self
-
-    @model_validator(mode="after")
-    def _has_a_domain_for_passkeys(self) -> Self:
-        host = urlsplit(self.public_url or "").hostname or ""
-        if self.passkey_rp_id and not f".{host}".endswith(f".{self.passkey_rp_id}"):
-            raise ValueError("PASSKEY_RP_ID must be the domain of PUBLIC_URL or one above it, e.g. example.com")
-        return self
-
-    @property
-    def rp_id(self) -> str | None:
-        """The domain of passkeys (WebAuthn: RP ID); in development localhost, where nothing else is set."""
-        if self.public_url:
-            return self.passkey_rp_id or urlsplit(self.public_url).hostname
-        return None if self.environment == "production" else "localhost"
-
     @cached_property
     def secret_keys(self) -> tuple[str, ...]:
         """The key that signs, then those that still verify."""
@@ -274,42 +244,75 @@ class Settings(BaseSettings):
         return to_asyncpg_url(self.migration_database_url.get_secret_value())
 
     @property
-    def mail_server(self) -> MailServer | Path | None:
-        return parse_mail_url(self.mail_url.get_secret_value()) if self.mail_url else None
-
-    @property
     def database_address(self) -> str:
         return address(self.sqlalchemy_url)
 
 
-def in_words(problem: ErrorDetails) -> str:
+Kind = TypeVar("Kind", bound=FeatureSettings)
+
+loaded: dict[type[FeatureSettings], FeatureSettings] = {}  # the objects that the application uses
+
+
+def load(kind: type[Kind]) -> Kind:
+    """Read these settings. Raises SystemExit with a line for each variable that is missing, wrong or mistyped."""
+    try:
+        settings = kind()
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        lines = [in_words(kind, problem) for problem in problems]
+        raise SystemExit(_refusal([*lines, *unknown_names(*loaded, kind)])) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f".env can't be read; it must be UTF-8, and readable by this user: {error}") from None
+    loaded.setdefault(kind, settings)
+    return settings
+
+
+def refuse_unknown_names() -> None:
+    """Raises SystemExit if `.env` has what looks like a setting and isn't one; call it once all settings are loaded."""
+    if lines := list(unknown_names(*loaded)):
+        raise SystemExit(_refusal(lines))
+
+
+def unknown_names(*kinds: type[FeatureSettings]) -> Iterator[str]:
+    """A line for each name in `.env` that looks like a setting of these kinds: nearly the same, or beginning alike.
+
+    Other names are for other programs, as are those that .env.example has and these kinds don't: Docker Compose's.
+    """
+    known = [name.upper() for kind in kinds for name in kind.model_fields]
+    example = PROJECT_DIR / ".env.example"
+    text = example.read_text(encoding="utf-8") if example.exists() else ""
+    listed = set(re.findall(r"^[#\s]*(\w+)=", text, re.MULTILINE))
+    # Two settings that begin with the same word make it ours, such as DATABASE_ but not API_.
+    words = Counter(name.partition("_")[0] for name in known if "_" in name)
+    beginnings = tuple(f"{word}_" for word, count in words.items() if count > 1)
+    for name in dotenv_values(ENV_FILE):
+        if name.upper() in {*known, *listed}:
+            continue
+        (nearest,) = get_close_matches(name.upper(), known, n=1, cutoff=0)
+        is_alike = bool(get_close_matches(name.upper(), [nearest], cutoff=0.75))
+        # VITE_PUBLIC_URL is near to PUBLIC_URL, but another program's.
+        if (is_alike and not name.upper().endswith(f"_{nearest}")) or name.upper().startswith(beginnings):
+            yield f"{name}: no such setting; did you mean {nearest}? For another program, list it in .env.example"
+
+
+def in_words(kind: type[FeatureSettings], problem: ErrorDetails) -> str:
     """Say what is wrong with which variable, and how to fix it, without showing its value."""
     name = str(problem["loc"][0]) if problem["loc"] else ""
     words = problem["msg"].removeprefix("Value error, ").replace(" items after validation", " characters")
     match problem["type"]:
         case "missing":
             words = "must be set" + ("; `make secret-key` prints a good one" if name == "secret_key" else "")
-        case "extra_forbidden":
-            nearest = get_close_matches(name, Settings.model_fields, n=1)
-            words = f"no such setting; {f'did you mean {nearest[0].upper()}?' if nearest else '.env.example lists all'}"
-        case "string_pattern_mismatch" if examples := Settings.model_fields[name].examples:
+        case "string_pattern_mismatch" if examples := kind.model_fields[name].examples:
             words = f"must look like {examples[0]}"
     return f"{name.upper()}: {words}" if name else words
 
 
-def load_settings() -> Settings:
-    """Raises SystemExit with a line for each variable that is missing, wrong or unknown."""
-    try:
-        return Settings()  # type: ignore[call-arg]
-    except ValidationError as error:
-        lines = ["These settings, from the environment or .env, are invalid:"]
-        problems = error.errors(include_url=False, include_input=False)
-        lines += dict.fromkeys(f"  {in_words(problem)}" for problem in problems)  # once per list
-        if not ENV_FILE.exists():
-            lines.append("There is no .env here; `make env` writes one.")
-        raise SystemExit("\n".join(lines)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SystemExit(f".env can't be read; it must be UTF-8, and readable by this user: {error}") from None
+def _refusal(problems: list[str]) -> str:
+    lines = ["These settings, from the environment or .env, are invalid:"]
+    lines += dict.fromkeys(f"  {problem}" for problem in problems)  # once per list
+    if not ENV_FILE.exists():
+        lines.append("There is no .env here; `make env` writes one.")
+    return "\n".join(lines)
 
 
-settings = load_settings()
+settings = load(Settings)

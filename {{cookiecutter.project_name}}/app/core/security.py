@@ -9,8 +9,9 @@ import secrets
 import struct
 import time
 import uuid
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from jose import JOSEError, jws, jwt
 from jose.backends.base import Key
@@ -66,14 +67,20 @@ def _mac(purpose: str, message: bytes, secret_key: str) -> bytes:
     return hmac.digest(derive_key(secret_key, purpose), message, hashlib.sha256)
 
 
+NOTHING_MORE: Final[Mapping[str, Any]] = {}
+
+
 class AccessClaims(NamedTuple):
     user_id: uuid.UUID
     session_id: uuid.UUID
 
 
-def create_access_token(user_id: uuid.UUID, session_id: uuid.UUID, issued_at: int, expires_at: int) -> str:
-    """An access token for one login session; times in Unix seconds."""
+def create_access_token(
+    user_id: uuid.UUID, session_id: uuid.UUID, issued_at: int, expires_at: int, more: Mapping[str, Any] = NOTHING_MORE
+) -> str:
+    """An access token for one login session, with these and maybe more claims; times in Unix seconds."""
     claims = {
+        **more,
         "iss": issuer(),
         "aud": issuer(),
         "client_id": PROJECT["name"],  # RFC 9068 wants one; all clients here are one

@@ -183,6 +183,29 @@ async def test_behind_a_proxy_that_ends_tls_https_is_our_own_too(default_user: U
             assert (await send(client, "login", default_user, headers={"Origin": origin})).status_code == 200
 
 
+async def test_where_public_url_is_https_a_page_that_came_over_plain_http_is_not_ours(default_user: User) -> None:
+    async with application_with(PUBLIC_URL="https://public.example.com") as client:
+        client.base_url = f"http://{HOST}{settings.api_prefix}"
+        for origin, status in ((f"http://{HOST}", 403), ("http://public.example.com", 403), (f"https://{HOST}", 200)):
+            assert (await send(client, "login", default_user, headers={"Origin": origin})).status_code == status
+
+
+async def test_a_proxy_may_write_the_host_in_another_way_than_browsers(default_user: User) -> None:
+    async with application_with() as client:
+        headers = {"Origin": f"https://{HOST}", "Host": f"{HOST.upper()}:443"}
+        assert (await send(client, "login", default_user, headers=headers)).status_code == 200
+        headers["Host"] = f"{HOST}:8443"
+        assert (await send(client, "login", default_user, headers=headers)).status_code == 403
+
+
+async def test_an_application_that_is_no_web_page_can_be_allowed(default_user: User) -> None:
+    async with application_with(BACKEND_CORS_ORIGINS="capacitor://localhost") as client:
+        for origin, status in (("capacitor://localhost", 200), ("capacitor://elsewhere", 403)):
+            response = await send(client, "login", default_user, headers={"Origin": origin})
+            assert response.status_code == status
+            assert response.headers.get("Access-Control-Allow-Origin") == (origin if status == 200 else None)
+
+
 async def test_a_wildcard_lets_no_other_origin_send_the_cookie(default_user: User) -> None:
     async with application_with(BACKEND_CORS_ORIGINS="*") as client:
         response = await send(client, "login", default_user, headers={"Origin": "https://attacker.example"})

@@ -3,24 +3,17 @@
 import re
 import secrets
 from pathlib import Path
+from typing import Annotated, Self
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, model_validator
 from pydantic_core import PydanticUndefined
 
-from app.core.config import PROJECT_DIR, Settings, load_settings, settings
+from app.core import config
+from app.core.config import PROJECT_DIR, FeatureSettings, Settings, load, loaded, refuse_unknown_names, settings
 from app.core.database_url import to_asyncpg_url
 from app.core.weak_keys import is_weak_key
-
-GOOD_KEY = "Zk3vT9qLw7RbYx1NcHs5Jd8FgMp2Ua6E"
-
-
-def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as exit_info:
-        load_settings()
-    return str(exit_info.value)
+from app.tests.other_settings import GOOD_KEY, other_settings, refusal, refusal_of
 
 
 @pytest.mark.parametrize(
@@ -74,21 +67,133 @@ def test_a_refusal_says_what_would_work(monkeypatch: pytest.MonkeyPatch, name: s
     assert message.count("\n") == 1
 
 
+@pytest.fixture
+def env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Another `.env`."""
+    path = tmp_path / ".env"
+    monkeypatch.setattr(config, "ENV_FILE", path)
+    return path
+
+
+UNKNOWN = {
+    "SECRET_KEI": "SECRET_KEY",
+    "secret_kei": "SECRET_KEY",
+    "PUBLIC-URL": "PUBLIC_URL",
+    "CORS_ORIGINS": "BACKEND_CORS_ORIGINS",
+    "ALOWED_HOST": "ALLOWED_HOSTS",
+    "LOGLEVEL": "LOG_LEVEL",
+    "DATABASE_HOST": "DATABASE_URL",  # begins as ten of ours do
+    "MIGRATE_DATABASE_URL": "MIGRATION_DATABASE_URL",
+}
+
+
+@pytest.mark.parametrize(("name", "nearest"), UNKNOWN.items())
+def test_a_name_that_looks_like_a_setting_is_refused(env_file: Path, name: str, nearest: str) -> None:
+    env_file.write_text(f"{name}=xyzzy")
+    with pytest.raises(SystemExit) as exit_info:
+        refuse_unknown_names()
+    assert f"\n  {name}: no such setting; did you mean {nearest}?" in str(exit_info.value)
+    assert "xyzzy" not in str(exit_info.value)
+
+
+def test_other_programs_names_are_ignored_and_a_name_in_the_example_is_never_refused(env_file: Path) -> None:
+    others = ["COLOUR", "PORT", "UV_INDEX", "OTEL_EXPORTER_OTLP_ENDPOINT", "API_KEY", "VITE_PUBLIC_URL", "PGPASSWORD"]
+    compose = re.findall(r"\$\{(\w+)", (PROJECT_DIR / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert "POSTGRES_PORT" in compose
+    env_file.write_text("\n".join(f"{name}=x" for name in [*others, *compose, *in_example()]))
+    refuse_unknown_names()
+
+
+def test_a_mistyped_name_is_reported_beside_the_setting_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path
+) -> None:
+    env_file.write_text("SECRET_KEI=xyzzy")
+    monkeypatch.delenv("SECRET_KEY")
+    message = refusal(monkeypatch)
+    assert "\n  SECRET_KEY: must be set" in message
+    assert "\n  SECRET_KEI: no such setting; did you mean SECRET_KEY?" in message
+
+
+def test_an_env_file_in_another_encoding_is_reported(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    env_file.write_text("# caf\xe9", encoding="latin-1")
+    assert ".env can't be read; it must be UTF-8" in refusal(monkeypatch)
+
+
 @pytest.mark.parametrize(
-    ("line", "message"),
+    ("variable", "line", "level"),
     [
-        ("SECRET_KEI=xyzzy", "  SECRET_KEI: no such setting; did you mean SECRET_KEY?"),
-        ("COLOUR=xyzzy", "  COLOUR: no such setting; .env.example lists all"),
-        ("# caf\xe9", ".env can't be read; it must be UTF-8"),
+        (None, "LOG_LEVEL=ERROR", "ERROR"),
+        (None, "LOG_LEVEL=", "INFO"),
+        ("DEBUG", "LOG_LEVEL=ERROR", "DEBUG"),
+        ("", "LOG_LEVEL=ERROR", "INFO"),
+        ("", "log_level=ERROR", "INFO"),
     ],
 )
-def test_a_mistake_in_the_env_file_is_reported(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, message: str
+def test_a_variable_wins_over_the_env_file_even_if_it_is_empty(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path, variable: str | None, line: str, level: str
 ) -> None:
-    env_file = tmp_path / ".env"
-    env_file.write_text(line, encoding="latin-1")
-    monkeypatch.setitem(Settings.model_config, "env_file", env_file)
-    assert message in refusal(monkeypatch)
+    env_file.write_text(line)
+    monkeypatch.delenv("LOG_LEVEL")
+    if variable is not None:
+        monkeypatch.setenv("LOG_LEVEL", variable)
+    assert load(Settings).log_level == level
+
+
+def test_a_service_link_of_kubernetes_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_PORT", "tcp://10.0.0.1:5432")
+    monkeypatch.setenv("TEST_POSTGRES_PORT", "tcp://10.0.0.1:5432")
+    load(Settings)
+
+
+class ParrotSettings(FeatureSettings):
+    """A feature's, as it would write them in its folder."""
+
+    parrot_url: config.PublicUrl | None = None
+    parrot_words: Annotated[list[str], *config.CommaSeparated] = Field([])
+
+    @model_validator(mode="after")
+    def _is_far_away(self) -> Self:
+        if settings.environment == "production" and self.parrot_url is None:
+            raise ValueError("PARROT_URL must be set in production")
+        return self
+
+
+@pytest.fixture
+def parrots(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> ParrotSettings:
+    monkeypatch.setattr(config, "loaded", loaded.copy())
+    monkeypatch.setattr("app.tests.other_settings.loaded", config.loaded)
+    env_file.write_text("PARROT_URL=https://Parrot.example:443/\nPARROT_WORDS=hello, world")
+    return load(ParrotSettings)
+
+
+def test_a_feature_has_settings_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path, parrots: ParrotSettings
+) -> None:
+    assert (parrots.parrot_url, parrots.parrot_words) == ("https://parrot.example", ["hello", "world"])
+    refuse_unknown_names()
+    env_file.write_text("PAROT_URL=x\nPARROT_COLOUR=x")  # mistyped, and beginning as two settings do
+    with pytest.raises(SystemExit, match="PAROT_URL: no such setting; did you mean PARROT_URL") as exit_info:
+        refuse_unknown_names()
+    assert "PARROT_COLOUR: no such setting" in str(exit_info.value)
+    assert "\n  PARROT_URL: must look like https://" in refusal_of(ParrotSettings, monkeypatch, PARROT_URL="xyzzy")
+    assert "PARROT_URL: is in quotes" in refusal_of(ParrotSettings, monkeypatch, PARROT_URL="'xyzzy'")
+
+
+def test_other_settings_finds_the_object_by_the_name_of_the_variable(parrots: ParrotSettings) -> None:
+    with other_settings(LOG_LEVEL="ERROR", PARROT_WORDS="bye"):
+        assert (settings.log_level, parrots.parrot_words) == ("ERROR", ["bye"])
+        assert parrots.parrot_url == "https://parrot.example"
+    assert (settings.log_level, parrots.parrot_words) == ("WARNING", ["hello", "world"])
+    with pytest.raises(AssertionError, match="no such settings: colour"), other_settings(COLOUR="red"):
+        pass
+
+
+def test_a_feature_may_check_its_settings_against_the_cores(
+    monkeypatch: pytest.MonkeyPatch, parrots: ParrotSettings
+) -> None:
+    with other_settings(ENVIRONMENT="production", SECRET_KEY=GOOD_KEY, DATABASE_URL="postgresql://h/x"):
+        message = refusal_of(ParrotSettings, monkeypatch, PARROT_URL="")
+    assert "PARROT_URL must be set in production" in message
 
 
 @pytest.mark.parametrize(
@@ -140,7 +245,7 @@ def test_production_refuses_a_guessable_password_of_the_first_superuser(
     assert "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the email address" in message
     assert password not in message
     monkeypatch.setenv("FIRST_SUPERUSER_PASSWORD", "another one, of its own")
-    load_settings()
+    load(Settings)
 
 
 def test_migrations_may_have_their_own_role_but_tests_only_migrate_the_test_database(
@@ -148,14 +253,13 @@ def test_migrations_may_have_their_own_role_but_tests_only_migrate_the_test_data
 ) -> None:
     assert settings.migration_url == settings.sqlalchemy_url
     monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgres://owner@host/name")
-    assert load_settings().migration_url == settings.sqlalchemy_url
+    assert load(Settings).migration_url == settings.sqlalchemy_url
     monkeypatch.setenv("ENVIRONMENT", "dev")
     monkeypatch.setenv("DATABASE_URL", "postgres://app@host/name")
-    assert load_settings().migration_url == to_asyncpg_url("postgres://owner@host/name")
-    assert load_settings().sqlalchemy_url == to_asyncpg_url("postgres://app@host/name")
+    assert load(Settings).migration_url == to_asyncpg_url("postgres://owner@host/name")
+    assert load(Settings).sqlalchemy_url == to_asyncpg_url("postgres://app@host/name")
     monkeypatch.delenv("MIGRATION_DATABASE_URL")
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
-    assert load_settings().migration_url == to_asyncpg_url("postgres://app@host/name")
+    assert load(Settings).migration_url == to_asyncpg_url("postgres://app@host/name")
 
 
 def test_production_refuses_a_wildcard_origin(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,23 +276,19 @@ def test_production_refuses_a_wildcard_origin(monkeypatch: pytest.MonkeyPatch) -
 def test_no_environment_starts_without_its_database(
     monkeypatch: pytest.MonkeyPatch, environment: str, missing: str
 ) -> None:
-    monkeypatch.setenv("ENVIRONMENT", environment)
     monkeypatch.delenv(missing, raising=False)
-    with pytest.raises(ValidationError, match=f"{missing} must be set"):
-        Settings(_env_file=None)  # type: ignore[call-arg]
+    assert f"{missing} must be set" in refusal(monkeypatch, ENVIRONMENT=environment)
 
 
 def test_there_is_no_default_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECRET_KEY", "")
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
-    assert "  SECRET_KEY: must be set; `make secret-key` prints a good one" in refusal(monkeypatch)
+    assert "  SECRET_KEY: must be set; `make secret-key` prints a good one" in refusal(monkeypatch, SECRET_KEY="")
 
 
 def test_production_starts_with_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("SECRET_KEY", GOOD_KEY)
     monkeypatch.setenv("DATABASE_URL", "postgres://user:xyzzy@db.example/name?sslmode=require")
-    url = load_settings().sqlalchemy_url
+    url = load(Settings).sqlalchemy_url
     assert (url.drivername, url.host, url.database, url.query) == (
         "postgresql+asyncpg",
         "db.example",
@@ -206,7 +306,7 @@ def test_database_urls_are_accepted_as_platforms_provide_them(scheme: str) -> No
 @pytest.mark.parametrize("value", ["a.example,b.example", " a.example , b.example,", '["a.example", "b.example"]'])
 def test_lists_may_be_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", value)
-    assert load_settings().allowed_hosts == ["a.example", "b.example"]
+    assert load(Settings).allowed_hosts == ["a.example", "b.example"]
 
 
 @pytest.mark.parametrize(
@@ -248,14 +348,18 @@ def in_example() -> dict[str, str]:
 
 
 def test_readme_and_env_example_list_every_setting_in_the_order_of_the_code() -> None:
-    names = [name.upper() for name in Settings.model_fields]
-    assert list(in_readme()) == names
-    assert list(in_example()) == names
+    compose = re.findall(r"\$\{(\w+)", (PROJECT_DIR / "docker-compose.yml").read_text(encoding="utf-8"))
+    for listed in (list(in_readme()), list(in_example())):
+        for kind in loaded:
+            names = [name.upper() for name in kind.model_fields]
+            assert [name for name in listed if name in names] == names
+            listed = [name for name in listed if name not in names]  # noqa: PLW2901
+        assert set(listed) <= set(compose)
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
-def test_readme_and_env_example_name_the_default(name: str) -> None:
-    default = Settings.model_fields[name].default
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in loaded for name in kind.model_fields])
+def test_readme_and_env_example_name_the_default(kind: type[FeatureSettings], name: str) -> None:
+    default = kind.model_fields[name].default
     described, example = in_readme()[name.upper()], in_example()[name.upper()]
     if default is not None and default is not PydanticUndefined:
         text = ",".join(default) if isinstance(default, list) else str(default)

@@ -21,8 +21,7 @@ from jose import jwk, jwt
 from app.core.config import settings
 from app.models import User
 from app.tests.helpers import Json, begin, is_logged_in, login, refresh
-from app.tests.other_settings import application_with, other_settings
-from app.tests.test_config import GOOD_KEY, refusal
+from app.tests.other_settings import GOOD_KEY, application_with, other_settings, refusal
 
 Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 HOST = f"https://{settings.allowed_hosts[0]}"

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from app.core.config import settings
 from app.core.database import database
 from app.features.mail.sender import Sender
+from app.features.mail.settings import mail_settings
 from app.server.logging import set_up_logging
 
 
@@ -28,7 +29,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    if settings.mail_url is None:
+    if mail_settings.mail_url is None:
         sys.exit("MAIL_URL is not set: there is no mail to send.")
     set_up_logging()
     asyncio.run(main())

@@ -2,15 +2,15 @@
 
 from app.api.feature import Feature
 from app.api.login_routes import Mount
-from app.core.config import settings
 from app.features.mail.login import EMAIL_NOT_VERIFIED, send_notice, stop_unverified, tell_owner_of_registration
 from app.features.mail.routes import router
 from app.features.mail.sender import sending
+from app.features.mail.settings import mail_settings
 
 mail = Feature(
     name="accounts by mail",
     mounts=[Mount("", router)],
-    is_on=lambda: settings.mail_url is not None,
+    is_on=lambda: mail_settings.mail_url is not None,
     lifespan=sending,
     audit_events=["recovery_requested", "password_recovered", "email_verified", "email_changed"],
     login_steps=[stop_unverified],

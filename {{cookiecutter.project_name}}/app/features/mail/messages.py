@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 from email_validator import validate_email
 
 from app.core.config import PROJECT, settings
+from app.features.mail.settings import mail_settings
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 FEATURES: Final = Path(__file__).parents[1]
@@ -71,7 +72,7 @@ def render(kind: str, when: datetime, token: str | None) -> Content:
 
 def build(mail_id: uuid.UUID, content: Content, recipient: str, date: datetime) -> EmailMessage:
     """The mail itself. Its Message-ID is that of every copy, should it be sent twice."""
-    sender = ascii_domain(str(settings.mail_from))
+    sender = ascii_domain(str(mail_settings.mail_from))
     local_part, _, domain = recipient.rpartition("@")
     message = EmailMessage(_POLICY)
     message["From"] = str(Address(PROJECT["name"], addr_spec=sender))
@@ -105,11 +106,11 @@ def ascii_domain(address: str) -> str:
 
 def link_to(kind: str, token: str) -> str:
     """In the fragment, which browsers send to no server: so no log and no Referer has the token."""
-    return f"{settings.frontend_url}/{PAGES[kind][0]}#token={token}"
+    return f"{mail_settings.frontend_url}/{PAGES[kind][0]}#token={token}"
 
 
 def _action(kind: str, token: str, label: str) -> tuple[str, str]:
-    if settings.frontend_url:
+    if mail_settings.frontend_url:
         link = link_to(kind, token)
         return link, _BUTTON.format(html.escape(link), html.escape(label))
     page, fields = PAGES[kind]

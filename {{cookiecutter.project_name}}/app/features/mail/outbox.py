@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 from sqlalchemy import Interval, String, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.config import settings
 from app.core.database import Database
 from app.features.mail.models import OutgoingMail
+from app.features.mail.settings import mail_settings
 
 LEASE: Final = timedelta(minutes=2)  # more than twice what a sender gives one mail
 FIRST_DELAY: Final = timedelta(seconds=10)
@@ -76,7 +76,7 @@ class Mail(NamedTuple):
 
 def post(session: AsyncSession, kind: str, address: str, user_id: uuid.UUID | None = None) -> None:
     """Add a mail to the transaction of this session; nothing happens without MAIL_URL."""
-    if settings.mail_url is not None:
+    if mail_settings.mail_url is not None:
         session.add(OutgoingMail(kind, address, user_id))
 
 

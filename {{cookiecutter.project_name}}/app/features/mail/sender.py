@@ -18,6 +18,7 @@ from app.core.database import Database
 from app.core.outages import is_outage, reason
 from app.features.mail.messages import PAGES, ascii_domain, build, link_to, render
 from app.features.mail.outbox import Mail, bury, claim, postpone, remove
+from app.features.mail.settings import mail_settings
 from app.features.mail.smtp import DeliveryError, FolderTransport, Transport, new_transport
 from app.features.mail.tokens import LIFETIMES, create_mail_token
 from app.models import User
@@ -96,7 +97,7 @@ class Sender:
                 await remove(self._database, mail)
                 _log("mail_dropped", mail)
                 return True
-            await self._transport.send(ready.message, str(settings.mail_from), ready.recipient)
+            await self._transport.send(ready.message, str(mail_settings.mail_from), ready.recipient)
         except DeliveryError as error:
             if error.is_permanent:
                 await bury(self._database, mail, str(error))
@@ -107,7 +108,7 @@ class Sender:
         await remove(self._database, mail)
         _log("mail_sent", mail)
         if settings.environment == "dev" and isinstance(self._transport, FolderTransport) and ready.link:
-            logger.info("%s for %s: %s", "Link" if settings.frontend_url else "Token", ready.recipient, ready.link)
+            logger.info("%s for %s: %s", "Link" if mail_settings.frontend_url else "Token", ready.recipient, ready.link)
         return True
 
     async def _prepare(self, mail: Mail) -> Ready | None:
@@ -126,7 +127,7 @@ class Sender:
         await asyncio.sleep(self._pause)
         message = build(mail.id, render(mail.kind, mail.created_at, token), recipient, mail.created_at)
         await asyncio.sleep(self._pause)
-        return Ready(message, recipient, link_to(mail.kind, token) if token and settings.frontend_url else token)
+        return Ready(message, recipient, link_to(mail.kind, token) if token and mail_settings.frontend_url else token)
 
     async def _account_of(self, mail: Mail) -> Any:
         if mail.user_id is None:
@@ -162,11 +163,11 @@ def _log(event: str, mail: Mail, why: str = "") -> None:
 async def sending(database: Database) -> AsyncIterator[None]:
     """Send mail meanwhile, if this process is to; then finish the one that is under way."""
     async with AsyncExitStack() as running:
-        if settings.mail_url and settings.metrics_port:
+        if mail_settings.mail_url and settings.metrics_port:
             from app.features.mail.metrics import counting  # noqa: PLC0415 — prometheus_client is only loaded where it is used
 
             await running.enter_async_context(counting(database))
-        if settings.mail_url and settings.mail_sender == "server":
+        if mail_settings.mail_url and mail_settings.mail_sender == "server":
             await running.enter_async_context(_sending(database))
         yield
 

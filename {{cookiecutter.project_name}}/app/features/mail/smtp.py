@@ -19,8 +19,9 @@ from aiosmtplib import (
     SMTPSenderRefused,
 )
 
-from app.core.config import PROJECT_DIR, settings
-from app.core.mail_url import MailServer
+from app.core.config import PROJECT_DIR
+from app.features.mail.mail_url import MailServer
+from app.features.mail.settings import mail_settings
 
 WAIT: Final = 15  # seconds for each response of a server
 MAIL_TIMEOUT: Final = 50  # seconds for one mail, with the connection that it may need
@@ -137,7 +138,7 @@ class FolderTransport:
 
 def new_transport() -> Transport:
     """That of MAIL_URL, which must be set."""
-    server = settings.mail_server
+    server = mail_settings.mail_server
     return SmtpTransport(server) if isinstance(server, MailServer) else FolderTransport(server or Path())
 
 

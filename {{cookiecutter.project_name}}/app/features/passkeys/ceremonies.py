@@ -23,6 +23,7 @@ from app.core.database import Database
 from app.features.passkeys.challenges import Purpose, read_challenge, spending
 from app.features.passkeys.models import Passkey
 from app.features.passkeys.schemas import PasskeyLoginRequest, PasskeyRegistrationRequest
+from app.features.passkeys.settings import passkey_settings
 
 ALGORITHMS: Final = [ES256.ALGORITHM, EdDSA.ALGORITHM, RS256.ALGORITHM]
 
@@ -157,7 +158,7 @@ def _is_ours(origin: str) -> bool:
 def _read_authenticator_data(written: bytes) -> AuthenticatorData:
     """Authenticator data (WebAuthn section 6.1) for our domain, by a user who was there and verified. Raises if not."""
     data = AuthenticatorData(written)
-    if data.rp_id_hash != sha256((settings.rp_id or "").encode()).digest():
+    if data.rp_id_hash != sha256((passkey_settings.rp_id or "").encode()).digest():
         raise InvalidPasskeyError("Another domain's")
     if not (data.is_user_present() and data.is_user_verified()):
         raise InvalidPasskeyError("Nobody was there, or it isn't known who")

@@ -10,10 +10,10 @@ from app.api.oauth_errors import OAuthError, OAuthRoute, Refusal
 from app.auth.login import finish_login
 from app.auth.rate_limits import hit, limits_of_client
 from app.auth.sessions import Tokens
-from app.core.config import settings
 from app.features.passkeys.ceremonies import use_passkey
 from app.features.passkeys.challenges import CHALLENGE_LIFETIME, create_challenge
 from app.features.passkeys.schemas import PasskeyLoginRequest, RequestOptionsResponse
+from app.features.passkeys.settings import passkey_settings
 
 INCORRECT_PASSKEY: Final = Refusal("invalid_grant", "Invalid passkey")
 TIMEOUT: Final = int(CHALLENGE_LIFETIME / timedelta(milliseconds=1))
@@ -27,7 +27,7 @@ async def begin_passkey_login() -> RequestOptionsResponse:
     return RequestOptionsResponse(
         challenge=create_challenge("passkey login"),
         timeout=TIMEOUT,
-        rp_id=settings.rp_id or "",
+        rp_id=passkey_settings.rp_id or "",
         allow_credentials=[],
     )
 

@@ -13,7 +13,7 @@ from app.auth.audit import audit
 from app.auth.clients import Client
 from app.auth.credentials import note_change_of_factors
 from app.auth.notices import notify
-from app.core.config import PROJECT, settings
+from app.core.config import PROJECT
 from app.features.passkeys.ceremonies import ALGORITHMS, InvalidPasskeyError, check_registration
 from app.features.passkeys.challenges import create_challenge, holder_of_registration, spending
 from app.features.passkeys.login import INCORRECT_PASSKEY, TIMEOUT
@@ -27,6 +27,7 @@ from app.features.passkeys.schemas import (
     PasskeyResponse,
     RelyingParty,
 )
+from app.features.passkeys.settings import passkey_settings
 
 router = APIRouter()
 
@@ -51,7 +52,7 @@ async def begin_passkey_registration(user: RecentLogin, autocommit: Autocommit) 
     if len(mine) >= MAX_PASSKEYS:
         raise HTTPException(status.HTTP_409_CONFLICT, TOO_MANY_PASSKEYS)
     return CreationOptionsResponse(
-        rp=RelyingParty(id=settings.rp_id or "", name=PROJECT["name"]),
+        rp=RelyingParty(id=passkey_settings.rp_id or "", name=PROJECT["name"]),
         user=PasskeyOwner(id=websafe_encode(user.id.bytes), name=user.email, display_name=user.email),
         challenge=create_challenge("passkey registration", holder_of_registration(user.id, user.session_id)),
         pub_key_cred_params=[KeyType(alg=algorithm) for algorithm in ALGORITHMS],

@@ -4,19 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import Settings, load_settings
-from app.core.mail_url import MailServer, parse_mail_url
-
-GOOD_KEY = "Zk3vT9qLw7RbYx1NcHs5Jd8FgMp2Ua6E"
-
-
-def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
-    monkeypatch.setitem(Settings.model_config, "env_file", None)  # an empty variable would count as that of .env
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as exit_info:
-        load_settings()
-    return str(exit_info.value)
+from app.core.config import Settings, load
+from app.features.mail.mail_url import MailServer, parse_mail_url
+from app.tests.other_settings import GOOD_KEY, refusal
 
 
 @pytest.mark.parametrize(
@@ -29,6 +19,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
 def test_a_url_that_leads_nowhere_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     message = refusal(monkeypatch, MAIL_URL=url)
     assert "\n  MAIL_URL: " in message
+    assert ("are written %2F, %3F, %23 and %40" in message) == ("without a password" not in message)
     assert "zzy" not in message
 
 
@@ -79,4 +70,4 @@ def test_production_starts_with_a_server_that_takes_mail(monkeypatch: pytest.Mon
         "FRONTEND_URL": "https://app.example.com/",
     }.items():
         monkeypatch.setenv(name, value)
-    assert load_settings().frontend_url == "https://app.example.com"  # links have one slash
+    assert load(Settings).frontend_url == "https://app.example.com"  # links have one slash

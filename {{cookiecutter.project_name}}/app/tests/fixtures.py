@@ -1,4 +1,4 @@
-"""Fixtures. The application and the tests use separate sessions, and both really commit."""
+"""Fixtures, for tests anywhere in the project. The application and the tests use separate sessions, and both commit."""
 
 import asyncio
 import os
@@ -18,13 +18,14 @@ from app.core.database import database
 from app.core.outages import reason
 from app.main import app
 from app.models import Base, User
+from app.tests.database import database_of_the_loop
 from app.tests.helpers import assert_documented, bearer, begin, client_at, hash_of_password, make_empty
 
 # One statement empties all tables in one round trip.
 DELETE_ALL_ROWS = select(1).add_cte(*(table.delete().cte() for table in Base.metadata.sorted_tables))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def migrated_database() -> None:
     """This worker's database, empty and at the newest migration."""
     url, worker = settings.sqlalchemy_url, os.environ.get("PYTEST_XDIST_WORKER")
@@ -39,6 +40,7 @@ def migrated_database() -> None:
 @pytest.fixture(scope="session")
 async def application(migrated_database: None) -> AsyncIterator[None]:
     """Start the application before the first test and stop it after the last."""
+    database_of_the_loop.tests_loop = asyncio.get_running_loop()
     async with app.router.lifespan_context(app):
         yield
 

@@ -5,7 +5,10 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 LOCAL_HOSTS: Final = {"localhost", "127.0.0.1", "::1"}
-_SHAPE: Final = "must look like smtp://user:password@host:587, smtps://user:password@host or file:folder"
+_SHAPE: Final = (
+    "must look like smtp://user:password@host:587, smtps://user:password@host or file:folder; "
+    "in a password, /, ?, # and @ are written %2F, %3F, %23 and %40"
+)
 
 
 class MailServer(NamedTuple):
@@ -25,10 +28,10 @@ def parse_mail_url(url: str) -> MailServer | Path:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:
+    except ValueError:  # behind a / in a password, the port isn't a number
         raise ValueError(_SHAPE) from None
     if scheme not in {"smtp", "smtps"} or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f"{_SHAPE}; in a password, /, ?, # and @ are written %2F, %3F, %23 and %40")
+        raise ValueError(_SHAPE)
     if (parts.username is None) != (parts.password is None):
         raise ValueError("has a user without a password, or the other way round")
     is_smtps = scheme == "smtps"
