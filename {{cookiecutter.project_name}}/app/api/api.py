@@ -35,9 +35,10 @@ def add_routers(app: FastAPI, prefix: str, features: Sequence[Feature], *, with_
     app.include_router(browser.router, prefix=f"{prefix}/auth/browser", tags=["browser"], responses=UNAVAILABLE)
     for feature in features:
         if with_every_route or feature.is_on():
-            for path, router in feature.mounts:
+            for path, router, has_login_steps in feature.mounts:
                 at = "" if path is None else prefix + path
-                app.include_router(router, prefix=at, tags=[feature.name], responses=UNAVAILABLE)
+                refused = with_codes({}, *refusals) if has_login_steps and refusals else {}
+                app.include_router(router, prefix=at, tags=[feature.name], responses=refused | UNAVAILABLE)
     app.include_router(health.router, prefix=prefix, tags=["health"])
     app.include_router(well_known.router, tags=["well-known"])
     if settings.docs:

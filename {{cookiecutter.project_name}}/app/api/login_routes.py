@@ -17,6 +17,7 @@ class Mount(NamedTuple):
 
     path: str | None
     router: APIRouter
+    has_login_steps: bool = False  # so that what they refuse is documented
 
 
 def login_routes(path: str, log_in: Callable[..., Awaitable[Tokens]], *refusals: Refusal) -> list[Mount]:
@@ -42,4 +43,4 @@ def login_routes(path: str, log_in: Callable[..., Awaitable[Tokens]], *refusals:
         responses=with_codes(errors | documented(403, ANOTHER_SITE), *refusals),
         description=f"{log_in.__doc__}\n\nFor browsers: the refresh token becomes a cookie.",
     )(log_in_for_cookie)
-    return [Mount("/auth", router), Mount("/auth/browser", browser)]
+    return [Mount("/auth", router, has_login_steps=True), Mount("/auth/browser", browser, has_login_steps=True)]

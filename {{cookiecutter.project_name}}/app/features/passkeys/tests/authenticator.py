@@ -14,7 +14,7 @@ from fido2 import cbor
 from app.tests.helpers import Json
 
 ORIGIN = "http://localhost:8000"
-PRESENT, VERIFIED, ATTESTED, EXTENDED = 1, 4, 64, 128  # flags; WebAuthn section 6.1
+PRESENT, VERIFIED, BACKED_UP, ATTESTED, EXTENDED = 1, 4, 16, 64, 128  # flags; WebAuthn section 6.1
 
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 

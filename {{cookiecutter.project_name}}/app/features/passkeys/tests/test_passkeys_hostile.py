@@ -1,6 +1,7 @@
 """What a hostile authenticator or browser may send to register a passkey or to log in with one."""
 
 import random
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -127,6 +128,18 @@ async def test_cbor_that_authenticators_do_not_send_is_refused(
     assert (response.status_code, response.json()) == INVALID
 
 
+@pytest.mark.parametrize("authenticator_data", [0, 1 << 34, -1, "x", [1, 2], {}, False, bytes(36), bytes(37)], ids=repr)
+async def test_authenticator_data_is_bytes_of_its_form(
+    client: AsyncClient, default_user_headers: dict[str, str], authenticator_data: Any
+) -> None:
+    """Of a number n, bytes(n) would be n zeros."""
+    body = Authenticator().create(await options_for(client, default_user_headers))
+    written = cbor.encode({"fmt": "none", "attStmt": {}, "authData": authenticator_data})
+    body["response"]["attestationObject"] = base64url(written)
+    response = await send(client, default_user_headers, body)
+    assert (response.status_code, response.json()) == INVALID
+
+
 async def test_nothing_may_follow_the_attestation(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
     body = Authenticator().create(await options_for(client, default_user_headers))
     body["response"]["attestationObject"] = base64url(decoded(body["response"]["attestationObject"]) + b"\0")
@@ -164,7 +177,7 @@ async def test_what_browsers_add_is_ignored_and_the_rest_is_bounded(
             if name not in part:
                 continue
             was = part[name]
-            values: list[object] = [secret, "*", "AAAAA", "é", 1, None, [secret], {}]
+            values: list[object] = [secret, "*", "AAAAA", "AB", "AAB", "AA==", "é", 1, None, [secret], {}]
             for value in values:
                 part[name] = value
                 response = await client.post(f"/auth/passkeys{path}", json=credential, headers=default_user_headers)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from unittest.mock import ANY
 
@@ -16,6 +17,7 @@ from app.auth.credentials import note_change_of_factors
 from app.features.passkeys.challenges import CHALLENGE_LIFETIME
 from app.features.passkeys.models import Passkey, SpentChallenge
 from app.features.passkeys.tests.authenticator import (
+    BACKED_UP,
     ORIGIN,
     PRESENT,
     VERIFIED,
@@ -46,6 +48,16 @@ WRONG: dict[str, Json] = {  # attributes of the authenticator
     "no web site": {"client_data": {"origin": None}},
     "another web site's frame": {"client_data": {"origin": ORIGIN, "crossOrigin": True}},
     "a registration": {"client_data": {"origin": ORIGIN, "type": "webauthn.create"}},
+    "a dot after the host": {"client_data": {"origin": "http://localhost.:8000"}},
+    "upper case": {"client_data": {"origin": ORIGIN.upper()}},
+    "a list of origins": {"client_data": {"origin": [ORIGIN]}},
+    "a frame, in words": {"client_data": {"origin": ORIGIN, "crossOrigin": "false"}},
+    "a frame of ours": {"client_data": {"origin": ORIGIN, "crossOrigin": False, "topOrigin": ORIGIN}},
+    "a type with a space": {"client_data": {"origin": ORIGIN, "type": "webauthn.get "}},
+    "a name twice": {"written": lambda text: text.replace("{", f'{{"origin": "{ORIGIN}", ', 1)},
+    "a list": {"written": lambda text: f"[{text}]"},
+    "something after it": {"written": lambda text: f"{text}{{}}"},
+    "a backup of what has none": {"flags": PRESENT | VERIFIED | BACKED_UP},
     "another RP ID": {"rp_id": "evil.example"},
     "no user verification": {"flags": PRESENT},
     "nobody present": {"flags": VERIFIED},
@@ -132,6 +144,40 @@ async def test_only_a_challenge_for_a_login_will_do(
         options["challenge"] = base64url({"forged": later, "empty": b"", "too short": raw[:20]}[kind])
     response = await client.post("/auth/passkeys/login", json=passkey.get(options))
     assert (response.status_code, response.json()) == INVALID_LOGIN
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda challenge: f"{challenge}=",
+        lambda challenge: f"{challenge}==",
+        lambda challenge: f"{challenge}\0",
+        lambda challenge: f"{challenge} ",
+        lambda challenge: f" {challenge}",
+        lambda challenge: f"{challenge[:10]}\n{challenge[10:]}",
+        lambda challenge: f"{challenge}!",
+        lambda challenge: decoded(challenge).hex(),
+        # The last character has two bits of nothing.
+        lambda challenge: challenge[:-1] + chr(ord(challenge[-1]) + 1),
+        lambda challenge: [challenge],
+    ],
+)
+async def test_a_challenge_is_spelled_as_it_was_sent(
+    client: AsyncClient, passkey: Authenticator, spell: Callable[[str], str]
+) -> None:
+    options = await login_options(client)
+    passkey.spell = spell
+    response = await client.post("/auth/passkeys/login", json=passkey.get(options))
+    assert (response.status_code, response.json()) == INVALID_LOGIN
+    passkey.spell = str
+    assert (await client.post("/auth/passkeys/login", json=passkey.get(options))).status_code == 200
+
+
+async def test_the_named_credential_is_the_one_that_was_used(client: AsyncClient, passkey: Authenticator) -> None:
+    assertion = passkey.get(await login_options(client))
+    response = await client.post("/auth/passkeys/login", json=assertion | {"id": base64url(b"another")})
+    assert (response.status_code, response.json()) == INVALID_LOGIN
+    assert (await client.post("/auth/passkeys/login", json=assertion)).status_code == 200
 
 
 async def test_a_challenge_expires_after_five_minutes(
