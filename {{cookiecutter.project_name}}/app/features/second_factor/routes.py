@@ -17,7 +17,15 @@ from app.api.deps import (
     RecentLogin,
     lock_recent_owner,
 )
-from app.api.errors import FORBIDDEN, NO_RECENT_LOGIN, RATE_LIMITED, USER_NOT_FOUND, body_refused, documented, unauthorized
+from app.api.errors import (
+    FORBIDDEN,
+    NO_RECENT_LOGIN,
+    RATE_LIMITED,
+    USER_NOT_FOUND,
+    body_refused,
+    documented,
+    unauthorized,
+)
 from app.auth.accounts import find_account
 from app.auth.audit import audit
 from app.auth.caller import Caller

@@ -14,3 +14,4 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/browser/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
 }
 WITHOUT_DATABASE = {("GET", "/.well-known/webauthn"), ("POST", "/auth/passkeys/login/options")}
+OPEN_TO_ALL = WITHOUT_DATABASE | {("POST", "/auth/passkeys/login"), ("POST", "/auth/browser/passkeys/login")}

@@ -9,6 +9,7 @@ from unittest.mock import ANY
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from httpx import AsyncClient
+from pydantic import ValidationError
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,9 +27,29 @@ from app.features.passkeys.tests.helpers import (
     send,
     use,
 )
+from app.main import app
 from app.models import LoginSession, User
 from app.tests.helpers import PASSWORD, bearer, begin, tokens_in, waiting_for_locks
 from app.tests.other_settings import application_with, other_settings
+
+
+def test_every_promised_route_exists_under_its_name() -> None:
+    operations = {
+        (method, path.removeprefix(settings.api_prefix)): operation["operationId"]
+        for path, methods in app.openapi()["paths"].items()
+        for method, operation in methods.items()
+        if {"passkeys", "webauthn"} & set(path.split("/"))
+    }
+    assert operations == {
+        ("get", "/auth/passkeys"): "read_my_passkeys",
+        ("post", "/auth/passkeys/options"): "begin_passkey_registration",
+        ("post", "/auth/passkeys"): "register_passkey",
+        ("delete", "/auth/passkeys/{passkey_id}"): "remove_passkey",
+        ("post", "/auth/passkeys/login/options"): "begin_passkey_login",
+        ("post", "/auth/passkeys/login"): "log_in_with_passkey",
+        ("post", "/auth/browser/passkeys/login"): "log_in_with_passkey_browser",
+        ("get", "/.well-known/webauthn"): "read_related_origins",
+    }
 
 
 async def test_the_options_are_those_of_webauthn(
@@ -201,6 +222,17 @@ async def test_browsers_learn_which_origins_may_use_passkeys(client: AsyncClient
         response = await client.get(path)
     assert response.headers["Content-Type"] == "application/json"
     assert response.json() == {"origins": ["https://a.example"]}
+
+
+@pytest.mark.parametrize(
+    "rp_id", ["evil.example", "ample.com", "b.api.example.com", "https://example.com", "EXAMPLE.com"]
+)
+def test_passkeys_belong_to_the_domain_of_the_public_url_or_one_above_it(rp_id: str) -> None:
+    with (
+        pytest.raises(ValidationError, match=r"(?i)passkey_rp_id"),
+        other_settings(PUBLIC_URL="https://api.example.com", PASSKEY_RP_ID=rp_id),
+    ):
+        pass
 
 
 async def test_production_has_passkeys_only_with_a_public_url() -> None:
