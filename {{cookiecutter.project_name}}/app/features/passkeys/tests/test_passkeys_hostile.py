@@ -128,13 +128,24 @@ async def test_cbor_that_authenticators_do_not_send_is_refused(
     assert (response.status_code, response.json()) == INVALID
 
 
-@pytest.mark.parametrize("authenticator_data", [0, 1 << 34, -1, "x", [1, 2], {}, False, bytes(36), bytes(37)], ids=repr)
+@pytest.mark.parametrize("authenticator_data", [0, 1 << 20, -1, "x", [1, 2], {}, False, bytes(36), bytes(37)], ids=repr)
 async def test_authenticator_data_is_bytes_of_its_form(
     client: AsyncClient, default_user_headers: dict[str, str], authenticator_data: Any
 ) -> None:
-    """Of a number n, bytes(n) would be n zeros."""
     body = Authenticator().create(await options_for(client, default_user_headers))
     written = cbor.encode({"fmt": "none", "attStmt": {}, "authData": authenticator_data})
+    body["response"]["attestationObject"] = base64url(written)
+    response = await send(client, default_user_headers, body)
+    assert (response.status_code, response.json()) == INVALID
+
+
+async def test_authenticator_data_is_not_made_of_numbers(
+    client: AsyncClient, default_user_headers: dict[str, str]
+) -> None:
+    """As bytes() makes it: of a list of bytes, or of one number as many zeros, terabytes if need be."""
+    body = Authenticator().create(await options_for(client, default_user_headers))
+    attestation: Any = cbor.decode(decoded(body["response"]["attestationObject"]))
+    written = cbor.encode(attestation | {"authData": list(attestation["authData"])})
     body["response"]["attestationObject"] = base64url(written)
     response = await send(client, default_user_headers, body)
     assert (response.status_code, response.json()) == INVALID
