@@ -10,6 +10,7 @@ import pytest
 from httpx import AsyncClient
 
 from app.server.limits import MAX_BODY_SIZE, MAX_HEADER_SIZE, MAX_PROBLEMS
+from app.tests.helpers import said_by_features
 
 LONGEST_HOLD = 0.05  # CPU seconds, so that other programs don't count ...
 YARDSTICK = b"[" + b"[]," * 150_000 + b"[]]"  # ... except that they slow down a processor: parsing this takes ...
@@ -160,13 +161,22 @@ def send(client: AsyncClient, superuser_headers: dict[str, str], longest_hold: C
     return send
 
 
+# Those that anybody may call.
+JSON_ROUTES_OF_FEATURES = [
+    call
+    for routes in said_by_features("routes")
+    for call in getattr(routes, "OPEN_TO_ALL", ())
+    if call in routes.BODIES
+]
+
+
 @pytest.mark.parametrize("body", JSON_BODIES.values(), ids=JSON_BODIES)
 async def test_no_json_blocks_the_event_loop(send: Send, body: bytes) -> None:
     assert MAX_BODY_SIZE // 2 < len(body) <= MAX_BODY_SIZE
     for method, path in (
         ("POST", "/auth/logout"),
         ("POST", "/users/register"),
-        ("POST", "/auth/passkeys/login"),
+        *JSON_ROUTES_OF_FEATURES,
         ("PATCH", "/users/8ae7ff58-9b32-4ac9-94b7-8d5a3f4b7f45"),
     ):
         await send(method, path, {b"Content-Type": b"application/json"}, body)

@@ -1,62 +1,67 @@
-"""Passkeys (WebAuthn level 3): challenges, and whether what came back was made by an authenticator for one of them.
+"""Whether what a browser sends was made by an authenticator for a challenge of ours (WebAuthn level 3, section 7)."""
 
-A challenge contains its own expiry, and a MAC says for what and for whom it is; nothing is stored until it is used.
-Then its row in spent_challenges keeps it from being used again.
-"""
-
-import os
+import json
 import re
-import struct
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.exceptions import InvalidSignature
+from fido2 import cbor
+from fido2.cose import ES256, RS256, CoseKey, EdDSA
+from fido2.utils import websafe_decode
+from fido2.webauthn import AuthenticatorData
 from sqlalchemy import BigInteger, LargeBinary, and_, bindparam, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import ReturningInsert
-from webauthn import verify_authentication_response, verify_registration_response
-from webauthn.helpers import (
-    base64url_to_bytes,
-    bytes_to_base64url,
-    decode_credential_public_key,
-    decoded_public_key_to_cryptography,
-    encode_cbor,
-    parse_cbor,
-    parse_client_data_json,
-)
-from webauthn.helpers.cose import COSEAlgorithmIdentifier
-from webauthn.helpers.structs import CollectedClientData
 
 from app.auth.accounts import Account, find_account
 from app.auth.audit import audit
 from app.auth.clients import Client
-from app.auth.expired import expired_rows
 from app.core.config import settings
 from app.core.database import Database
-from app.core.security import is_mac, mac
-from app.features.passkeys.cbor import refuse_odd_authenticator_data, refuse_odd_cbor
-from app.features.passkeys.models import Passkey, SpentChallenge
+from app.features.passkeys.challenges import Purpose, read_challenge, spending
+from app.features.passkeys.models import Passkey
+from app.features.passkeys.schemas import PasskeyLoginRequest, PasskeyRegistrationRequest
 from app.features.passkeys.settings import passkey_settings
 
-Purpose = Literal["passkey registration", "passkey login"]
-Credential = dict[str, Any]  # RegistrationResponseJSON or AuthenticationResponseJSON, without what we don't know
+ALGORITHMS: Final = [ES256.ALGORITHM, EdDSA.ALGORITHM, RS256.ALGORITHM]
 
-CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
-MAX_PASSKEYS: Final = 20  # of an account; an authenticator is told of each of them
-ALGORITHMS: Final = [
-    COSEAlgorithmIdentifier.ECDSA_SHA_256,
-    COSEAlgorithmIdentifier.EDDSA,
-    COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
-]
-_CHALLENGE: Final = struct.Struct(">16sI")  # a nonce, and the Unix time at which it expires; then comes the MAC
-_MAX_KEY_LENGTH: Final = 1024  # bytes in COSE; RSA of 4096 bits has 530
-_LOCALHOST: Final = re.compile(r"https?://localhost(:[0-9]{1,5})?")
+
+class InvalidPasskeyError(Exception):
+    """Not made by an authenticator for a challenge of ours; the cause says more."""
+
+
+class Registration(NamedTuple):
+    """A new passkey whose authenticator has been seen."""
+
+    challenge: bytes
+    credential_id: bytes
+    public_key: bytes  # COSE
+    sign_count: int
+
+
+def check_registration(credential: PasskeyRegistrationRequest, holder: bytes) -> Registration:
+    """The passkey that an authenticator has made for this holder's challenge. Raises InvalidPasskeyError."""
+    with _one_error_for_all():
+        client_data = websafe_decode(credential.response.client_data_json)
+        challenge = _check_client_data(client_data, "webauthn.create", "passkey registration", holder)
+        # Nobody asked for the statement, so nobody looks at it.
+        match cbor.decode(websafe_decode(credential.response.attestation_object)):
+            case {"fmt": str(), "attStmt": dict(), "authData": bytes(written)}:
+                data = _read_authenticator_data(written)
+            case _:
+                raise InvalidPasskeyError("Not an attestation")
+        made = data.credential_data
+        if (
+            made is None
+            or made.credential_id != websafe_decode(credential.raw_id)
+            or credential.id != credential.raw_id
+        ):
+            raise InvalidPasskeyError("Another credential, or none")
+        _check_key(made.public_key)
+    return Registration(challenge, made.credential_id, cbor.encode(made.public_key), data.counter)
+
 
 _PASSKEY: Final = select(Passkey.id, Passkey.user_id, Passkey.public_key).where(
     Passkey.credential_id == bindparam("credential", type_=LargeBinary())
@@ -73,125 +78,76 @@ _USE: Final = (
 )
 
 
-class InvalidPasskeyError(Exception):
-    """Not made by an authenticator for a challenge of ours; the cause says more."""
-
-
-class Registration(NamedTuple):
-    """A new passkey whose authenticator has been seen."""
-
-    challenge: bytes
-    credential_id: bytes
-    public_key: bytes
-    sign_count: int
-
-
-def base64url(value: bytes) -> str:
-    """Without padding, as WebAuthn's JSON has it."""
-    return bytes_to_base64url(value)
-
-
-def create_challenge(purpose: Purpose, holder: bytes = b"") -> str:
-    """A challenge in base64url, good for one purpose and, if there is one, for one holder."""
-    body = _CHALLENGE.pack(os.urandom(16), int(time.time() + CHALLENGE_LIFETIME.total_seconds()))
-    return base64url(body + mac(purpose, body + holder))
-
-
-def holder_of_registration(user_id: uuid.UUID, session_id: uuid.UUID) -> bytes:
-    """Who may use the challenge: this session only, as another may be a thief's, who has proved nothing."""
-    return user_id.bytes + session_id.bytes
-
-
-def spending(challenge: bytes) -> ReturningInsert[Any]:
-    """The statement that spends a challenge; only the first returns a row."""
-    nonce, expires_at = _CHALLENGE.unpack_from(challenge)
-    # Kept for longer than the challenge is good, as the database's clock may be ahead of ours.
-    kept_until = datetime.fromtimestamp(expires_at, UTC) + CHALLENGE_LIFETIME
-    new = insert(SpentChallenge).values(challenge=nonce, expires_at=kept_until).on_conflict_do_nothing()
-    return new.returning(SpentChallenge.challenge).add_cte(expired_rows(SpentChallenge.expires_at))
-
-
-def check_registration(credential: Credential, holder: bytes) -> Registration:
-    """The passkey that an authenticator has made for this holder's challenge. Raises InvalidPasskeyError."""
-    with _one_error_for_all():
-        client_data = _client_data(credential, "passkey registration", holder)
-        verified = verify_registration_response(
-            credential=_without_statement(credential),
-            expected_challenge=client_data.challenge,
-            expected_rp_id=passkey_settings.rp_id or "",
-            expected_origin=client_data.origin,
-            require_user_verification=True,
-            supported_pub_key_algs=ALGORITHMS,
-        )
-        if verified.credential_id != base64url_to_bytes(credential["rawId"]):
-            raise InvalidPasskeyError("Another credential")
-        if not _is_usable(verified.credential_public_key):
-            raise InvalidPasskeyError("A key that nobody asked for")
-    return Registration(
-        client_data.challenge, verified.credential_id, verified.credential_public_key, verified.sign_count
-    )
-
-
-async def use_passkey(database: Database, credential: Credential, client: Client) -> Account | None:
+async def use_passkey(database: Database, credential: PasskeyLoginRequest, client: Client) -> Account | None:
     """The account that a passkey logs in to; None if anything about it is wrong.
 
     Of parallel uses of one challenge, and of two passkeys with one counter, one succeeds.
     """
-    passkey = await database.fetch_one(_PASSKEY, {"credential": base64url_to_bytes(credential["rawId"])})
+    passkey = await database.fetch_one(_PASSKEY, {"credential": websafe_decode(credential.raw_id)})
     if passkey is None:
         return None
+    # The account first: if the passkey is removed from now on, either _USE or the beginning of a session notices.
+    account = await find_account(database, passkey.user_id, client)
     try:
         challenge, count = _check_assertion(credential, passkey.user_id, passkey.public_key)
     except InvalidPasskeyError:
         is_used = False
     else:
         is_used = (
-            await database.fetch_one(spending(challenge)) is not None
+            account is not None
+            and await database.fetch_one(spending(challenge)) is not None
             and await database.execute(_USE, {"passkey": passkey.id, "count": count}) == 1
         )
-    account = await find_account(database, passkey.user_id, client) if is_used else None
-    if account is None:
+    if not is_used:
         audit("passkey_refused", client, passkey.user_id)
+        return None
     return account
 
 
-def _check_assertion(credential: Credential, user_id: uuid.UUID, public_key: bytes) -> tuple[bytes, int]:
+def _check_assertion(credential: PasskeyLoginRequest, user_id: uuid.UUID, public_key: bytes) -> tuple[bytes, int]:
     """The challenge that was signed, and the authenticator's counter. Raises InvalidPasskeyError."""
     with _one_error_for_all():
-        client_data = _client_data(credential, "passkey login")
-        refuse_odd_authenticator_data(base64url_to_bytes(credential["response"]["authenticatorData"]))
-        verified = verify_authentication_response(
-            credential=credential,
-            expected_challenge=client_data.challenge,
-            expected_rp_id=passkey_settings.rp_id or "",
-            expected_origin=client_data.origin,
-            credential_public_key=public_key,
-            credential_current_sign_count=0,  # _USE compares it, so that parallel uses are seen
-            require_user_verification=True,
-        )
-        if base64url_to_bytes(credential["response"]["userHandle"]) != user_id.bytes:
-            raise InvalidPasskeyError("Another user's")
-    return client_data.challenge, verified.new_sign_count
+        client_data = websafe_decode(credential.response.client_data_json)
+        challenge = _check_client_data(client_data, "webauthn.get", "passkey login")
+        data = _read_authenticator_data(websafe_decode(credential.response.authenticator_data))
+        key = CoseKey.parse(cbor.decode(public_key))  # type: ignore[arg-type] # _check_key has seen it
+        key.verify(data + sha256(client_data).digest(), websafe_decode(credential.response.signature))
+        if websafe_decode(credential.response.user_handle) != user_id.bytes or credential.id != credential.raw_id:
+            raise InvalidPasskeyError("Another user's, or another credential")
+    return challenge, data.counter
 
 
 @contextmanager
 def _one_error_for_all() -> Iterator[None]:
-    """Raises InvalidPasskeyError for every error: for some input, py_webauthn and cbor2 raise others than their own."""
+    """Raises InvalidPasskeyError for every error: what is malformed makes the libraries raise almost any."""
     try:
         yield
     except Exception as error:
         raise InvalidPasskeyError from error
 
 
-def _client_data(credential: Credential, purpose: Purpose, holder: bytes = b"") -> CollectedClientData:
-    """What the browser says of the page and the challenge. Raises, whatever it is, if one of them isn't ours."""
-    client_data = parse_client_data_json(base64url_to_bytes(credential["response"]["clientDataJSON"]))
-    body, claimed = client_data.challenge[: _CHALLENGE.size], client_data.challenge[_CHALLENGE.size :]
-    if not is_mac(purpose, body + holder, claimed) or time.time() >= _CHALLENGE.unpack(body)[1]:
+def _check_client_data(
+    written: bytes, kind: Literal["webauthn.create", "webauthn.get"], purpose: Purpose, holder: bytes = b""
+) -> bytes:
+    """The challenge, if a page of ours asked for it. Raises, whatever it is, if anything isn't as browsers write it."""
+    data = json.loads(written.decode(), object_pairs_hook=_without_duplicates)
+    if data["type"] != kind or not _is_ours(data["origin"]):
+        raise InvalidPasskeyError("Another ceremony, or another web site's page")
+    if data.get("crossOrigin", False) is not False or "topOrigin" in data:
+        raise InvalidPasskeyError("A page within another one")
+    challenge = read_challenge(data["challenge"], purpose, holder)
+    if challenge is None:
         raise InvalidPasskeyError("Not our challenge, or expired")
-    if client_data.cross_origin or not _is_ours(client_data.origin):
-        raise InvalidPasskeyError("Another site's page, or within one")
-    return client_data
+    return challenge
+
+
+def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(members)) < len(members):
+        raise InvalidPasskeyError("A name twice")
+    return dict(members)
+
+
+_LOCALHOST: Final = re.compile(r"https?://localhost(:[0-9]{1,5})?")
 
 
 def _is_ours(origin: str) -> bool:
@@ -199,26 +155,30 @@ def _is_ours(origin: str) -> bool:
     return is_own or origin in settings.named_cors_origins
 
 
-def _without_statement(credential: Credential) -> Credential:
-    """The credential without its attestation: we asked for none, and parse none that comes anyway."""
-    written = base64url_to_bytes(credential["response"]["attestationObject"])
-    refuse_odd_cbor(written)
-    attestation = parse_cbor(written)
-    refuse_odd_authenticator_data(attestation["authData"])
-    bare = encode_cbor({"fmt": "none", "attStmt": {}, "authData": attestation["authData"]})
-    return credential | {"response": credential["response"] | {"attestationObject": base64url(bare)}}
+def _read_authenticator_data(written: bytes) -> AuthenticatorData:
+    """Authenticator data (WebAuthn section 6.1) for our domain, by a user who was there and verified. Raises if not."""
+    data = AuthenticatorData(written)
+    if data.rp_id_hash != sha256((passkey_settings.rp_id or "").encode()).digest():
+        raise InvalidPasskeyError("Another domain's")
+    if not (data.is_user_present() and data.is_user_verified()):
+        raise InvalidPasskeyError("Nobody was there, or it isn't known who")
+    if data.is_backed_up() and not data.is_backup_eligible():
+        raise InvalidPasskeyError("A backup of what can't be backed up")
+    if not isinstance(data.extensions, dict | None):
+        raise InvalidPasskeyError("Extensions that aren't a map")
+    return data
 
 
-def _is_usable(public_key: bytes) -> bool:
-    """Whether the key fits its algorithm, which py_webauthn doesn't check before the first login."""
-    if len(public_key) > _MAX_KEY_LENGTH:
-        return False
-    decoded = decode_credential_public_key(public_key)
-    key = decoded_public_key_to_cryptography(decoded)
-    match decoded.alg:
-        case COSEAlgorithmIdentifier.ECDSA_SHA_256:
-            return isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)
-        case COSEAlgorithmIdentifier.EDDSA:
-            return isinstance(key, Ed25519PublicKey)
-        case _:  # a large exponent makes each login slow
-            return isinstance(key, RSAPublicKey) and 2048 <= key.key_size <= 4096 and key.public_numbers().e < 2**32
+_MAX_KEY_LENGTH: Final = 1024  # bytes in COSE; RSA of 4096 bits has 530
+
+
+def _check_key(key: CoseKey) -> None:
+    """Raises unless this is a key for one of ALGORITHMS that verifies signatures, and in a short time."""
+    if key.ALGORITHM not in ALGORITHMS or len(cbor.encode(key)) > _MAX_KEY_LENGTH:
+        raise InvalidPasskeyError("A key that nobody asked for")
+    if isinstance(key, RS256):
+        modulus, exponent = int.from_bytes(key[-1]), int.from_bytes(key[-2])
+        if not (2048 <= modulus.bit_length() <= 4096 and exponent < 2**32):
+            raise InvalidPasskeyError("A key that is too short, or makes each login slow")
+    with suppress(InvalidSignature):
+        key.verify(b"", b"")  # raises something else if the key isn't one of its algorithm

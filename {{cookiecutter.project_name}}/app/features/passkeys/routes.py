@@ -3,26 +3,19 @@
 import uuid
 
 from fastapi import APIRouter, HTTPException, status
+from fido2.utils import websafe_encode
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from app.api.deps import Autocommit, CurrentClient, CurrentUser, DbSession, RecentLogin, lock_recent_owner
-from app.api.errors import NOT_RECENT, body_refused, documented
+from app.api.errors import NO_RECENT_LOGIN, UNAUTHORIZED, body_refused, documented
 from app.auth.audit import audit
 from app.auth.clients import Client
 from app.auth.credentials import note_change_of_factors
 from app.auth.notices import notify
 from app.core.config import PROJECT
-from app.features.passkeys.ceremonies import (
-    ALGORITHMS,
-    MAX_PASSKEYS,
-    InvalidPasskeyError,
-    base64url,
-    check_registration,
-    create_challenge,
-    holder_of_registration,
-    spending,
-)
+from app.features.passkeys.ceremonies import ALGORITHMS, InvalidPasskeyError, check_registration
+from app.features.passkeys.challenges import create_challenge, holder_of_registration, spending
 from app.features.passkeys.login import INCORRECT_PASSKEY, TIMEOUT
 from app.features.passkeys.models import Passkey
 from app.features.passkeys.schemas import (
@@ -36,21 +29,23 @@ from app.features.passkeys.schemas import (
 )
 from app.features.passkeys.settings import passkey_settings
 
-router = APIRouter(responses=NOT_RECENT)
+router = APIRouter()
+
+MAX_PASSKEYS = 20  # of an account; an authenticator is told of each of them
 
 PASSKEY_NOT_FOUND = "Passkey not found"
 REGISTERED_ALREADY = "This passkey is registered already"
 TOO_MANY_PASSKEYS = f"An account has {MAX_PASSKEYS} passkeys at most"
 
 
-@router.get("/passkeys")
+@router.get("/passkeys", responses=UNAUTHORIZED)
 async def read_my_passkeys(user: CurrentUser, autocommit: Autocommit) -> list[PasskeyResponse]:
     """List the caller's passkeys, the oldest first."""
     mine = select(Passkey.__table__).where(Passkey.user_id == user.id).order_by(Passkey.created_at, Passkey.id)
     return [PasskeyResponse.model_validate(passkey) for passkey in await autocommit.fetch_all(mine)]
 
 
-@router.post("/passkeys/options", responses=documented(409, TOO_MANY_PASSKEYS))
+@router.post("/passkeys/options", responses=NO_RECENT_LOGIN | documented(409, TOO_MANY_PASSKEYS))
 async def begin_passkey_registration(user: RecentLogin, autocommit: Autocommit) -> CreationOptionsResponse:
     """Get what a page needs to make a passkey."""
     mine = await autocommit.fetch_all(select(Passkey.credential_id).where(Passkey.user_id == user.id))
@@ -58,27 +53,27 @@ async def begin_passkey_registration(user: RecentLogin, autocommit: Autocommit) 
         raise HTTPException(status.HTTP_409_CONFLICT, TOO_MANY_PASSKEYS)
     return CreationOptionsResponse(
         rp=RelyingParty(id=passkey_settings.rp_id or "", name=PROJECT["name"]),
-        user=PasskeyOwner(id=base64url(user.id.bytes), name=user.email, display_name=user.email),
+        user=PasskeyOwner(id=websafe_encode(user.id.bytes), name=user.email, display_name=user.email),
         challenge=create_challenge("passkey registration", holder_of_registration(user.id, user.session_id)),
         pub_key_cred_params=[KeyType(alg=algorithm) for algorithm in ALGORITHMS],
         timeout=TIMEOUT,
-        exclude_credentials=[CredentialDescriptor(id=base64url(row.credential_id)) for row in mine],
+        exclude_credentials=[CredentialDescriptor(id=websafe_encode(row.credential_id)) for row in mine],
     )
 
 
 @router.post(
     "/passkeys",
     status_code=status.HTTP_201_CREATED,
-    responses=body_refused(INCORRECT_PASSKEY.detail) | documented(409, REGISTERED_ALREADY, TOO_MANY_PASSKEYS),
+    responses=NO_RECENT_LOGIN
+    | body_refused(INCORRECT_PASSKEY.detail)
+    | documented(409, REGISTERED_ALREADY, TOO_MANY_PASSKEYS),
 )
 async def register_passkey(
     new: PasskeyRegistrationRequest, user: RecentLogin, client: CurrentClient, session: DbSession
 ) -> PasskeyResponse:
     """Register the passkey that an authenticator made from the options, which work once, in this session."""
     try:
-        registration = check_registration(
-            new.model_dump(by_alias=True), holder_of_registration(user.id, user.session_id)
-        )
+        registration = check_registration(new, holder_of_registration(user.id, user.session_id))
     except InvalidPasskeyError:
         raise _refused(client, user.id) from None
     await lock_recent_owner(session, user)  # none comes beyond the maximum either
@@ -100,7 +95,7 @@ async def register_passkey(
 @router.delete(
     "/passkeys/{passkey_id:uuid}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=documented(404, PASSKEY_NOT_FOUND),
+    responses=NO_RECENT_LOGIN | documented(404, PASSKEY_NOT_FOUND),
 )
 async def remove_passkey(passkey_id: uuid.UUID, user: RecentLogin, client: CurrentClient, session: DbSession) -> None:
     """Remove one of the caller's passkeys; the password stays a way to log in."""

@@ -13,7 +13,8 @@ from app.features.passkeys.models import PASSKEY_NAME_MAX_LENGTH
 from app.schemas.requests import OPTIONAL, WITHOUT_NUL, JsonRequest
 from app.schemas.responses import Email, Id, Response, Time
 
-_BASE64URL = r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$"
+# Bits that the last character leaves over are zero (RFC 4648 section 3.5), so that nothing has two spellings.
+_BASE64URL = r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?$"
 _Challenge = Annotated[str, Field(examples=["mHfD8yq1…"])]
 _UserHandle = Annotated[str, StringConstraints(max_length=86, pattern=_BASE64URL)]  # 64 bytes
 _CredentialId = Annotated[str, Field(max_length=1364, pattern=_BASE64URL, examples=["Jq3oQ8wdK1c"])]  # 1023 bytes

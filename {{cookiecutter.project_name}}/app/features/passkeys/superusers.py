@@ -3,12 +3,11 @@
 from fastapi import HTTPException, status
 from sqlalchemy import select
 
+from app.api.errors import LOG_IN_STRONGER
 from app.auth.caller import Caller, superuser_rules
 from app.core.database import Database
 from app.features.passkeys.models import Passkey
 from app.models import User
-
-PASSKEY_REQUIRED = "Log in with your passkey to do this"
 
 
 async def refuse_weaker_session(database: Database, user: Caller) -> None:
@@ -20,4 +19,4 @@ async def refuse_weaker_session(database: Database, user: Caller) -> None:
         return
     passkeys = select(Passkey.id).join(User, User.id == Passkey.user_id).where(User.id == user.id, User.is_superuser)
     if await database.fetch_one(passkeys):
-        raise HTTPException(status.HTTP_403_FORBIDDEN, PASSKEY_REQUIRED)
+        raise HTTPException(status.HTTP_403_FORBIDDEN, LOG_IN_STRONGER)

@@ -1,7 +1,7 @@
-"""What tests of all routes have to know of those of passkeys."""
+"""What tests of all routes have to know of the routes of passkeys."""
 
-from app.features.passkeys.ceremonies import base64url, create_challenge, holder_of_registration
-from app.features.passkeys.tests.authenticator import Authenticator
+from app.features.passkeys.challenges import create_challenge, holder_of_registration
+from app.features.passkeys.tests.authenticator import Authenticator, base64url
 from app.tests.helpers import CALLER, Json
 
 NAMES = {

@@ -2,27 +2,24 @@
 
 import asyncio
 import time
-import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Callable
 from unittest.mock import ANY
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from httpx import AsyncClient, Response
+from httpx import AsyncClient
+from pydantic import ValidationError
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.caller import RECENT
 from app.core.config import PROJECT, settings
-from app.features.mail.models import OutgoingMail
 from app.features.passkeys.models import Passkey
-from app.features.passkeys.tests.authenticator import (
-    ORIGIN,
-    Authenticator,
-    Key,
-    base64url,
-    decoded,
+from app.features.passkeys.tests.authenticator import ORIGIN, Authenticator, Key, base64url, decoded
+from app.features.passkeys.tests.helpers import (
+    INVALID,
+    audited,
     login_options,
     options_for,
     read,
@@ -30,31 +27,29 @@ from app.features.passkeys.tests.authenticator import (
     send,
     use,
 )
-from app.features.passkeys.tests.test_passkeys_login import audited
-from app.features.second_factor.tests.test_second_factor import answer, mfa_token, set_up
+from app.main import app
 from app.models import LoginSession, User
-from app.tests.helpers import PASSWORD, Json, bearer, begin, login, tokens_in, waiting_for_locks
+from app.tests.helpers import PASSWORD, bearer, begin, tokens_in, waiting_for_locks
 from app.tests.other_settings import application_with, other_settings
 
-INVALID = (400, {"detail": "Invalid passkey"})
-PASSWORD_REQUIRED = (403, {"detail": "Password required", "error": "password_required"})
-CODE_REQUIRED = (403, {"detail": "Second factor required", "error": "mfa_required"})
 
-
-def asker(client: AsyncClient, method: str, headers: dict[str, str]) -> Callable[..., Awaitable[Response]]:
-    """Ask for the options, or for the end of a passkey that isn't there."""
-    path = "/auth/passkeys/options" if method == "POST" else f"/auth/passkeys/{uuid.uuid4()}"
-
-    async def ask(body: Json | None = None) -> Response:
-        return await client.request(method, path, json=body, headers=headers)
-
-    return ask
-
-
-async def grow_old(session: AsyncSession) -> None:
-    """Let all logins be ten minutes ago."""
-    await session.execute(update(LoginSession).values(created_at=func.now() - timedelta(minutes=10)))
-    await session.commit()
+def test_every_promised_route_exists_under_its_name() -> None:
+    operations = {
+        (method, path.removeprefix(settings.api_prefix)): operation["operationId"]
+        for path, methods in app.openapi()["paths"].items()
+        for method, operation in methods.items()
+        if {"passkeys", "webauthn"} & set(path.split("/"))
+    }
+    assert operations == {
+        ("get", "/auth/passkeys"): "read_my_passkeys",
+        ("post", "/auth/passkeys/options"): "begin_passkey_registration",
+        ("post", "/auth/passkeys"): "register_passkey",
+        ("delete", "/auth/passkeys/{passkey_id}"): "remove_passkey",
+        ("post", "/auth/passkeys/login/options"): "begin_passkey_login",
+        ("post", "/auth/passkeys/login"): "log_in_with_passkey",
+        ("post", "/auth/browser/passkeys/login"): "log_in_with_passkey_browser",
+        ("get", "/.well-known/webauthn"): "read_related_origins",
+    }
 
 
 async def test_the_options_are_those_of_webauthn(
@@ -179,18 +174,6 @@ async def test_the_end_of_all_sessions_is_the_end_of_registrations(
     assert (await session.scalars(select(Passkey.id))).all() == []
 
 
-@pytest.mark.usefixtures("one_moment")
-async def test_options_for_the_password_are_void_once_there_is_a_second_factor(
-    client: AsyncClient, default_user: User, default_user_headers: dict[str, str]
-) -> None:
-    thief = bearer(await login(client, default_user))
-    body = Authenticator().create(await options_for(client, thief))
-    await set_up(client, default_user_headers)
-    response = await send(client, thief, body)
-    assert (response.status_code, response.json()) == INVALID
-    assert await read(client, default_user_headers) == []
-
-
 async def test_owners_remove_passkeys_of_their_own_only(
     client: AsyncClient, default_user_headers: dict[str, str], other_user: User
 ) -> None:
@@ -201,64 +184,6 @@ async def test_owners_remove_passkeys_of_their_own_only(
     statuses = [(await client.delete(path, headers=default_user_headers)).status_code for _ in range(2)]
     assert statuses == [204, 404]
     assert await read(client, default_user_headers) == []
-
-
-async def test_owners_are_told_and_it_is_logged(
-    client: AsyncClient,
-    session: AsyncSession,
-    default_user: User,
-    default_user_headers: dict[str, str],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    passkey_id = (await register(client, default_user_headers, Authenticator()))["id"]
-    for _ in range(2):  # the second time in vain
-        await client.delete(f"/auth/passkeys/{passkey_id}", headers=default_user_headers)
-    mails = await session.execute(select(OutgoingMail.kind, OutgoingMail.address).order_by(OutgoingMail.created_at))
-    assert mails.all() == [(f"second_factor_{done}", default_user.email) for done in ("added", "removed")]
-    assert audited(caplog) == [(f"second_factor_{done}", str(default_user.id)) for done in ("added", "removed")]
-
-
-@pytest.mark.parametrize(("method", "done"), [("POST", 200), ("DELETE", 404)])
-async def test_the_password_says_that_the_owner_is_there(
-    client: AsyncClient, session: AsyncSession, default_user_headers: dict[str, str], method: str, done: int
-) -> None:
-    ask = asker(client, method, default_user_headers)
-    assert (await ask()).status_code == done, "the session has just begun"
-    await grow_old(session)
-    for body in ({}, {"code": "000000"}):
-        response = await ask(body)
-        assert (response.status_code, response.json()) == PASSWORD_REQUIRED
-    response = await ask({"current_password": "wrong"})
-    assert (response.status_code, response.json()) == (400, {"detail": "Incorrect password"})
-    assert (await ask({"current_password": PASSWORD})).status_code == done
-    assert (await ask()).status_code == 403, "it says so for one request"
-    assert (await ask({"current_password": PASSWORD, "x": 1})).status_code == 422
-
-
-@pytest.mark.usefixtures("one_moment")
-@pytest.mark.parametrize(("method", "done"), [("POST", 200), ("DELETE", 404)])
-async def test_with_a_second_factor_a_code_does(
-    client: AsyncClient, session: AsyncSession, default_user: User, method: str, done: int
-) -> None:
-    headers = bearer(await begin(default_user))
-    passkey = Authenticator()
-    await register(client, headers, passkey)
-    factor, ask = await set_up(client, headers), asker(client, method, headers)
-    for body in ({}, {"current_password": PASSWORD}):
-        response = await ask(body)
-        assert (response.status_code, response.json()) == CODE_REQUIRED, "the session was begun by the password alone"
-    response = await ask({"code": "000000"})
-    assert (response.status_code, response.json()) == (400, {"detail": "Invalid code"})
-    assert (await ask({"code": factor.code()})).status_code == done
-    assert (await ask({"code": factor.code()})).status_code == 400, "each is good once"
-    assert (await ask({"code": factor.recovery_codes[0]})).status_code == done
-
-    by_code = tokens_in(await answer(client, await mfa_token(client, default_user), factor.code(1)))
-    by_passkey = tokens_in(await use(client, passkey))
-    asks = [asker(client, method, bearer(tokens)) for tokens in (by_code, by_passkey)]
-    assert [(await ask()).status_code for ask in asks] == [done, done]
-    await grow_old(session)
-    assert [(await ask()).status_code for ask in asks] == [403, 403]
 
 
 async def test_pages_of_other_origins_that_are_named_may_use_passkeys(
@@ -299,6 +224,17 @@ async def test_browsers_learn_which_origins_may_use_passkeys(client: AsyncClient
     assert response.json() == {"origins": ["https://a.example"]}
 
 
+@pytest.mark.parametrize(
+    "rp_id", ["evil.example", "ample.com", "b.api.example.com", "https://example.com", "EXAMPLE.com"]
+)
+def test_passkeys_belong_to_the_domain_of_the_public_url_or_one_above_it(rp_id: str) -> None:
+    with (
+        pytest.raises(ValidationError, match=r"(?i)passkey_rp_id"),
+        other_settings(PUBLIC_URL="https://api.example.com", PASSKEY_RP_ID=rp_id),
+    ):
+        pass
+
+
 async def test_production_has_passkeys_only_with_a_public_url() -> None:
     production = {"ENVIRONMENT": "production", "DATABASE_URL": settings.sqlalchemy_url.render_as_string(False)}
     async with application_with(**production) as client:
@@ -307,31 +243,39 @@ async def test_production_has_passkeys_only_with_a_public_url() -> None:
         assert (await login_options(client))["rpId"] == "api.example.com"
 
 
-@pytest.mark.parametrize(
-    ("public_url", "rp_id", "is_good"),
-    [
-        ("https://api.example.com", "example.com", True),
-        ("https://API.example.com", "api.example.com", True),
-        ("http://localhost:8000", "localhost", True),
-        ("https://api.example.com", "com", False),
-        ("https://api.example.com", "other.example", False),
-        ("https://api.example.com", "ple.com", False),
-        ("https://203.0.113.7", "113.7", False),
-        ("", "example.com", False),
-    ],
-)
-def test_a_domain_that_no_browser_takes_for_passkeys_is_refused(
-    monkeypatch: pytest.MonkeyPatch, public_url: str, rp_id: str, is_good: bool
+async def test_only_owners_who_were_just_there_change_passkeys(
+    client: AsyncClient, session: AsyncSession, default_user_headers: dict[str, str]
 ) -> None:
-    monkeypatch.setenv("PUBLIC_URL", public_url)
-    if is_good:
-        monkeypatch.setenv("PASSKEY_RP_ID", rp_id)
-        assert load(Settings).rp_id == rp_id
-    else:
-        assert "PASSKEY_RP_ID must be the domain of PUBLIC_URL" in refusal(monkeypatch, PASSKEY_RP_ID=rp_id)
+    passkey = Authenticator()
+    path = f"/auth/passkeys/{(await register(client, default_user_headers, passkey))['id']}"
+    body = Authenticator().create(await options_for(client, default_user_headers))
+    await session.execute(update(LoginSession).values(authenticated_at=func.now() - RECENT))
+    await session.commit()
+    for method, url, json in (
+        ("POST", "/auth/passkeys/options", None),
+        ("POST", "/auth/passkeys", body),
+        ("DELETE", path, None),
+    ):
+        response = await client.request(method, url, json=json, headers=default_user_headers)
+        assert (response.status_code, response.json()["error"]) == (401, "insufficient_user_authentication")
+        assert "max_age=600" in response.headers["WWW-Authenticate"]
+    assert len(await read(client, default_user_headers)) == 1, "whoever is logged in may look"
+    by_passkey = bearer(tokens_in(await use(client, passkey)))
+    assert (await client.post("/auth/passkeys/options", headers=by_passkey)).status_code == 200
+    proof = {"password": PASSWORD}
+    response = await client.post("/auth/reauthenticate", json=proof, headers=default_user_headers)
+    assert response.status_code == 204
+    assert (await send(client, default_user_headers, body)).status_code == 201
+    assert (await client.delete(path, headers=default_user_headers)).status_code == 204
 
 
-async def test_an_ip_address_has_no_passkeys() -> None:
-    for public_url in ("https://203.0.113.7", "https://[2001:db8::1]"):
-        async with application_with(PUBLIC_URL=public_url) as client:
-            assert (await client.post("/auth/passkeys/login/options")).status_code == 404
+async def test_what_comes_and_goes_is_logged(
+    client: AsyncClient,
+    default_user: User,
+    default_user_headers: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    passkey_id = (await register(client, default_user_headers, Authenticator()))["id"]
+    for _ in range(2):  # the second time in vain
+        await client.delete(f"/auth/passkeys/{passkey_id}", headers=default_user_headers)
+    assert audited(caplog) == [(f"second_factor_{done}", str(default_user.id)) for done in ("added", "removed")]

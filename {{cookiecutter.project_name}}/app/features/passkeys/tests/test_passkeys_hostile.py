@@ -1,10 +1,11 @@
 """What a hostile authenticator or browser may send to register a passkey or to log in with one."""
 
 import random
+from typing import Any
 
-import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from fido2 import cbor
 from httpx import AsyncClient
 
 from app.features.passkeys.tests.authenticator import (
@@ -15,41 +16,43 @@ from app.features.passkeys.tests.authenticator import (
     base64url,
     cose,
     decoded,
+)
+from app.features.passkeys.tests.helpers import (
+    INVALID,
+    audited,
     login_options,
     options_for,
     register,
     send,
     use,
 )
-from app.features.passkeys.tests.test_passkeys_login import audited
 from app.models import User
 from app.tests.helpers import Json
 
-INVALID = (400, {"detail": "Invalid passkey"})
 NAMES = ("clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle")
 ES256 = cose(ec.generate_private_key(ec.SECP256R1()))
 P384 = ec.generate_private_key(ec.SECP384R1()).public_key().public_numbers()
 RS256 = cose(rsa.generate_private_key(65537, 2048))
 WRONG: dict[str, Json] = {  # attributes of the authenticator
-    "another site": {"client_data": {"origin": "https://evil.example"}},
-    "another site's frame": {"client_data": {"origin": ORIGIN, "crossOrigin": True}},
+    "another web site": {"client_data": {"origin": "https://evil.example"}},
+    "another web site's frame": {"client_data": {"origin": ORIGIN, "crossOrigin": True}},
     "a login": {"client_data": {"origin": ORIGIN, "type": "webauthn.get"}},
     "another RP ID": {"rp_id": "evil.example"},
     "no user verification": {"flags": PRESENT},
     "nobody present": {"flags": VERIFIED},
-    "an algorithm that nobody asked for": {"public_key": cbor2.dumps(ES256 | {3: -36})},
-    "another algorithm of RSA": {"public_key": cbor2.dumps(RS256 | {3: -37})},
-    "another curve": {"public_key": cbor2.dumps(ES256 | {-1: 2, -2: P384.x.to_bytes(48), -3: P384.y.to_bytes(48)})},
-    "a point beside the curve": {"public_key": cbor2.dumps(ES256 | {-2: bytes(32)})},
-    "a key of another kind": {"public_key": cbor2.dumps(RS256 | {3: -7})},
-    "an elliptic key for RSA": {"public_key": cbor2.dumps(ES256 | {3: -257})},
-    "an Edwards key for ES256": {"public_key": cbor2.dumps(cose(ed25519.Ed25519PrivateKey.generate()) | {3: -7})},
-    "a short key": {"public_key": cbor2.dumps(cose(rsa.generate_private_key(65537, 1024)))},  # noqa: S505 — it is refused
-    "a long key": {"public_key": cbor2.dumps(RS256 | {-1: b"\xff" * 513})},
-    "a costly key": {"public_key": cbor2.dumps(RS256 | {-2: b"\x01" + bytes(3) + b"\x01"})},
-    "a key with something else": {"public_key": cbor2.dumps(ES256 | {99: bytes(1000)})},
-    "a key of text": {"public_key": cbor2.dumps("x")},
-    "an old form of key": {"public_key": cbor2.dumps(4)},
+    "an algorithm that nobody asked for": {"public_key": cbor.encode(ES256 | {3: -36})},
+    "another algorithm of RSA": {"public_key": cbor.encode(RS256 | {3: -37})},
+    "another curve": {"public_key": cbor.encode(ES256 | {-1: 2, -2: P384.x.to_bytes(48), -3: P384.y.to_bytes(48)})},
+    "a point beside the curve": {"public_key": cbor.encode(ES256 | {-2: bytes(32)})},
+    "a key of another kind": {"public_key": cbor.encode(RS256 | {3: -7})},
+    "an elliptic key for RSA": {"public_key": cbor.encode(ES256 | {3: -257})},
+    "an Edwards key for ES256": {"public_key": cbor.encode(cose(ed25519.Ed25519PrivateKey.generate()) | {3: -7})},
+    "a short key": {"public_key": cbor.encode(cose(rsa.generate_private_key(65537, 1024)))},  # noqa: S505 — it is refused
+    "a long key": {"public_key": cbor.encode(RS256 | {-1: b"\xff" * 513})},
+    "a costly key": {"public_key": cbor.encode(RS256 | {-2: b"\x01" + bytes(3) + b"\x01"})},
+    "a key with something else": {"public_key": cbor.encode(ES256 | {99: bytes(1000)})},
+    "a key of text": {"public_key": cbor.encode("x")},
+    "an old form of key": {"public_key": cbor.encode(4)},
 }
 
 
@@ -107,7 +110,7 @@ async def test_an_attestation_that_nobody_asked_for_is_not_looked_at(
     client: AsyncClient, default_user_headers: dict[str, str]
 ) -> None:
     passkey = Authenticator()
-    passkey.statement = cbor2.dumps({"alg": -7, "sig": b"wrong", "x5c": [b"no certificate"]})
+    passkey.statement = cbor.encode({"alg": -7, "sig": b"wrong", "x5c": [b"no certificate"]})
     await register(client, default_user_headers, passkey)
 
 
@@ -121,6 +124,29 @@ async def test_cbor_that_authenticators_do_not_send_is_refused(
     body = passkey.create(options)
     if place == "object":
         body["response"]["attestationObject"] = base64url(odd)
+    response = await send(client, default_user_headers, body)
+    assert (response.status_code, response.json()) == INVALID
+
+
+@pytest.mark.parametrize("authenticator_data", [0, 1 << 20, -1, "x", [1, 2], {}, False, bytes(36), bytes(37)], ids=repr)
+async def test_authenticator_data_is_bytes_of_its_form(
+    client: AsyncClient, default_user_headers: dict[str, str], authenticator_data: Any
+) -> None:
+    body = Authenticator().create(await options_for(client, default_user_headers))
+    written = cbor.encode({"fmt": "none", "attStmt": {}, "authData": authenticator_data})
+    body["response"]["attestationObject"] = base64url(written)
+    response = await send(client, default_user_headers, body)
+    assert (response.status_code, response.json()) == INVALID
+
+
+async def test_authenticator_data_is_not_made_of_numbers(
+    client: AsyncClient, default_user_headers: dict[str, str]
+) -> None:
+    """As bytes() makes it: of a list of bytes, or of one number as many zeros, terabytes if need be."""
+    body = Authenticator().create(await options_for(client, default_user_headers))
+    attestation: Any = cbor.decode(decoded(body["response"]["attestationObject"]))
+    written = cbor.encode(attestation | {"authData": list(attestation["authData"])})
+    body["response"]["attestationObject"] = base64url(written)
     response = await send(client, default_user_headers, body)
     assert (response.status_code, response.json()) == INVALID
 
@@ -140,12 +166,12 @@ async def test_it_is_refused_as_an_extension_too(
     passkey.extensions = odd or b"\xff"
     response = await send(client, default_user_headers, passkey.create(options))
     assert (response.status_code, response.json()) == INVALID
-    passkey.extensions = cbor2.dumps({"credProtect": 2})
+    passkey.extensions = cbor.encode({"credProtect": 2})
     assert (await send(client, default_user_headers, passkey.create(options))).status_code == 201
     passkey.extensions = (odd or b"\xff")[:3000]
     response = await use(client, passkey)
     assert (response.status_code, response.json()["detail"]) == (400, "Invalid passkey")
-    passkey.extensions = cbor2.dumps({"hmac-secret": bytes(80)})
+    passkey.extensions = cbor.encode({"hmac-secret": bytes(80)})
     assert (await use(client, passkey)).status_code == 200
 
 
@@ -162,7 +188,7 @@ async def test_what_browsers_add_is_ignored_and_the_rest_is_bounded(
             if name not in part:
                 continue
             was = part[name]
-            values: list[object] = [secret, "*", "AAAAA", "é", 1, None, [secret], {}]
+            values: list[object] = [secret, "*", "AAAAA", "AB", "AAB", "AA==", "é", 1, None, [secret], {}]
             for value in values:
                 part[name] = value
                 response = await client.post(f"/auth/passkeys{path}", json=credential, headers=default_user_headers)
