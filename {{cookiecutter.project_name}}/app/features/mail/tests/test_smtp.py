@@ -263,7 +263,7 @@ async def test_mails_that_cannot_be_built_are_buried_at_once_and_stop_no_other(
     assert not [address for address in addresses if address in "".join(lines)]
 
 
-async def test_an_error_of_any_kind_while_a_mail_is_sent_ends_that_mail_alone(  # noqa: PLR0917
+async def test_an_error_of_any_kind_while_a_mail_is_sent_ends_that_mail_alone(
     session: AsyncSession,
     server: Server,
     default_user: User,
