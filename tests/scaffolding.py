@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from environments import environment_for
 from rendering import ENVIRONMENT, TEMPLATE, render_command
 
 ROOT = TEMPLATE
@@ -26,6 +28,8 @@ COMBINATIONS: dict[str, dict[str, str]] = {
     "copyleft": {"license": "GPL-3.0", "python_version": "3.14", "web_server": "uvicorn"},
     "closed": {"license": "Proprietary", "postgres_version": "17"},
 }
+# Sets of features: the answers to the questions about them.
+FEATURE_SETS: dict[str, dict[str, str]] = {"all": {}}
 
 
 def run(
@@ -50,7 +54,11 @@ def cookiecutter(
     folder.mkdir(parents=True, exist_ok=True)
     command = render_command(template, folder, *options)
     given = [f"{name}={answer}" for name, answer in (answers or {}).items()]
-    return run(*command, *given, environment={"HOME": str(folder.parent / "home"), "PATH": path})
+    home, scratch = folder.parent / "home", folder.parent / "scratch"
+    scratch.mkdir(exist_ok=True)  # cookiecutter leaves its rendered hooks behind in TMPDIR
+    result = run(*command, *given, environment={"HOME": str(home), "TMPDIR": str(scratch), "PATH": path})
+    shutil.rmtree(scratch)
+    return result
 
 
 def scaffold(template: Path, folder: Path, answers: dict[str, str] | None = None) -> Path:
@@ -64,15 +72,19 @@ def make(project: Path, target: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def link_environment(project: Path, environment: Path) -> None:
+    lock = project / "requirements-dev.txt"
+    (project / ".venv").symlink_to(environment_for(lock, environment))
+    os.utime(lock, (0, 0))  # older than the environment, so that make has nothing to install
+
+
 @contextmanager
 def installed_project(
     template: Path, environment: Path, folder: Path, answers: dict[str, str] | None = None
 ) -> Iterator[Path]:
     """A project in a folder with a space in its name, ready to work on; its databases are stopped afterwards."""
     project = scaffold(template, folder / "my projects", answers)
-    (project / ".venv").symlink_to(environment)
-    # older than the environment, so that make has nothing to install
-    os.utime(project / "requirements-dev.txt", (0, 0))
+    link_environment(project, environment)
     try:
         yield project
     finally:

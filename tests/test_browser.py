@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from browsing import Driver, pages
 from documentation import blocks
 from scaffolding import read_env, run
 from serving import Api, free_port, served
 
+pytestmark = pytest.mark.slow  # it installs what drives the browser
 PAGE = """<!doctype html><title>A page</title><body><script type="module">
 import * as session from "./session.js";
 window.session = session;

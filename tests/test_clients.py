@@ -10,12 +10,14 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlencode
 
+import pytest
 from documentation import blocks
 from foreign import node_with, python_with
 from rendering import ENVIRONMENT
 from scaffolding import ROOT, run
 from serving import Api, answers, free_port, served
 
+pytestmark = pytest.mark.slow  # it installs clients of others
 CLIENTS = ROOT / "tests/clients"
 PYTHON = ("authlib==1.*", "requests-oauthlib==2.*", "pyjwt[crypto]==2.*")
 NODE = ("oauth4webapi@3", "jose@6")

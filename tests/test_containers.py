@@ -19,7 +19,7 @@ from rendering import ENVIRONMENT
 from scaffolding import run, scaffold
 
 TOOLS = f"{Path(sys.executable).parent}{os.pathsep}{ENVIRONMENT['PATH']}"
-TIMEOUT = 10  # seconds, for Unit to start or stop
+TIMEOUT = 120  # seconds, for Unit to start or stop
 
 
 def tool(name: str) -> str:
@@ -92,7 +92,7 @@ with open(options["--log"], "a") as log:
 print('{"the application": "logs"}', flush=True)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 os.mknod(options["--control"].removeprefix("unix:"), stat.S_IFSOCK | 0o600)
-time.sleep(30)
+signal.pause()
 """
 CURL = """
 import pathlib, sys
@@ -199,6 +199,7 @@ def test_uvicorn_does_not_start_without_its_port_for_metrics(template: Path, tmp
     assert (free.returncode, free.stdout) == (0, "serving\n"), free.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("web_server", ["nginx-unit", "uvicorn"])
 def test_image_can_be_built_and_holds_nothing_that_its_user_could_change(
     web_server: str, template: Path, tmp_path: Path

@@ -49,6 +49,7 @@ def test_list_of_commands_is_what_make_prints(installed: Path) -> None:
     follow(installed, "README.md", "Start")
 
 
+@pytest.mark.slow
 def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path) -> None:
     follow(installed, "docs/tutorial.md", "Add your own resource")
 
@@ -57,6 +58,7 @@ def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path
     make(installed, "test")
 
 
+@pytest.mark.slow
 def test_removal_of_the_example_leaves_no_trace_and_passes_everything(installed: Path) -> None:
     follow(installed, "docs/tutorial.md", "Remove the example")
 
@@ -81,6 +83,7 @@ def test_a_lost_password_is_recovered_by_curl_alone(template: Path, environment:
             carry_out(replace(block, text=block.text.replace("8000", port)), project)
 
 
+@pytest.mark.slow
 def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) -> None:
     follow(installed, "docs/accounts.md", "Remove mail")
 
@@ -89,6 +92,7 @@ def test_removal_of_mail_leaves_no_trace_and_passes_everything(installed: Path) 
     assert not traces(installed, MAIL)
 
 
+@pytest.mark.slow
 def test_passkeys_then_second_factors_then_mail_are_removed_without_a_trace(installed: Path) -> None:
     for page, section, pattern in (
         ("docs/second-factor.md", "Remove passkeys", r"(?i)passkey|webauthn|cbor|rp_id|segno"),
@@ -101,6 +105,7 @@ def test_passkeys_then_second_factors_then_mail_are_removed_without_a_trace(inst
         make(installed, "test")
 
 
+@pytest.mark.slow
 def test_a_second_factor_is_set_up_used_and_taken_away_by_curl(
     template: Path, environment: Path, tmp_path: Path
 ) -> None:
@@ -121,6 +126,7 @@ def test_a_second_factor_is_set_up_used_and_taken_away_by_curl(
                 raise pytest.fail.Exception(str(broken), pytrace=False) from None
 
 
+@pytest.mark.slow
 def test_recipes_work(installed: Path) -> None:
     follow(installed, "docs/recipes.md")
     for test in INSIDE.glob("recipes/*.py"):

@@ -4,9 +4,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
 from scaffolding import ROOT, run
 from serving import free_port, initialised_project, served
 
+pytestmark = pytest.mark.slow
 SETTINGS = {"TRUSTED_PROXIES": "127.0.0.1"}  # so that each request can come from an address of its own
 
 

@@ -10,6 +10,8 @@ from browsing import Driver, pages
 from scaffolding import read_env, run
 from serving import Api, free_port, served
 
+pytestmark = pytest.mark.slow  # it installs what drives the browser
+
 
 def drive(api: Api, folder: Path, script: str, *others: str, **more: object) -> int:
     """How many steps the script took, on pages that contact the API, these other hosts and nobody else.

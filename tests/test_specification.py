@@ -9,6 +9,7 @@ from foreign import node_with, python_with
 from scaffolding import ROOT, run
 from serving import Api
 
+pytestmark = pytest.mark.slow  # it installs tools of others
 CLIENTS = ROOT / "tests/clients"
 NODE = (
     "@stoplight/spectral-cli@6",
