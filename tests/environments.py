@@ -31,7 +31,7 @@ def whole_environment(slot: Path) -> Path:
 
 
 def environment_for(lock: Path, whole: Path) -> Path:
-    """The environment of this lock: `whole`, or its files as hard links, less the packages that the lock doesn't name."""
+    """The environment of this lock: `whole`, or hard links to its files without the packages that it doesn't name."""
     unneeded = pins(whole.with_name(lock.name)) - pins(lock)
     if not unneeded:
         return whole
