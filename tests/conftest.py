@@ -3,6 +3,7 @@
 import fcntl
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,34 +40,36 @@ class Progress:
     Names of tests that passed are not printed: pytest's own reporter prints failures and the summary.
     """
 
-    PAUSE = 10  # seconds between lines that stay
-
     def __init__(self, config: pytest.Config) -> None:
         self.terminal: pytest.TerminalReporter = config.pluginmanager.getplugin("terminalreporter")
         self.is_live = sys.stdout.isatty()
         self.running: dict[str, None] = {}
         self.done = 0
-        self.begun = self.said = time.monotonic()
+        self.begun = time.monotonic()
+        self.is_over = threading.Event()
+
+    def pytest_sessionstart(self) -> None:
+        threading.Thread(target=self.say_it_again_and_again, daemon=True).start()
+
+    def pytest_sessionfinish(self) -> None:
+        self.is_over.set()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.running[nodeid] = None
-        self.say()
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        self.running.pop(nodeid, None)
+        self.running.pop(nodeid)
         self.done += 1
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         is_a_dot = report.passed and report.when == "call" and not self.terminal.verbosity
         return ("passed", "", "") if is_a_dot else None
 
-    def say(self) -> None:
-        now = time.monotonic()
-        if self.is_live or now - self.said > self.PAUSE:
-            self.said = now
-            minutes, seconds = divmod(int(now - self.begun), 60)
-            names = ", ".join(nodeid.removeprefix("tests/") for nodeid in self.running)
-            line = f"{minutes}:{seconds:02} {self.done} done, running {names}"
+    def say_it_again_and_again(self) -> None:
+        while not self.is_over.wait(1 if self.is_live else 15):
+            minutes, seconds = divmod(int(time.monotonic() - self.begun), 60)
+            names = ", ".join(nodeid.removeprefix("tests/") for nodeid in [*self.running]) or "nothing yet"
+            line = f"{minutes}:{seconds:02}  {self.done} tests done, running {names}"
             if self.is_live:
                 self.terminal.rewrite(line[: shutil.get_terminal_size().columns - 1], erase=True)
             else:

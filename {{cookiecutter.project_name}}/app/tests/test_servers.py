@@ -14,6 +14,7 @@ import pytest
 
 from app.core.config import PROJECT_DIR
 from app.server.limits import MAX_HEADER_SIZE
+from app.tests.helpers import PATIENCE
 
 HOST = b" HTTP/1.1\r\nHost: api.example.com\r\n"
 LIVE, LOGOUT = b"GET /health/live" + HOST, b"POST /auth/logout" + HOST
@@ -64,7 +65,7 @@ async def serving(arguments: list[str]) -> AsyncIterator[tuple[int, Process]]:
 
 async def _wait_for(server: Process, words: bytes) -> None:
     assert server.stderr is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while words not in (line := await server.stderr.readline()):
             assert line, "the server has ended"
 
@@ -73,7 +74,7 @@ async def response_to(port: int, *pieces: bytes) -> bytes:
     """Send the pieces, and return all that comes back until the connection is closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             for piece in pieces:
                 writer.write(piece)
                 await writer.drain()
@@ -130,7 +131,7 @@ async def test_the_process_ends_if_the_metrics_port_is_taken(monkeypatch: pytest
         command = (sys.executable, "-m", "uvicorn", *command_of_make_dev(), "--port", "0")
         server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, stdout=PIPE, stderr=PIPE)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 output, _ = await server.communicate()
         finally:
             if server.returncode is None:
