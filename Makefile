@@ -2,8 +2,8 @@
 PORT ?= 8000
 ARGS ?=
 PYTHON := .venv/bin/python
-# One test at a time for each worker, so that none has a queue left when the others are done.
-TEST := $(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist load --maxschedchunk 1
+# The order of tests/conftest.py, and one test or group at a time for each worker, so that all end together.
+TEST := $(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 SOURCES := benchmarks deploy_test hooks scripts tests
 
 .PHONY: help demo test test-all deploy-test lint format lock bench

@@ -15,7 +15,7 @@ from scaffolding import COMBINATIONS, FEATURE_SETS, run, scaffold
 from serving import Api, free_port, initialised_project, served
 
 # These take longest, so they begin first: otherwise one core would wait for the other at the end.
-LONGEST = ("test_generated_project", "test_documentation", "test_demo", "test_specification", "test_installation")
+LONGEST = ("test_generated_project", "test_first_minutes", "test_documentation", "test_installation", "test_demo")
 EVERYTHING = COMBINATIONS | FEATURE_SETS
 
 

@@ -8,7 +8,10 @@ from documentation import blocks
 from scaffolding import read_env, run
 from serving import Api, free_port, served
 
-pytestmark = pytest.mark.slow  # it installs what drives the browser
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("api"),
+]  # it installs what drives the browser, and shares a server
 PAGE = """<!doctype html><title>A page</title><body><script type="module">
 import * as session from "./session.js";
 window.session = session;

@@ -17,7 +17,7 @@ from rendering import ENVIRONMENT
 from scaffolding import ROOT, run
 from serving import Api, answers, free_port, served
 
-pytestmark = pytest.mark.slow  # it installs clients of others
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("api")]  # it installs clients of others, and shares a server
 CLIENTS = ROOT / "tests/clients"
 PYTHON = ("authlib==1.*", "requests-oauthlib==2.*", "pyjwt[crypto]==2.*")
 NODE = ("oauth4webapi@3", "jose@6")

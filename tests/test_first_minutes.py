@@ -20,6 +20,7 @@ import pytest
 from rendering import ENVIRONMENT, render_command
 from scaffolding import ROOT, installed_project, read_env, run
 
+pytestmark = pytest.mark.xdist_group("first minutes")  # they share a project and its databases
 PYTHON = ".venv/bin/python"
 INITIAL_DATA = (PYTHON, "-m", "app.initial_data")
 ALEMBIC = (PYTHON, "-m", "alembic", "upgrade", "head")

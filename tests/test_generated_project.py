@@ -29,6 +29,7 @@ def test_with_any_features_its_own_tests_pass_and_lint_is_clean(
         make(project, "test")
 
 
+@pytest.mark.slow
 def test_its_servers_start_as_in_the_other_image(template: Path, environment: Path, tmp_path: Path) -> None:
     """The tests read nothing else that depends on an answer which isn't a feature."""
     with installed_project(template, environment, tmp_path, COMBINATIONS["uvicorn"]) as project:

@@ -17,6 +17,7 @@ import pytest
 from rendering import ENVIRONMENT
 from scaffolding import ROOT, files, run, scaffold
 
+pytestmark = pytest.mark.xdist_group("installation")  # they share an index
 PROJECT = "{{cookiecutter.project_name}}"
 PROJECT_LOCK = f"{PROJECT}/requirements-dev.txt"
 LOCKS = ("requirements-dev.txt", f"{PROJECT}/requirements.txt", PROJECT_LOCK)

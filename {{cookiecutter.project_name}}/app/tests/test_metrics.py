@@ -79,9 +79,7 @@ async def closed(clients: list[socket.socket], at_least: int) -> int:
 async def test_idle_clients_tie_up_neither_threads_nor_the_port(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        metrics, "SCRAPE_TIMEOUT", PATIENCE
-    )  # on a busy machine, this test may take longer than the real one
+    monkeypatch.setattr(metrics, "SCRAPE_TIMEOUT", PATIENCE)
     port = free_port()
     with ExitStack() as idle:
         async with other_application(METRICS_PORT=str(port)) as app, running(app):
