@@ -14,6 +14,7 @@ from environments import environment_for
 from rendering import ENVIRONMENT, TEMPLATE, render_command
 
 ROOT = TEMPLATE
+PATIENCE = 300  # seconds for what takes a few on an idle machine
 
 # Not every product of the choices, but every choice at least once.
 COMBINATIONS: dict[str, dict[str, str]] = {

@@ -16,9 +16,7 @@ from urllib.parse import urlencode
 
 import pytest
 from rendering import ENVIRONMENT
-from scaffolding import link_environment, read_env, run, scaffold
-
-PATIENCE = 900  # seconds for a first start, which installs everything, on a busy machine
+from scaffolding import PATIENCE, link_environment, read_env, run, scaffold
 
 
 @pytest.fixture
@@ -64,7 +62,7 @@ def running_demo(clone: Path, port: int, log: Path) -> Iterator[tuple["subproces
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + 4 * PATIENCE  # the first start installs everything
         while "Ctrl-C ends" not in log.read_text():
             assert demo.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

@@ -1,10 +1,15 @@
 """PyJWT, with the key set cached: `rotation.py URL` says of each token on its input whether it verifies."""
 
 import sys
+import time
 
 import jwt
 
 API = sys.argv[1]
+now = time.monotonic()
+time.monotonic = lambda: (
+    now
+)  # so that PyJWT doesn't ask for an unknown key again, however long the servers take to start
 key_set = jwt.PyJWKClient(f"{API}/.well-known/jwks.json")
 
 for line in sys.stdin:
