@@ -7,9 +7,7 @@ import jwt
 
 API = sys.argv[1]
 now = time.monotonic()
-time.monotonic = lambda: (
-    now
-)  # so that PyJWT doesn't ask for an unknown key again, however long the servers take to start
+time.monotonic = lambda: now  # PyJWT asks for an unknown key again after 30 s, and servers may start more slowly
 key_set = jwt.PyJWKClient(f"{API}/.well-known/jwks.json")
 
 for line in sys.stdin:
