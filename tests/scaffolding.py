@@ -73,6 +73,12 @@ def make(project: Path, target: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def lint(project: Path, kind: str) -> None:
+    """With mypy's cache of the last project of this kind, which it compares with the sources by their hashes."""
+    result = run("make", "lint", cwd=project, environment={"MYPY_CACHE_DIR": str(ROOT / ".cache/mypy" / kind)})
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def link_environment(project: Path, environment: Path) -> None:
     lock = project / "requirements-dev.txt"
     (project / ".venv").symlink_to(environment_for(lock, environment))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out, carry_out_in_one_shell
-from scaffolding import ROOT, files, installed_project, make, read_env, run, scaffold
+from scaffolding import ROOT, files, installed_project, lint, make, read_env, run, scaffold
 from serving import free_port, initialised_project, served
 
 INSIDE = Path(__file__).parent / "inside"
@@ -54,7 +54,7 @@ def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path
     follow(installed, "docs/tutorial.md", "Add your own resource")
 
     shutil.copy(INSIDE / "tutorial/test_tutorial.py", installed / "app/tests")
-    make(installed, "lint")
+    lint(installed, "walk")
     make(installed, "test")
 
 
@@ -62,7 +62,7 @@ def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path
 def test_removal_of_the_example_leaves_no_trace_and_passes_everything(installed: Path) -> None:
     follow(installed, "docs/tutorial.md", "Remove the example")
 
-    make(installed, "lint")
+    lint(installed, "without example")
     make(installed, "test")
     assert not traces(installed, r"(?i:\bpets?\b)|Pet[A-Z]|PET_|_pet|pet_")
 
@@ -133,7 +133,7 @@ def test_recipes_work(installed: Path) -> None:
         shutil.copy(test, installed / f"app/tests/test_recipe_{test.name}")
 
     make(installed, "format")
-    make(installed, "lint")
+    lint(installed, "recipes")
     result = run("make", "test", "ARGS=-k recipe --quiet --tb=short", cwd=installed)
     assert result.returncode == 0, result.stdout
     assert run(".venv/bin/python", "-m", "alembic", "check", cwd=installed).returncode == 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scaffolding import COMBINATIONS, FEATURE_SETS, ROOT, installed_project, make, run
+from scaffolding import COMBINATIONS, FEATURE_SETS, installed_project, lint, make, run
 
 # Not among the project's own tests because they are slow: they wait for timeouts or set up roles.
 INSIDE = sorted((Path(__file__).parent / "inside").glob("test_*.py"))
@@ -44,12 +44,6 @@ def test_it_passes_the_slow_tests_of_the_template(installed: Path) -> None:
     lint(installed, "inside")
     result = run("make", "test", f"ARGS={' '.join(f'app/tests/{path.name}' for path in INSIDE)}", cwd=installed)
     assert result.returncode == 0, result.stdout
-
-
-def lint(project: Path, features: str) -> None:
-    """With mypy's results of an earlier run, which it checks by the sources' hashes."""
-    result = run("make", "lint", cwd=project, environment={"MYPY_CACHE_DIR": str(ROOT / ".cache/mypy" / features)})
-    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.slow
