@@ -2,9 +2,11 @@
 PORT ?= 8000
 ARGS ?=
 PYTHON := .venv/bin/python
+# The order of tests/conftest.py, and one test or group at a time for each worker, so that all end together.
+TEST := $(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 SOURCES := benchmarks deploy_test hooks scripts tests
 
-.PHONY: help demo test deploy-test lint format lock bench
+.PHONY: help demo test test-all deploy-test lint format lock bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -12,8 +14,11 @@ help: ## Show this list
 demo: .venv/.installed ## Scaffold a project into demo/ and serve it on PORT (8000) until Ctrl-C
 	@exec $(PYTHON) scripts/demo.py "$(PORT)"
 
-test: .venv/.installed ## Run all tests, including those of generated projects (ARGS="-k name" for some)
-	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
+test: .venv/.installed ## Run the quick tests, in minutes, a generated project's own among them (ARGS="-k name" for some)
+	@$(TEST) -m "not slow" $(ARGS)
+
+test-all: .venv/.installed ## Run all tests: floods, upgrades, every pip, every set of features (ARGS="-k name" for some)
+	@$(TEST) $(ARGS)
 
 bench: .venv/.installed ## Measure a project beside a bare floor (ARGS=growth.py: as its tables grow)
 	$(PYTHON) scripts/bench.py $(ARGS)

@@ -42,8 +42,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         project = scaffold(Path(folder))
         command = [install(project), BENCHMARKS / script, BENCHMARKS / configuration, project]
-        environment = {name: value for name, value in ENVIRONMENT.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        return run_to_the_end(command, environment)
+        return run_to_the_end(command, ENVIRONMENT)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,13 @@ LEFTOVERS = (
     ".*_cache",
     ".coverage*",
 )
-# Without what `make` and pytest tell the programs that they start: a project has its own make and pytest.
+# Without what `make` and pytest tell the programs that they start: a project has its own make and pytest. And with
+# bytecode, whatever this shell says: each of a project's many processes would compile it all again.
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
-    if name not in {"ARGS", "PORT", "VENV", "MFLAGS"} and not name.startswith(("MAKE", "PYTEST_"))
+    if name not in {"ARGS", "PORT", "VENV", "MFLAGS", "PYTHONDONTWRITEBYTECODE"}
+    and not name.startswith(("MAKE", "PYTEST_"))
 }
 
 

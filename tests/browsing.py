@@ -51,6 +51,6 @@ class Driver:
         screenshots = self.folder / "screenshots"
         screenshots.mkdir(exist_ok=True)
         given = settings | {"executablePath": self.chromium, "screenshots": str(screenshots)}
-        result = run("timeout", "240", "node", script, json.dumps(given), cwd=self.folder)
+        result = run("timeout", "1200", "node", script, json.dumps(given), cwd=self.folder)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout.splitlines()

@@ -39,8 +39,8 @@ def node_with(*packages: str) -> Path:
 
 
 def failure_of(*command: str | Path, folder: Path | None = None) -> str:
-    result = run("timeout", "300", *command, cwd=folder)
-    return (result.stderr or "it took longer than 5 minutes") if result.returncode else ""
+    result = run("timeout", "900", *command, cwd=folder)
+    return (result.stderr or "it took longer than 15 minutes") if result.returncode else ""
 
 
 def installed(kind: str, packages: tuple[str, ...], install: Callable[[Path], str]) -> Path:

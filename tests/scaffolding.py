@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from environments import environment_for
 from rendering import ENVIRONMENT, TEMPLATE, render_command
 
 ROOT = TEMPLATE
+PATIENCE = 300  # seconds for what takes a few on an idle machine
 
 # Not every product of the choices, but every choice at least once.
 COMBINATIONS: dict[str, dict[str, str]] = {
@@ -37,7 +40,7 @@ def features(*chosen: str) -> dict[str, str]:
 
 # None, all, each alone, all but each, and pairs, by their names.
 FEATURE_SETS: dict[str, dict[str, str]] = {
-    " + ".join(chosen) or "none": features(*chosen)
+    {(): "none", FEATURES: "all"}.get(chosen, " + ".join(chosen)): features(*chosen)
     for chosen in (
         (),
         FEATURES,
@@ -77,7 +80,11 @@ def cookiecutter(
     folder.mkdir(parents=True, exist_ok=True)
     command = render_command(template, folder, *options)
     given = [f"{name}={answer}" for name, answer in (answers or {}).items()]
-    return run(*command, *given, environment={"HOME": str(folder.parent / "home"), "PATH": path})
+    home, scratch = folder.parent / "home", folder.parent / "scratch"
+    scratch.mkdir(exist_ok=True)  # cookiecutter leaves its rendered hooks behind in TMPDIR
+    result = run(*command, *given, environment={"HOME": str(home), "TMPDIR": str(scratch), "PATH": path})
+    shutil.rmtree(scratch)
+    return result
 
 
 def scaffold(template: Path, folder: Path, answers: dict[str, str] | None = None) -> Path:
@@ -91,15 +98,25 @@ def make(project: Path, target: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def lint(project: Path, kind: str) -> None:
+    """With mypy's cache of the last project of this kind, which it compares with the sources by their hashes."""
+    result = run("make", "lint", cwd=project, environment={"MYPY_CACHE_DIR": str(ROOT / ".cache/mypy" / kind)})
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def link_environment(project: Path, environment: Path) -> None:
+    lock = project / "requirements-dev.txt"
+    (project / ".venv").symlink_to(environment_for(lock, environment))
+    os.utime(lock, (0, 0))  # older than the environment, so that make has nothing to install
+
+
 @contextmanager
 def installed_project(
     template: Path, environment: Path, folder: Path, answers: dict[str, str] | None = None
 ) -> Iterator[Path]:
     """A project in a folder with a space in its name, ready to work on; its databases are stopped afterwards."""
     project = scaffold(template, folder / "my projects", answers)
-    (project / ".venv").symlink_to(environment)
-    # older than the environment, so that make has nothing to install
-    os.utime(project / "requirements-dev.txt", (0, 0))
+    link_environment(project, environment)
     try:
         yield project
     finally:

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rendering import ENVIRONMENT
-from scaffolding import ALL, installed_project, make, read_env, run
+from scaffolding import ALL, PATIENCE, installed_project, make, read_env, run
 
 QUICK = {"SECURITY_BCRYPT_ROUNDS": "4"}
 
@@ -49,7 +48,7 @@ def served(project: Path, port: int, settings: dict[str, str]) -> Iterator[Api]:
     with (project / f"server-{port}.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=project, env=ENVIRONMENT | QUICK | settings, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not answers(f"http://127.0.0.1:{port}/health/ready"):
             assert server.poll() is None, (project / f"server-{port}.log").read_text()
             assert time.monotonic() < deadline
@@ -66,6 +65,6 @@ def served(project: Path, port: int, settings: dict[str, str]) -> Iterator[Api]:
 
 def answers(url: str) -> bool:
     try:
-        return bool(urllib.request.urlopen(url, timeout=5).status == 200)
-    except urllib.error.URLError:
+        return bool(urllib.request.urlopen(url, timeout=PATIENCE).status == 200)
+    except OSError:
         return False

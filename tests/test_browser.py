@@ -3,12 +3,17 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from browsing import Driver, pages
 from documentation import blocks
 from foreign import node_with
 from scaffolding import ALL, ROOT, read_env, run, scaffold
 from serving import Api, free_port, served
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("api"),
+]  # it installs what drives the browser, and shares a server
 PAGE = """<!doctype html><title>A page</title><body><script type="module">
 import * as session from "./session.js";
 window.session = session;

@@ -10,12 +10,14 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlencode
 
+import pytest
 from documentation import blocks
 from foreign import node_with, python_with
 from rendering import ENVIRONMENT
-from scaffolding import ROOT, run
+from scaffolding import PATIENCE, ROOT, run
 from serving import Api, answers, free_port, served
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("api")]  # it installs clients of others, and shares a server
 CLIENTS = ROOT / "tests/clients"
 PYTHON = ("authlib==1.*", "requests-oauthlib==2.*", "pyjwt[crypto]==2.*")
 NODE = ("oauth4webapi@3", "jose@6")
@@ -50,7 +52,7 @@ def test_the_documented_service_verifies_our_tokens_and_no_others(api: Api, tmp_
         env=ENVIRONMENT,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not answers(f"http://127.0.0.1:{port}/openapi.json"):
             assert service.poll() is None
             assert time.monotonic() < deadline
@@ -96,7 +98,7 @@ def test_a_key_that_was_announced_verifies_at_once_and_another_does_not(api: Api
 
 def log_in(api: Api) -> dict[str, str]:
     form = urlencode({"username": api.email, "password": api.password}).encode()
-    with urllib.request.urlopen(f"{api.url}/auth/access-token", form, timeout=30) as response:
+    with urllib.request.urlopen(f"{api.url}/auth/access-token", form, timeout=PATIENCE) as response:
         tokens: dict[str, str] = json.load(response)
     return tokens
 

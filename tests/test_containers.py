@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 from rendering import ENVIRONMENT
-from scaffolding import run, scaffold
+from scaffolding import PATIENCE, run, scaffold
 
 TOOLS = f"{Path(sys.executable).parent}{os.pathsep}{ENVIRONMENT['PATH']}"
-TIMEOUT = 10  # seconds, for Unit to start or stop
 
 
 def tool(name: str) -> str:
@@ -56,12 +55,12 @@ def unit(tmp_path: Path) -> Iterator[Path]:
     server = subprocess.Popen(
         [tool("unitd"), "--no-daemon", "--control", f"unix:{socket}", "--log", tmp_path / "log", *map(str, folders)]
     )
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + PATIENCE
     while not socket.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     yield socket
     server.terminate()
-    server.wait(TIMEOUT)
+    server.wait(PATIENCE)
 
 
 def test_unit_accepts_its_configuration(template: Path, tmp_path: Path, unit: Path) -> None:
@@ -92,7 +91,7 @@ with open(options["--log"], "a") as log:
 print('{"the application": "logs"}', flush=True)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 os.mknod(options["--control"].removeprefix("unix:"), stat.S_IFSOCK | 0o600)
-time.sleep(30)
+signal.pause()
 """
 CURL = """
 import pathlib, sys
@@ -130,7 +129,7 @@ def entrypoint(template: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + PATIENCE
     while not (tmp_path / "bin/configuration").exists() or not waits_for_one_child(process.pid):
         assert time.monotonic() < deadline, process.poll()
         time.sleep(0.02)
@@ -151,12 +150,12 @@ def test_unit_is_stopped_once_and_only_the_application_writes_to_stdout(
 ) -> None:
     calls = tmp_path / "bin/calls"
     entrypoint.terminate()
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + PATIENCE
     while "config/routes" not in calls.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     entrypoint.terminate()  # while it waits for the load balancers
     entrypoint.send_signal(signal.SIGINT)
-    output, log = entrypoint.communicate(timeout=TIMEOUT)
+    output, log = entrypoint.communicate(timeout=PATIENCE)
     assert calls.read_text().splitlines() == [
         "PUT http://unit/config",
         "PUT http://unit/config/routes",
@@ -169,7 +168,7 @@ def test_unit_is_stopped_once_and_only_the_application_writes_to_stdout(
 
 def test_unit_listens_on_ipv4_and_ipv6(entrypoint: subprocess.Popen[str], tmp_path: Path) -> None:
     entrypoint.terminate()
-    entrypoint.communicate(timeout=TIMEOUT)
+    entrypoint.communicate(timeout=PATIENCE)
     configuration = json.loads((tmp_path / "bin/configuration").read_text())
     with_ipv6 = Path("/proc/net/if_inet6").exists()  # without it Unit would refuse the listener
     assert set(configuration["listeners"]) == {"*:8000"} | ({"[::]:8000"} if with_ipv6 else set())
@@ -199,6 +198,7 @@ def test_uvicorn_does_not_start_without_its_port_for_metrics(template: Path, tmp
     assert (free.returncode, free.stdout) == (0, "serving\n"), free.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("web_server", ["nginx-unit", "uvicorn"])
 def test_image_can_be_built_and_holds_nothing_that_its_user_could_change(
     web_server: str, template: Path, tmp_path: Path

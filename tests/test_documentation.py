@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out, carry_out_in_one_shell, remove_the_example
-from scaffolding import ROOT, files, installed_project, make, read_env, run, scaffold
+from scaffolding import ROOT, files, installed_project, lint, make, read_env, run, scaffold
 from serving import free_port, initialised_project, served
 
 INSIDE = Path(__file__).parent / "inside"
@@ -49,14 +49,16 @@ def test_list_of_commands_is_what_make_prints(installed: Path) -> None:
     follow(installed, "README.md", "Start")
 
 
+@pytest.mark.slow
 def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path) -> None:
     follow(installed, "docs/tutorial.md", "Add your own resource")
 
     shutil.copy(INSIDE / "tutorial/test_tutorial.py", installed / "app/tests")
-    make(installed, "lint")
+    lint(installed, "walk")
     make(installed, "test")
 
 
+@pytest.mark.slow
 def test_the_example_is_removed_in_five_plain_steps(installed: Path) -> None:
     remove_the_example(installed)
     make(installed, "format")
@@ -65,7 +67,7 @@ def test_the_example_is_removed_in_five_plain_steps(installed: Path) -> None:
     make(installed, "migrate")
     make(installed, "openapi")
 
-    make(installed, "lint")
+    lint(installed, "without example")
     make(installed, "test")
     assert not traces(installed, r"Pet[A-Z]|PET_|_pets?\b|\bpets[./]|/pets")
 
@@ -77,6 +79,7 @@ def test_a_lost_password_is_recovered_by_curl_alone(template: Path, environment:
             carry_out(replace(block, text=block.text.replace("8000", port)), project)
 
 
+@pytest.mark.slow
 def test_a_second_factor_is_set_up_used_and_taken_away_by_curl(
     template: Path, environment: Path, tmp_path: Path
 ) -> None:
@@ -113,13 +116,14 @@ def test_the_first_steps_of_the_readme_log_in(template: Path, environment: Path,
                 raise pytest.fail.Exception(str(broken), pytrace=False) from None
 
 
+@pytest.mark.slow
 def test_recipes_work(installed: Path) -> None:
     follow(installed, "docs/recipes.md")
     for test in INSIDE.glob("recipes/*.py"):
         shutil.copy(test, installed / f"app/tests/test_recipe_{test.name}")
 
     make(installed, "format")
-    make(installed, "lint")
+    lint(installed, "recipes")
     result = run("make", "test", "ARGS=-k recipe --quiet --tb=short", cwd=installed)
     assert result.returncode == 0, result.stdout
     assert run(".venv/bin/python", "-m", "alembic", "check", cwd=installed).returncode == 0

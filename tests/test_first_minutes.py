@@ -18,8 +18,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 from rendering import ENVIRONMENT, render_command
-from scaffolding import ROOT, installed_project, read_env, run
+from scaffolding import PATIENCE, ROOT, installed_project, read_env, run
 
+pytestmark = pytest.mark.xdist_group("first minutes")  # they share a project and its databases
 PYTHON = ".venv/bin/python"
 INITIAL_DATA = (PYTHON, "-m", "app.initial_data")
 ALEMBIC = (PYTHON, "-m", "alembic", "upgrade", "head")
@@ -75,7 +76,7 @@ def stand_in(folder: Path, name: str, script: str) -> dict[str, str]:
 
 def refusal(project: Path, *command: str, **variables: str) -> str:
     """The output of a command, which has to fail."""
-    result = run(*command, cwd=project, environment=variables)
+    result = run(*command, cwd=project, environment={"DATABASE_CONNECT_TIMEOUT": str(PATIENCE)} | variables)
     output = result.stdout + result.stderr
     assert result.returncode != 0, output
     assert "Traceback" not in output
@@ -230,7 +231,7 @@ def test_taken_port_of_a_database_is_reported(installed: Path, taken_port: int, 
 def test_stop_spares_a_stranger_that_has_the_process_id_of_a_crashed_server(installed: Path, taken_port: int) -> None:
     folder = installed / ".postgres/database"
     assert run("make", "stop", cwd=installed).returncode == 0
-    with subprocess.Popen(["sleep", "60"]) as stranger:
+    with subprocess.Popen(["sleep", "infinity"]) as stranger:
         (folder / "postmaster.pid").write_text(f"{stranger.pid}\n{folder}\n0\n{taken_port}\n")
         stopped = run("make", "stop", cwd=installed)
         (folder / "postmaster.pid").unlink()
@@ -245,9 +246,9 @@ def test_stop_spares_a_stranger_that_has_the_process_id_of_a_crashed_server(inst
 def test_database_starts_although_a_stranger_has_the_process_id_of_the_crashed_server(installed: Path) -> None:
     noted = installed / ".postgres/database/postmaster.pid"
     server = int(noted.read_text().splitlines()[0])
-    with subprocess.Popen(["sleep", "60"]) as stranger:
+    with subprocess.Popen(["sleep", "infinity"]) as stranger:
         os.kill(server, signal.SIGKILL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while Path(f"/proc/{server}").exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -346,7 +347,7 @@ def test_initial_data_reports_missing_migrations(installed: Path, databases: dic
 
 def response_to(request: str | Request) -> tuple[int, str]:
     try:
-        with urlopen(request, timeout=10) as response:
+        with urlopen(request, timeout=PATIENCE) as response:
             return response.status, response.read().decode()
     except HTTPError as error:
         with error:
@@ -368,7 +369,7 @@ def test_missing_migrations_are_a_503_and_reported_in_the_log(
             stderr=output,
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while "running on" not in log.read_text():
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -383,7 +384,7 @@ def test_missing_migrations_are_a_503_and_reported_in_the_log(
         assert response_to(Request(f"{here}/docs", method="HEAD")) == (200, "")
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE)
     assert log.read_text().count("The database is unavailable: ") == 1
     assert log.read_text().count("`make migrate` or `bash init.sh` applies the migrations") == 2
     assert "Traceback" not in log.read_text()

@@ -17,6 +17,7 @@ import pytest
 from rendering import ENVIRONMENT
 from scaffolding import ROOT, files, run, scaffold
 
+pytestmark = pytest.mark.xdist_group("installation")  # they share an index
 PROJECT = "{{cookiecutter.project_name}}"
 PROJECT_LOCK = f"{PROJECT}/requirements-dev.txt"
 LOCKS = ("requirements-dev.txt", f"{PROJECT}/requirements.txt", PROJECT_LOCK)
@@ -24,6 +25,10 @@ LOCKS = ("requirements-dev.txt", f"{PROJECT}/requirements.txt", PROJECT_LOCK)
 PIPS = {"22.3.1": (3, 11), "23.0.1": (3, 11), "23.2.1": (3, 12), "24.0": (3, 12), "newest": (9, 9)}
 OLD = "23.2.1"  # the last pip that looks for a newer `coverage[toml]` than the pinned `coverage`
 PIN = re.compile(r"^([a-z0-9-]+)(\[[a-z0-9,-]+\])?==([^\s;]+)( ;.*)? \\$", re.MULTILINE)
+QUICK = ("newest", PROJECT_LOCK)
+EACH_PIP_AND_LOCK = [
+    pytest.param(pip, lock, marks=() if (pip, lock) == QUICK else pytest.mark.slow) for pip in PIPS for lock in LOCKS
+]
 # These affect what is printed or cached, but not what is installed.
 COSMETIC = {"--quiet", "--disable-pip-version-check", "--no-cache-dir"}
 
@@ -149,8 +154,7 @@ def test_every_place_installs_exactly_what_the_lock_names(template: Path) -> Non
     assert not [name for name, _, options in places(template) if not {"--no-deps", "--require-hashes"} <= {*options}]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
-@pytest.mark.parametrize("pip", PIPS, indirect=True)
+@pytest.mark.parametrize(("pip", "lock"), EACH_PIP_AND_LOCK, indirect=["pip"])
 def test_lock_installs_after_newer_releases(
     pip: Path, lock: str, template: Path, tomorrow: Tomorrow, tmp_path: Path
 ) -> None:
@@ -158,6 +162,7 @@ def test_lock_installs_after_newer_releases(
         assert plan(pip, tomorrow, tomorrow.locks / lock, options, tmp_path) == tomorrow.pins[lock], options
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pip", "lock"), [(OLD, LOCKS[1]), *(("newest", lock) for lock in LOCKS)], indirect=["pip"])
 def test_lock_is_complete_without_our_options(pip: Path, lock: str, tomorrow: Tomorrow, tmp_path: Path) -> None:
     """A platform installs requirements.txt in its own way, perhaps with an old pip, which doesn't accept
@@ -165,6 +170,7 @@ def test_lock_is_complete_without_our_options(pip: Path, lock: str, tomorrow: To
     assert plan(pip, tomorrow, tomorrow.locks / lock, ["--require-hashes"], tmp_path) == tomorrow.pins[lock]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pip", [OLD], indirect=True)
 def test_old_pip_fails_without_our_options(pip: Path, tomorrow: Tomorrow, tmp_path: Path) -> None:
     """Without this, nobody would know whether the tests above can fail."""
@@ -183,7 +189,7 @@ def test_installed_packages_are_compatible(environment: Path) -> None:
 # What the installation prints
 
 
-@pytest.fixture(params=["project", "template"])
+@pytest.fixture(params=["project", pytest.param("template", marks=pytest.mark.slow)])
 def newcomer(request: pytest.FixtureRequest, template: Path, tomorrow: Tomorrow, tmp_path: Path) -> Path:
     """A folder whose `make .venv/.installed` would install stand-ins."""
     if request.param == "project":

@@ -4,9 +4,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from scaffolding import ROOT, run
+import pytest
+from scaffolding import PATIENCE, ROOT, run
 from serving import free_port, initialised_project, served
 
+pytestmark = pytest.mark.slow
 SETTINGS = {"TRUSTED_PROXIES": "127.0.0.1"}  # so that each request can come from an address of its own
 
 
@@ -16,7 +18,7 @@ def test_schemathesis_finds_nothing(template: Path, environment: Path, tmp_path:
         with served(project, free_port(), SETTINGS) as api:
             result = run(
                 *(Path(sys.executable).with_name("st"), "run", f"{api.url}/openapi.json"),
-                *("--max-examples", "25", "--generation-deterministic"),
+                *("--max-examples", "25", "--generation-deterministic", "--request-timeout", str(PATIENCE)),
                 cwd=work,
                 environment={"API_URL": api.url, "API_USER": api.email, "API_PASSWORD": api.password},
             )

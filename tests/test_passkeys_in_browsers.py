@@ -10,6 +10,11 @@ from browsing import Driver, pages
 from scaffolding import read_env, run
 from serving import Api, free_port, served
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("api"),
+]  # it installs what drives the browser, and shares a server
+
 
 def drive(api: Api, folder: Path, script: str, *others: str, **more: object) -> int:
     """How many steps the script took, on pages that contact the API, these other hosts and nobody else.

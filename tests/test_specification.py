@@ -9,6 +9,7 @@ from foreign import node_with, python_with
 from scaffolding import ROOT, make, run
 from serving import Api
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("api")]  # it installs tools of others, and shares a server
 CLIENTS = ROOT / "tests/clients"
 NODE = (
     "@stoplight/spectral-cli@6",

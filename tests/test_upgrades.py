@@ -13,6 +13,7 @@ import pytest
 from documentation import Block, blocks, carry_out, remove_the_example
 from scaffolding import ROOT, features, make, run, scaffold, secrets_of
 
+pytestmark = pytest.mark.slow
 VERSIONS = re.findall(r"^## (\d+\.\d+\.\d+) - ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 SLOT = "{{cookiecutter.project_name}}"
 LOCKS = ("requirements.txt", "requirements-dev.txt")

@@ -8,7 +8,7 @@ const { executablePath, api, listed, unlisted, elsewhere, attacker, username, pa
 );
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 const context = await browser.newContext();
-context.setDefaultTimeout(30_000);
+context.setDefaultTimeout(120_000);
 let steps = 0;
 
 async function open(origin) {

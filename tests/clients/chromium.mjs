@@ -14,7 +14,7 @@ const complaints = [];
 
 export async function open(url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 800, height: 1300 }, ...options });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(120_000);
   const page = await context.newPage();
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {

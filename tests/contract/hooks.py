@@ -23,7 +23,7 @@ def somewhere() -> str:
 
 
 def ask(path: str, body: bytes | None, headers: dict[str, str]) -> dict[str, Any]:
-    with urlopen(Request(URL + path, body, headers), timeout=10) as response:
+    with urlopen(Request(URL + path, body, headers), timeout=300) as response:
         return dict(json.load(response))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT_DIR, settings
 from app.models import LoginSession, User
-from app.tests.helpers import Json, begin, is_logged_in, refresh
+from app.tests.helpers import PATIENCE, Json, begin, is_logged_in, refresh
 
 
 @asynccontextmanager
@@ -29,7 +29,7 @@ async def server() -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
         env=os.environ,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     (await asyncio.open_connection("127.0.0.1", port))[1].close()
@@ -60,7 +60,7 @@ async def ask_for_a_refresh(port: int, tokens: Json) -> asyncio.StreamWriter:
 
 async def is_committed(session: AsyncSession) -> None:
     """Return once the refresh has spent its token."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await session.scalar(select(LoginSession.generation)) != 1:
             await session.rollback()
             await asyncio.sleep(0.001)

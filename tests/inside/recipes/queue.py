@@ -20,7 +20,7 @@ async def test_workers_share_jobs_and_wait_for_nobody(session: AsyncSession) -> 
         begun.append(job.kind)
         if len(begun) == 5:
             all_begun.set()
-        await asyncio.wait_for(all_begun.wait(), 5)  # fails if one worker waits for another's lock
+        await asyncio.wait_for(all_begun.wait(), 60)  # fails if one worker waits for another's lock
 
     assert sorted(await asyncio.gather(*(do_next_job(do) for _ in range(6)))) == [False] + [True] * 5
     assert sorted(begun) == [f"job {number}" for number in range(5)]

@@ -39,14 +39,14 @@ class Socket:
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         await self.to_app.put({"type": "websocket.disconnect", "code": 1000})
-        await asyncio.wait_for(self.running, 5)
+        await asyncio.wait_for(self.running, 60)
 
     async def send(self, text: str) -> Message:
         await self.to_app.put({"type": "websocket.receive", "text": text})
         return await self.receive()
 
     async def receive(self) -> Message:
-        return await asyncio.wait_for(self.from_app.get(), 5)
+        return await asyncio.wait_for(self.from_app.get(), 60)
 
 
 async def test_token_opens_and_logout_ends_it(client: AsyncClient, default_user: User) -> None:

@@ -1,6 +1,7 @@
 """Fixtures, for tests anywhere in the project. The application and the tests use separate sessions, and both commit."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -37,6 +38,12 @@ from app.tests.helpers import (
 
 # One statement empties all tables in one round trip.
 DELETE_ALL_ROWS = select(1).add_cte(*(table.delete().cte() for table in Base.metadata.sorted_tables))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was imported: walking through it took a seventh of the time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(scope="session", autouse=True)

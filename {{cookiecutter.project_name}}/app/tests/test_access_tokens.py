@@ -26,6 +26,12 @@ NOBODY = str(uuid.uuid4())
 OMITTED = object()
 
 
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the application's clock at NOW, however long after the import a test runs."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
+
+
 @pytest.fixture
 async def genuine(default_user: User) -> str:
     """An access token as the application issued it."""

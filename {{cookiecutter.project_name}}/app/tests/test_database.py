@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.config import settings
 from app.core.database import Database, database
 from app.models import RateLimit, User
+from app.tests.helpers import waiting_for_locks
 
 ANA, BOB = "ana@example.com", "bob@example.com"
 
@@ -68,13 +69,16 @@ async def test_a_session_commits_when_it_says_so(session: AsyncSession) -> None:
     assert await emails(session) == [BOB]
 
 
-async def test_a_process_takes_no_more_connections_than_the_pool_has(empty_tables: None) -> None:
+async def test_a_process_takes_no_more_connections_than_the_pool_has(session: AsyncSession) -> None:
     own = Database(settings.sqlalchemy_url)
-    waits = [asyncio.create_task(own.fetch_one(select(func.pg_sleep(0.1)))) for _ in range(20)]
-    most = 0
-    while not all(wait.done() for wait in waits):
+    await session.execute(text("LOCK TABLE rate_limits IN ACCESS EXCLUSIVE MODE"))
+    reads = [asyncio.create_task(own.fetch_one(select(RateLimit.resets_at))) for _ in range(20)]
+    await waiting_for_locks(settings.database_pool_size)
+    most = own.connections_in_use
+    await session.rollback()
+    while not all(read.done() for read in reads):
         most = max(most, own.connections_in_use)
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0)
     await own.dispose()
     assert most == settings.database_pool_size
 

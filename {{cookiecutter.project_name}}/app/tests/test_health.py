@@ -15,13 +15,14 @@ from app.core.config import PROJECT_DIR
 from app.core.database import database
 from app.models import User
 from app.server import health
-from app.tests.helpers import bearer, begin, try_login, waiting_for_locks
+from app.tests.helpers import PATIENCE, bearer, begin, try_login, waiting_for_locks
 from app.tests.other_settings import application_with
 
 
 @pytest.fixture(autouse=True)
-def without_earlier_results() -> None:
+def without_earlier_results(monkeypatch: pytest.MonkeyPatch) -> None:
     health.readiness_of.cache_clear()
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", PATIENCE)
 
 
 async def lock_migrations(session: AsyncSession) -> None:
@@ -108,6 +109,7 @@ async def test_probes_of_a_silent_database_share_one_check(
     client: AsyncClient, session: AsyncSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.1)
+    monkeypatch.setattr(health, "monotonic", lambda: 0.0)  # or the result would be too old for the last of the probes
     monkeypatch.setattr(logging.getLogger("app"), "handlers", [caplog.handler])
     await lock_migrations(session)
     responses = await asyncio.gather(*(client.get("/health/ready") for _ in range(50)))
@@ -148,6 +150,6 @@ async def test_connections_that_the_database_has_closed_are_replaced(
     await database.dispose()  # or there would be more to terminate, at a tenth of a second each
     tokens = await begin(default_user)
     others = "WHERE datname = current_database() AND pid != pg_backend_pid()"
-    await session.execute(text(f"SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity {others}"))  # noqa: S608
+    await session.execute(text(f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity {others}"))  # noqa: S608
     assert (await client.get("/users/me", headers=bearer(tokens))).status_code == 200
     assert (await try_login(client, default_user.email)).status_code == 200

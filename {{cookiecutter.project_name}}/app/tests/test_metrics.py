@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from app.server import metrics
-from app.tests.helpers import client_at, try_login
+from app.tests.helpers import PATIENCE, client_at, try_login
 from app.tests.other_settings import other_application
 
 
@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 def scrape(port: int) -> str:
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as response:
         return str(response.read().decode())
 
 
@@ -68,7 +68,7 @@ async def test_requests_and_audit_events_are_counted(empty_tables: None) -> None
 
 async def closed(clients: list[socket.socket], at_least: int) -> int:
     """How many of these connections the server has closed, once they are enough."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while True:
             count = len(select.select(clients, [], [], 0)[0])
             if count >= at_least:
@@ -79,7 +79,7 @@ async def closed(clients: list[socket.socket], at_least: int) -> int:
 async def test_idle_clients_tie_up_neither_threads_nor_the_port(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "SCRAPE_TIMEOUT", 60)  # on a busy machine, this test may take longer than the real one
+    monkeypatch.setattr(metrics, "SCRAPE_TIMEOUT", PATIENCE)
     port = free_port()
     with ExitStack() as idle:
         async with other_application(METRICS_PORT=str(port)) as app, running(app):
@@ -103,7 +103,7 @@ async def test_a_slow_client_is_disconnected(monkeypatch: pytest.MonkeyPatch) ->
     async with other_application(METRICS_PORT=str(port)) as app, running(app):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /metrics HTTP/1.1\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await reader.read() == b""
         writer.close()
 

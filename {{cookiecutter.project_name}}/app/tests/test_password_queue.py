@@ -11,7 +11,7 @@ from httpx import AsyncClient, Response
 from app.auth.password_queue import AT_ONCE_OF_ONE, PLACES, PLACES_OF_ONE, PasswordQueue, password_queue
 from app.core.passwords import PASSWORD_THREADS
 from app.models import User
-from app.tests.helpers import CLIENT_IP, PASSWORD, bearer, begin, client_at, login, try_login
+from app.tests.helpers import CLIENT_IP, PASSWORD, PATIENCE, bearer, begin, client_at, login, try_login
 
 
 @asynccontextmanager
@@ -25,7 +25,7 @@ async def occupied(subjects: Iterable[str]) -> AsyncIterator[None]:
 
     hashing = [asyncio.create_task(hash_until_done(subject)) for subject in subjects]
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):  # whoever is kept waiting fails
+    async with asyncio.timeout(PATIENCE):  # whoever is kept waiting fails
         yield
     done.set()
     await asyncio.gather(*hashing)
@@ -124,5 +124,5 @@ async def test_a_request_that_gives_up_waiting_leaves_the_queue() -> None:
         task.cancel()
     await asyncio.gather(*hashing, return_exceptions=True)
     release.set()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*(hash_until_released("one") for _ in range(PLACES_OF_ONE)))

@@ -17,7 +17,7 @@ from httpx import ASGITransport, AsyncClient
 from app.core.config import PROJECT_DIR
 from app.models import User
 from app.server.limits import MAX_HEADER_SIZE
-from app.tests.helpers import PASSWORD, bearer
+from app.tests.helpers import PASSWORD, PATIENCE, bearer
 from app.tests.other_settings import other_application
 
 HOST = b" HTTP/1.1\r\nHost: api.example.com\r\n"
@@ -70,7 +70,7 @@ async def serving(arguments: list[str], **variables: str) -> AsyncIterator[tuple
 
 async def _wait_for(server: Process, words: bytes) -> None:
     assert server.stderr is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while words not in (line := await server.stderr.readline()):
             assert line, "the server has ended"
 
@@ -79,7 +79,7 @@ async def response_to(port: int, *pieces: bytes) -> bytes:
     """Send the pieces, and return all that comes back until the connection is closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             for piece in pieces:
                 writer.write(piece)
                 await writer.drain()
@@ -150,7 +150,7 @@ async def test_the_process_ends_if_the_metrics_port_is_taken(monkeypatch: pytest
         command = (sys.executable, "-m", "uvicorn", *command_of_make_dev(), "--port", "0")
         server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, stdout=PIPE, stderr=PIPE)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 output, _ = await server.communicate()
         finally:
             if server.returncode is None:

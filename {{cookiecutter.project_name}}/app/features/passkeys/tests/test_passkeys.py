@@ -115,6 +115,7 @@ async def test_only_a_challenge_for_this_session_will_do(
     assert await read(client, default_user_headers) == []
 
 
+@pytest.mark.usefixtures("one_moment")
 async def test_a_challenge_expires_after_five_minutes(
     client: AsyncClient, default_user_headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
