@@ -26,7 +26,7 @@ async def stop_unverified(database: Database, account: Account, _: Client, __: s
 
 
 def hides(account: Account) -> bool:
-    """Under REGISTRATION=discreet, whoever has just registered must not learn by a login whether the address was free."""
+    """Under REGISTRATION=discreet, a login must not tell who has just registered whether the address was free."""
     return mail_settings.registration == "discreet" and account.email_verified_at is None
 
 
