@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +65,20 @@ AllowedHost = Annotated[str, AfterValidator(allowed_host)]
 PublicUrl = Annotated[str, AfterValidator(web_origin)]
 
 
+def accepted_by(read: Callable[[str], object]) -> AfterValidator:
+    """Have a secret read, which raises ValueError if it can't be; it stays as it is."""
+
+    def validate(secret: SecretStr) -> SecretStr:
+        read(secret.get_secret_value())
+        return secret
+
+    return AfterValidator(validate)
+
+
+DatabaseUrl = Annotated[SecretStr, accepted_by(to_asyncpg_url)]
+PrivateKey = Annotated[SecretStr, accepted_by(private_key)]
+
+
 class FeatureSettings(BaseSettings):
     """Where settings come from, and what holds for each of them; the base of the core's settings and of a feature's."""
 
@@ -109,8 +123,8 @@ class Settings(FeatureSettings):
     secret_key: SecretStr
     secret_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
     # Signs access tokens in its place: others can verify them and not forge them; see docs/other-services.md.
-    jwt_private_key: SecretStr | None = None
-    jwt_private_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
+    jwt_private_key: PrivateKey | None = None
+    jwt_private_key_fallbacks: Annotated[list[PrivateKey], *CommaSeparated] = []
     access_token_expire_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_expire_minutes: int = Field(default=28 * 24 * 60, ge=1, le=10 * 365 * 24 * 60)
     # Seconds within which a spent refresh token may be sent again: after a lost response, or by a second tab.
@@ -119,10 +133,10 @@ class Settings(FeatureSettings):
     security_bcrypt_rounds: int = Field(default=12, ge=4, le=20)  # one more doubles the time; 12 is about 250 ms
 
     # Database
-    database_url: SecretStr | None = None
-    test_database_url: SecretStr | None = None  # the tests use this one only
+    database_url: DatabaseUrl | None = None
+    test_database_url: DatabaseUrl | None = None  # the tests use this one only
     # Used by Alembic only: its role may alter tables that the application's role may only use; see docs/scaling.md.
-    migration_database_url: SecretStr | None = None
+    migration_database_url: DatabaseUrl | None = None
     database_pooler: Literal["none", "transaction"] = "none"  # PgBouncer in transaction mode; see docs/scaling.md
     # All processes of all replicas share PostgreSQL's connections; at start, server/connections.py warns of too few.
     database_pool_size: int = Field(default=10, ge=1)
@@ -158,27 +172,6 @@ class Settings(FeatureSettings):
     first_superuser_email: EmailStr | None = None
     first_superuser_password: SecretStr | None = Field(default=None, min_length=8, max_length=128)
 
-    @field_validator("database_url", "test_database_url", "migration_database_url")
-    @classmethod
-    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            to_asyncpg_url(value.get_secret_value())
-        return value
-
-    @field_validator("jwt_private_key")
-    @classmethod
-    def _is_a_private_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            private_key(value.get_secret_value())
-        return value
-
-    @field_validator("jwt_private_key_fallbacks")
-    @classmethod
-    def _are_private_keys(cls, values: list[SecretStr]) -> list[SecretStr]:
-        for value in values:
-            private_key(value.get_secret_value())
-        return values
-
     @model_validator(mode="after")
     def _has_a_database(self) -> Self:
         if self.environment == "test" and self.test_database_url is None:
@@ -191,11 +184,8 @@ class Settings(FeatureSettings):
     def _is_fit_for_production(self) -> Self:
         if self.environment != "production":
             return self
-        for name, key in (
-            ("SECRET_KEY", self.secret_key),
-            *(("SECRET_KEY_FALLBACKS", key) for key in self.secret_key_fallbacks),
-        ):
-            if is_weak_key(key.get_secret_value()):
+        for name, keys in (("SECRET_KEY", [self.secret_key]), ("SECRET_KEY_FALLBACKS", self.secret_key_fallbacks)):
+            if any(is_weak_key(key.get_secret_value()) for key in keys):
                 raise ValueError(
                     f"{name} is a placeholder or shorter than {MIN_SECRET_KEY_LENGTH} characters; "
                     "`make secret-key` prints a good one"
