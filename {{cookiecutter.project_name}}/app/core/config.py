@@ -39,11 +39,10 @@ from pydantic_settings import (
 )
 from sqlalchemy import URL
 
-from app.core.common_passwords import is_common, is_own_address
 from app.core.database_url import address, to_asyncpg_url
 from app.core.keys import private_key
 from app.core.origins import allowed_host, app_origin, web_origin
-from app.core.weak_keys import MIN_SECRET_KEY_LENGTH, is_weak_key
+from app.core.weak_secrets import MIN_SECRET_KEY_LENGTH, is_common, is_own_address, is_weak_key
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 with (PROJECT_DIR / "pyproject.toml").open("rb") as _file:

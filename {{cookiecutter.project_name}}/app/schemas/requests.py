@@ -19,8 +19,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from app.core.common_passwords import is_common, is_own_address
 from app.core.passwords import normalized
+from app.core.weak_secrets import is_common, is_own_address
 from app.models import EMAIL_MAX_LENGTH
 
 # In characters (code points) of the password's NFC, so that it has one length, whatever keyboard it is typed on.
