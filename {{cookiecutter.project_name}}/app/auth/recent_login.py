@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, update
 
-from app.auth.accounts import Account
+from app.auth.accounts import Account, is_unchanged
 from app.auth.caller import Caller
 from app.core.database import Database
 from app.models import LoginSession, User
@@ -40,15 +40,7 @@ async def missing_factor(database: Database, user_id: uuid.UUID) -> SecondFactor
 
 async def make_recent(database: Database, caller: Caller, account: Account) -> bool:
     """Make the caller's session recent; False if it is over, or the account has changed since it was looked up."""
-    unchanged = (
-        select(User.id)
-        .where(
-            User.id == account.id,
-            User.password_changed_at == account.password_changed_at,
-            User.factors_changed_at.is_not_distinct_from(account.factors_changed_at),
-        )
-        .with_for_update(read=True)  # waits for a concurrent change of the user
-        .subquery()
-    )
-    session = update(LoginSession).where(LoginSession.id == caller.session_id, LoginSession.user_id == unchanged.c.id)
+    # The lock waits for a concurrent change of the user.
+    unchanged = select(User.id).where(is_unchanged(account)).with_for_update(read=True).scalar_subquery()
+    session = update(LoginSession).where(LoginSession.id == caller.session_id, LoginSession.user_id == unchanged)
     return await database.execute(session.values(authenticated_at=func.now())) == 1

@@ -24,6 +24,7 @@ from app.api.errors import (
     documented,
 )
 from app.api.pagination import PAGED, PageQuery
+from app.auth.accounts import is_unchanged
 from app.auth.audit import audit
 from app.auth.login import admit_registration, hash_new_password
 from app.auth.notices import notify
@@ -106,11 +107,7 @@ async def reset_current_user_password(
         update(User)
         # Of several simultaneous changes one wins; the others no longer have the current password. Nor is a password
         # enough for an account that got a second factor meanwhile.
-        .where(
-            User.id == account.id,
-            User.password_changed_at == account.password_changed_at,
-            User.factors_changed_at.is_not_distinct_from(account.factors_changed_at),
-        )
+        .where(is_unchanged(account))
         .values(hashed_password=hashed_password, password_changed_at=func.now())
         .returning(User.id)
     )
