@@ -101,16 +101,12 @@ async def get_superuser(user: CurrentUser) -> Caller:
 CurrentSuperuser = Annotated[Caller, Depends(get_superuser)]
 
 
-def client_of(request: Request) -> Client:
+async def get_client(request: Request) -> Client:
     user_agent = request.headers.get("User-Agent")
     return Client(
         request.client.host if request.client else "unknown",
         user_agent and user_agent.replace("\0", "")[:USER_AGENT_MAX_LENGTH],
     )
-
-
-async def get_client(request: Request) -> Client:
-    return client_of(request)
 
 
 CurrentClient = Annotated[Client, Depends(get_client)]

@@ -29,12 +29,7 @@ from app.auth.audit import audit
 from app.auth.login import admit_registration, hash_new_password
 from app.auth.notices import notify
 from app.models import LoginSession, User
-from app.schemas.requests import (
-    UserCreateRequest,
-    UserUpdatePasswordRequest,
-    UserUpdateRequest,
-    refuse_own_address,
-)
+from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest, refuse_own_address
 from app.schemas.responses import UserAdminResponse, UserResponse
 
 router = APIRouter()
