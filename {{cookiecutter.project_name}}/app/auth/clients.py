@@ -23,7 +23,7 @@ class Client:
         return _network(self.ip, 64)
 
     @cached_property
-    def site(self) -> str:
+    def wider_network(self) -> str:
         """The IPv6 /48 of the IP address, all of which may belong to one customer; or a whole IPv4 address."""
         return _network(self.ip, 48)
 

@@ -36,13 +36,13 @@ _RENEW_HASH: Final = (
 
 async def admit_registration(database: Database, client: Client) -> None:
     """Count a registration. Raises RateLimitedError and PasswordQueueFullError."""
-    password_queue.check_for_room(client.site)
+    password_queue.check_for_room(client.wider_network)
     await hit(database, limits_of_client("registration", client, 100, timedelta(seconds=10)))
 
 
 async def hash_new_password(password: str, client: Client) -> str:
     """Hash a password when it is this client's turn. Raises RateLimitedError and PasswordQueueFullError."""
-    async with password_queue.turn(client.site):
+    async with password_queue.turn(client.wider_network):
         return await hash_password(password)
 
 
@@ -54,7 +54,7 @@ async def authenticate(database: Database, email: str, password: str, client: Cl
     anybody lock anybody out, so clients that are known to the account are exempt from it.
     Raises RateLimitedError and PasswordQueueFullError.
     """
-    subjects = client.site, email
+    subjects = client.wider_network, email
     password_queue.check_for_room(*subjects)
     account = await find_account_by_email(database, email, client)
     user_id = account.id if account else None
