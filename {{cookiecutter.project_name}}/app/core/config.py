@@ -137,7 +137,7 @@ class Settings(FeatureSettings):
     # Used by Alembic only: its role may alter tables that the application's role may only use; see docs/scaling.md.
     migration_database_url: DatabaseUrl | None = None
     database_pooler: Literal["none", "transaction"] = "none"  # PgBouncer in transaction mode; see docs/scaling.md
-    # All processes of all replicas share PostgreSQL's connections; at start, server/connections.py warns of too few.
+    # All processes of all replicas share PostgreSQL's connections; at start, server/lifespan.py warns of too few.
     database_pool_size: int = Field(default=10, ge=1)
     web_concurrency: int = Field(default=1, ge=1)  # processes of each replica; the web server reads it, too
     max_replicas: int = Field(default=1, ge=1)
