@@ -214,7 +214,7 @@ def _issue_tokens(session_id: uuid.UUID, generation: int, now: int, session: _Se
     ends_at = int(session.expires_at.timestamp())
     expires_at = min(now + settings.access_token_expire_minutes * 60, ends_at)
     return Tokens(
-        access_token=create_access_token(session.user_id, session_id, now, expires_at, session.claims or {}),
+        access_token=create_access_token(session.user_id, session_id, now, expires_at, session.claims),
         issued_at=now,
         expires_at=expires_at,
         refresh_token=create_refresh_token(session_id, generation),

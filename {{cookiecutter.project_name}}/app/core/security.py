@@ -67,20 +67,17 @@ def _mac(purpose: str, message: bytes, secret_key: str) -> bytes:
     return hmac.digest(derive_key(secret_key, purpose), message, hashlib.sha256)
 
 
-NOTHING_MORE: Final[Mapping[str, Any]] = {}
-
-
 class AccessClaims(NamedTuple):
     user_id: uuid.UUID
     session_id: uuid.UUID
 
 
 def create_access_token(
-    user_id: uuid.UUID, session_id: uuid.UUID, issued_at: int, expires_at: int, more: Mapping[str, Any] = NOTHING_MORE
+    user_id: uuid.UUID, session_id: uuid.UUID, issued_at: int, expires_at: int, more: Mapping[str, Any] | None = None
 ) -> str:
     """An access token for one login session, with these and maybe more claims; times in Unix seconds."""
     claims = {
-        **more,
+        **(more or {}),
         "iss": issuer(),
         "aud": issuer(),
         "client_id": PROJECT["name"],  # RFC 9068 wants one; all clients here are one
