@@ -1,7 +1,7 @@
-"""Recent logins: a session whose user has just proved to be there (RFC 9470).
+"""Recent logins: a session whose user has just logged in or re-authenticated (RFC 9470).
 
-A session is recent for ten minutes after its login or a re-authentication. Whatever feature adds a second factor to an
-account ends that for all of the account's sessions, so a recent session is one that was proved as its account wants.
+A session is recent for ten minutes. A feature that adds a second factor to an account makes its sessions not recent, so
+the user of a recent session has shown the account's second factor, too.
 """
 
 import uuid
@@ -23,15 +23,16 @@ class SecondFactor(NamedTuple):
     refusal: str
 
 
-second_factors: Final[list[SecondFactor]] = []  # those of the features
+second_factors: Final[list[SecondFactor]] = []  # features add theirs
+
 # Raises where a session, although recent, isn't enough for a feature.
 RecentLoginRule = Callable[[Database, Caller], Awaitable[None]]
 
-recent_login_rules: Final[list[RecentLoginRule]] = []  # those of the features
+recent_login_rules: Final[list[RecentLoginRule]] = []  # features add theirs
 
 
 async def missing_factor(database: Database, user_id: uuid.UUID) -> SecondFactor | None:
-    """The second factor that a password doesn't make up for; None if the account has none."""
+    """A second factor of the account, without which a password is not enough; None if it has none."""
     for factor in second_factors:
         if await factor.is_set_up(database, user_id):
             return factor
