@@ -81,7 +81,7 @@ def unauthorized(token_was_sent: bool) -> HTTPException:
 
 
 def not_recent() -> HTTPException:
-    """The 401 of RFC 9470 section 3: the token is good, but its user has to prove to be there."""
+    """The 401 of RFC 9470 section 3: the token is good, but its user has to re-authenticate."""
     challenge = f'Bearer error="{_NOT_RECENT.error}", max_age={int(RECENT.total_seconds())}'
     return OAuthError(_NOT_RECENT, {"WWW-Authenticate": challenge})
 

@@ -11,14 +11,14 @@ from fastapi.routing import APIRoute
 
 from app.schemas.responses import OAuthErrorResponse, OAuthValidationErrorResponse
 
-# What the status says where no OAuthError says more. Without a code, authlib takes an error for a token.
+# The code of an error that isn't an OAuthError, by its status. Without a code, authlib takes an error for a token.
 _CODES: Final = {403: "access_denied", 429: "temporarily_unavailable", 503: "temporarily_unavailable"}
 
 Documented = dict[int | str, dict[str, Any]]  # what FastAPI takes as the `responses` of a route
 
 
 class Refusal(NamedTuple):
-    """A refusal with a code of its own; `model` describes the body if it has more than the two."""
+    """A refusal with a code of its own; `model` describes a body with more than `error` and `detail`."""
 
     error: str
     detail: str
@@ -27,7 +27,7 @@ class Refusal(NamedTuple):
 
 
 class OAuthError(HTTPException):
-    """A refusal, and maybe more for the client."""
+    """A refusal, maybe with more fields for the client."""
 
     def __init__(self, refusal: Refusal, headers: Mapping[str, str] | None = None, **more: str) -> None:
         super().__init__(refusal.status_code, refusal.detail, headers)

@@ -29,7 +29,7 @@ class Client:
 
     @property
     def hash(self) -> bytes:
-        """What the database stores of the network: enough to recognise it, not to read it."""
+        """The network as the database stores it: it can be recognised, not read."""
         key = derive_key(settings.secret_keys[0], "clients")  # a new SECRET_KEY makes all clients unknown
         return hmac.digest(key, self.network.encode(), sha256)
 

@@ -79,7 +79,7 @@ PrivateKey = Annotated[SecretStr, accepted_by(private_key)]
 
 
 class FeatureSettings(BaseSettings):
-    """Where settings come from, and what holds for each of them; the base of the core's settings and of a feature's."""
+    """The base of the core's settings and of each feature's: where they come from, and rules for all of them."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -121,7 +121,7 @@ class Settings(FeatureSettings):
     # Signs every token. The fallbacks verify: former keys, and the next one before any process signs with it.
     secret_key: SecretStr
     secret_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
-    # Signs access tokens in its place: others can verify them and not forge them; see docs/other-services.md.
+    # Signs access tokens instead of SECRET_KEY: others can verify, not forge them; see docs/other-services.md.
     jwt_private_key: PrivateKey | None = None
     jwt_private_key_fallbacks: Annotated[list[PrivateKey], *CommaSeparated] = []
     access_token_expire_minutes: int = Field(default=15, ge=1, le=24 * 60)
@@ -164,7 +164,7 @@ class Settings(FeatureSettings):
     # Logs, metrics, traces
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO writes one line per request
     metrics_port: int | None = Field(default=None, ge=1, le=65535)  # for Prometheus; don't expose it publicly
-    # OpenTelemetry spans of each request, for the collector of OTEL_EXPORTER_OTLP_ENDPOINT; see docs/scaling.md.
+    # OpenTelemetry spans of each request, for the collector at OTEL_EXPORTER_OTLP_ENDPOINT; see docs/scaling.md.
     tracing: bool = False
 
     # First superuser, whom `python -m app.initial_data` creates when both are set
@@ -208,7 +208,7 @@ class Settings(FeatureSettings):
 
     @property
     def named_cors_origins(self) -> list[str]:
-        """The origins that may send the cookie of /auth/browser, which `*` never lets anybody."""
+        """The origins that may send the cookie of /auth/browser; `*` never lets an origin send it."""
         return [origin for origin in self.backend_cors_origins if origin != "*"]
 
     @property
@@ -227,7 +227,7 @@ class Settings(FeatureSettings):
 
     @property
     def migration_url(self) -> URL:
-        """The same database for Alembic; in tests always the test database, whatever .env says."""
+        """The database of this environment for Alembic; in tests always the test database, whatever .env says."""
         if self.environment == "test" or self.migration_database_url is None:
             return self.sqlalchemy_url
         return to_asyncpg_url(self.migration_database_url.get_secret_value())
@@ -265,7 +265,7 @@ def refuse_unknown_names() -> None:
 def unknown_names(*kinds: type[FeatureSettings]) -> Iterator[str]:
     """A line for each name in `.env` that looks like a setting of these kinds: nearly the same, or beginning alike.
 
-    Other names are for other programs, as are those that .env.example has and these kinds don't: Docker Compose's.
+    Other names are for other programs. So are names that .env.example has and these kinds don't: Docker Compose's.
     """
     known = [name.upper() for kind in kinds for name in kind.model_fields]
     example = PROJECT_DIR / ".env.example"

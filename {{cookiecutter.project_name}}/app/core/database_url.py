@@ -1,6 +1,6 @@
-"""Database URLs, in the forms that hosting platforms provide, read by one function wherever there is one.
+"""Database URLs, in the forms that hosting platforms provide: the application, scripts and tests read them alike.
 
-Without the application's settings, as scripts/databases.py and the tests read URLs before there are any.
+Doesn't import the settings, as scripts/databases.py and the tests read URLs before there are any.
 """
 
 import os
@@ -70,7 +70,7 @@ def to_asyncpg_url(url: str) -> URL:
 
 
 def arguments(url: URL) -> dict[str, Any]:
-    """What asyncpg's `connect` takes."""
+    """The arguments of asyncpg's `connect`."""
     return dict(url.get_dialect()().create_connect_args(url)[1])
 
 
@@ -93,7 +93,7 @@ def is_same(one: URL, other: URL) -> bool:
 
 
 def renamed(url: str, name: str) -> str:
-    """The same URL with another database."""
+    """A URL with this database instead of its own."""
     return make_url(url).set(database=quote(name, safe="")).render_as_string(hide_password=False)
 
 

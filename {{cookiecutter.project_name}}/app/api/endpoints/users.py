@@ -39,9 +39,9 @@ SUPERUSERS_LOCK = 2_026_112_101  # any number but the one in alembic/env.py
 NOT_FOUND = documented(404, USER_NOT_FOUND)
 CONFLICT = documented(409, LAST_SUPERUSER)
 
-# Stores an account in a way of its own, and commits; False if it leaves that to others.
+# Stores a new account and commits; or returns False, and the next registrar or the route stores it.
 Registrar = Callable[[AsyncSession, User], Awaitable[bool]]
-registrars: list[Registrar] = []  # those of the features
+registrars: list[Registrar] = []  # features add theirs
 
 
 @router.post(
