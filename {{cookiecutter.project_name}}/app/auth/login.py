@@ -98,8 +98,8 @@ async def finish_login(database: Database, account: Account, client: Client, met
         if tokens is None and method == "password":
             audit("password_accepted", client, account.id)
     if tokens is not None:
-        own_limit = _own_limit(account.email.lower(), client)
-        await remember_client(database, account.id, account.factors_changed_at, client, own_limit)
+        await remember_client(database, account.id, account.factors_changed_at, client)
+        await forget_attempts(database, account, client)
         audit("login_succeeded", client, account.id)
     return tokens
 

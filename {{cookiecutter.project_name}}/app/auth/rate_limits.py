@@ -101,7 +101,6 @@ _HIT: Final = (
     .returning(RateLimit.key)
     .add_cte(expired_rows(RateLimit.resets_at))
 )
-RESET: Final = delete(RateLimit).where(RateLimit.key.in_(bindparam("reset_keys", expanding=True)))
 
 
 async def hit(database: Database, limits: Sequence[Limit]) -> None:
@@ -129,4 +128,4 @@ async def return_attempt(database: Database, limit: Limit) -> None:
 
 async def reset(database: Database, limit: Limit) -> None:
     """Give all its attempts back."""
-    await database.execute(RESET, {"reset_keys": [limit.key]})
+    await database.execute(delete(RateLimit).where(RateLimit.key == limit.key))
