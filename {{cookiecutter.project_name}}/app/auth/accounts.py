@@ -27,7 +27,7 @@ _BY_ID: Final = _ACTIVE.where(User.id == bindparam("account"))
 
 
 class Account(NamedTuple):
-    """An active user, as of the moment before the password, a code or a passkey was checked."""
+    """An active user, as of the moment before the password, or another way to log in, was checked."""
 
     id: uuid.UUID
     email: str
