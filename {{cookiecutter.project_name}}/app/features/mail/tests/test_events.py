@@ -2,7 +2,7 @@
 
 from httpx import AsyncClient
 
-from app.features.mail.tests.conftest import Events, Mailbox
+from app.features.mail.tests.helpers import Events, Mailbox
 from app.models import User
 from app.tests.helpers import PASSWORD
 

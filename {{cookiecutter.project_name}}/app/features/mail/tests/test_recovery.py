@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
 from app.features.mail.models import OutgoingMail
-from app.features.mail.tests.conftest import Mailbox, text_of
+from app.features.mail.tests.helpers import Mailbox, text_of
 from app.models import RateLimit, User
 from app.tests.helpers import PASSWORD, bearer, begin, is_logged_in, login, try_login
 from app.tests.other_settings import other_settings

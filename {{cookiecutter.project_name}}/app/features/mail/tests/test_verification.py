@@ -4,42 +4,20 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx import AsyncClient
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.mail.models import OutgoingMail
-from app.features.mail.tests.conftest import Mailbox, text_of
+from app.features.mail.tests.helpers import NEW, Mailbox, change, register, state, text_of, verify
 from app.features.mail.tokens import create_mail_token
 from app.initial_data import create_first_superuser
 from app.models import LoginSession, User
 from app.tests.helpers import PASSWORD, bearer, begin, client_at, is_logged_in, login, refresh, try_login, try_refresh
 from app.tests.other_settings import application_with, other_settings
 
-NEW = "new@example.com"
 VERIFY = "Confirm your email address"
 NOT_VERIFIED = {"detail": "Email address not verified", "error": "email_not_verified"}
-
-
-async def register(client: AsyncClient, email: str = NEW) -> Response:
-    return await client.post("/users/register", json={"email": email, "password": PASSWORD})
-
-
-async def verify(client: AsyncClient, token: str, headers: dict[str, str] | None = None) -> Response:
-    """With the headers of a session, which therefore goes on."""
-    return await client.post("/auth/verify-email", json={"token": token}, headers=headers)
-
-
-async def change(client: AsyncClient, headers: dict[str, str], email: str, password: str = PASSWORD) -> Response:
-    body = {"email": email, "current_password": password}
-    return await client.post("/users/me/email", json=body, headers=headers)
-
-
-async def state(client: AsyncClient, headers: dict[str, str]) -> dict[str, str | None]:
-    response = await client.get("/users/me/email", headers=headers)
-    assert response.status_code == 200
-    shown: dict[str, str | None] = response.json()
-    return shown
 
 
 async def test_who_registers_verifies_the_address(client: AsyncClient, mailbox: Mailbox) -> None:
