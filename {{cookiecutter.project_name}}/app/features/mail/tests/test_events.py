@@ -1,4 +1,4 @@
-"""What the audit log says of accounts by mail."""
+"""What the audit log says of accounts by email."""
 
 from httpx import AsyncClient
 

@@ -1,4 +1,4 @@
-"""What mails look like."""
+"""What emails look like."""
 
 import re
 import uuid
@@ -36,7 +36,9 @@ def test_text_and_html_say_the_same_and_load_nothing(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", PAGES)
-def test_without_a_front_end_the_mail_has_the_token_and_the_command(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_front_end_the_email_has_the_token_and_the_command(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("PORT", raising=False)
     with other_settings(FRONTEND_URL=None, PUBLIC_URL=None):
         content = render(kind, NOW, "tokentoken")
@@ -92,7 +94,7 @@ def test_no_address_adds_a_header_or_a_recipient(evil: str) -> None:
     assert len(parsed["To"].addresses) == 1
 
 
-async def test_an_address_in_another_script_gets_its_mail(
+async def test_an_address_in_another_script_gets_its_email(
     client: AsyncClient, session: AsyncSession, mailbox: Mailbox
 ) -> None:
     session.add(User("żółw@bücher.example", "-"))
@@ -133,6 +135,6 @@ async def test_an_encoded_word_is_no_address(
 
 
 @pytest.mark.parametrize("address", POISON[:3])
-def test_no_mail_is_built_for_somebody_else(address: str) -> None:
+def test_no_email_is_built_for_somebody_else(address: str) -> None:
     with pytest.raises((ValueError, IndexError)):
         build(uuid.uuid4(), render("password_changed", NOW, None), address, NOW)

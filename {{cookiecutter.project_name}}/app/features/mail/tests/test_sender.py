@@ -111,7 +111,7 @@ async def test_development_logs_the_link_and_nothing_else_does(
     assert ("#token=" in "".join(lines)) == (environment == "dev")
 
 
-async def test_a_log_line_says_what_became_of_a_mail_and_not_to_whom_it_went(
+async def test_a_log_line_says_what_became_of_an_email_and_not_to_whom_it_went(
     session: AsyncSession, default_user: User, lines: list[str]
 ) -> None:
     async with mail_server() as server:

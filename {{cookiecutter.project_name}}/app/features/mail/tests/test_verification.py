@@ -110,7 +110,7 @@ async def test_a_change_of_address_needs_the_password(
     assert await mailbox.collect() == []
 
 
-async def test_a_taken_address_gets_the_same_response_and_no_mail(
+async def test_a_taken_address_gets_the_same_response_and_no_email(
     client: AsyncClient,
     mailbox: Mailbox,
     default_user: User,
@@ -213,7 +213,7 @@ async def test_of_two_verifications_at_once_one_wins(
     assert await mailbox.subjects() == {"Your email address was changed": "ana@example.com"}
 
 
-async def test_an_account_asks_for_ten_mails_and_then_has_to_wait(
+async def test_an_account_asks_for_ten_emails_and_then_has_to_wait(
     client: AsyncClient, default_user_headers: dict[str, str], other_user: User
 ) -> None:
     ask = "/auth/request-verification"
@@ -255,7 +255,7 @@ async def test_discreet_registration_tells_only_the_owner(
     assert await session.scalar(select(func.count()).select_from(User)) == 2
 
 
-async def test_a_deleted_account_gets_no_mail(
+async def test_a_deleted_account_gets_no_email(
     client: AsyncClient, session: AsyncSession, mailbox: Mailbox, default_user: User
 ) -> None:
     await client.post("/auth/forgot-password", json={"email": default_user.email})
@@ -266,7 +266,7 @@ async def test_a_deleted_account_gets_no_mail(
     assert (await session.scalars(select(OutgoingMail))).all() == []
 
 
-async def test_without_mail_none_of_it_is_there(session: AsyncSession) -> None:
+async def test_without_email_none_of_it_is_there(session: AsyncSession) -> None:
     async with application_with(MAIL_URL=None) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert not [path for path in paths if "email" in path or "forgot" in path or "recover-" in path]
