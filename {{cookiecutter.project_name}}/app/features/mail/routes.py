@@ -197,7 +197,7 @@ async def _account(session: AsyncSession, token: str, *purposes: Purpose, locked
 
 
 async def _keeps_its_password(session: AsyncSession, token: str, account: User) -> bool:
-    """Whether the token confirms the account's present password; if not, the account gets the password that it confirms."""
+    """Whether the token confirms the account's present password; if not, the account gets the confirmed password."""
     registrations = delete(Registration).where(func.lower(Registration.email) == func.lower(account.email))
     passwords = await session.execute(registrations.returning(Registration.id, Registration.hashed_password))
     of_registration = {row.id: row.hashed_password for row in passwords}
