@@ -73,7 +73,6 @@ async def recover_password(recovery: RecoverPasswordRequest, client: CurrentClie
     account = await _account(session, recovery.token, "recovery", locked=True)
     account.hashed_password = hashed_password
     account.password_changed_at = func.now()
-    await session.execute(delete(EmailChange).where(EmailChange.user_id == account.id))
     if account.email_verified_at is None:
         account.email_verified_at = func.now()
         await _end_what_was_left(session, account)
@@ -205,7 +204,6 @@ async def _keeps_its_password(session: AsyncSession, token: str, account: User) 
     if hashed_password == account.hashed_password:
         return True
     account.hashed_password, account.password_changed_at = hashed_password, func.now()
-    await session.execute(delete(EmailChange).where(EmailChange.user_id == account.id))
     return False
 
 

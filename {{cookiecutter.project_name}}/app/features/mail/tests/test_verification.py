@@ -7,13 +7,25 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.features.mail.models import OutgoingMail
-from app.features.mail.tests.helpers import NEW, Mailbox, change, register, state, text_of, verify
+from app.features.mail.tests.helpers import NEW, OWN_PASSWORD, Mailbox, change, register, state, text_of, verify
 from app.features.mail.tokens import create_mail_token
 from app.initial_data import create_first_superuser
 from app.models import LoginSession, User
-from app.tests.helpers import PASSWORD, bearer, begin, client_at, is_logged_in, login, refresh, try_login, try_refresh
+from app.tests.helpers import (
+    PASSWORD,
+    bearer,
+    begin,
+    client_at,
+    is_logged_in,
+    login,
+    refresh,
+    try_login,
+    try_refresh,
+    waiting_for_locks,
+)
 from app.tests.other_settings import application_with, other_settings
 
 VERIFY = "Confirm your email address"
@@ -151,6 +163,38 @@ async def test_a_new_password_stops_a_change_of_address(
     await client.post("/users/reset-password", json=body, headers=default_user_headers)
     assert (await verify(client, token)).status_code == 400
     headers = bearer(await login(client, default_user, "a new and better one"))
+    assert (await state(client, headers))["pending"] is None
+
+
+@pytest.mark.parametrize("changed", [User.password_changed_at, User.factors_changed_at])
+async def test_a_password_or_factor_that_changes_meanwhile_stops_a_change_of_address(
+    client: AsyncClient,
+    session: AsyncSession,
+    mailbox: Mailbox,
+    default_user: User,
+    default_user_headers: dict[str, str],
+    changed: InstrumentedAttribute[datetime | None],
+) -> None:
+    """Whoever is shut out by it may have sent the request, with the password that was right until then."""
+    await session.execute(select(User.id).where(User.id == default_user.id).with_for_update())
+    asked = asyncio.create_task(change(client, default_user_headers, NEW))
+    await waiting_for_locks(1)
+    await session.execute(update(User).values({changed: func.now()}))
+    await session.commit()
+    assert (await asked).status_code == 400
+    assert await mailbox.collect() == []
+
+
+async def test_a_recovery_stops_a_change_of_address(
+    client: AsyncClient, mailbox: Mailbox, default_user: User, default_user_headers: dict[str, str]
+) -> None:
+    await change(client, default_user_headers, NEW)
+    token = await mailbox.token(NEW, "verify-email")
+    await client.post("/auth/forgot-password", json={"email": default_user.email})
+    recovery = {"token": await mailbox.token(default_user.email, "recover-password"), "new_password": OWN_PASSWORD}
+    assert (await client.post("/auth/recover-password", json=recovery)).status_code == 204
+    assert (await verify(client, token)).status_code == 400
+    headers = bearer(await login(client, default_user, OWN_PASSWORD))
     assert (await state(client, headers))["pending"] is None
 
 
