@@ -1,6 +1,6 @@
-"""What every test under this folder runs with, wherever it lies: settings of the tests, and a database of the tests.
+"""Gives every test under this folder, wherever it lies, settings and a database of the tests.
 
-Of a machine, its .env and its shell, tests get the URLs of both databases and API_PREFIX; they pass with any prefix.
+From the machine's .env and shell, tests get the URLs of both databases and API_PREFIX; they pass with any prefix.
 Each `settings.env` beside tests sets what those tests expect; all other settings have their defaults.
 """
 

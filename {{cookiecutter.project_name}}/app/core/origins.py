@@ -68,8 +68,3 @@ def allowed_host(pattern: str) -> str:
         return prefix + web_origin(f"http://{name}").removeprefix("http://")
     except ValueError:
         raise ValueError("must look like api.example.com or *.example.com") from None
-
-
-def is_ip_address(host: str) -> bool:
-    """Whether a host in its canonical form is an IP address."""
-    return ":" in host or re.fullmatch(r"[0-9.]+", host) is not None

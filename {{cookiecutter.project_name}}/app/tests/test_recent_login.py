@@ -13,7 +13,7 @@ from sqlalchemy import Delete, Update, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.deps import DbSession, RecentFactor, RecentLogin, lock_recent_owner
-from app.api.endpoints.reauthentication import proofs
+from app.api.endpoints.reauthentication import reauthentications
 from app.auth.caller import Caller
 from app.auth.recent_login import SecondFactor
 from app.core.database import Database
@@ -215,7 +215,7 @@ async def test_a_password_that_is_checked_during_a_change_makes_no_session_recen
     is_committed: bool,
 ) -> None:
     await move_logins(session, timedelta(minutes=10))
-    check = proofs["password"].check
+    check = reauthentications["password"].check
 
     async def change_then_check(*args: Any) -> None:
         await session.execute(change)
@@ -223,8 +223,8 @@ async def test_a_password_that_is_checked_during_a_change_makes_no_session_recen
             await session.commit()
         await check(*args)
 
-    proof = proofs["password"]._replace(check=change_then_check)
-    with patch.dict(proofs, {"password": proof}):
+    way = reauthentications["password"]._replace(check=change_then_check)
+    with patch.dict(reauthentications, {"password": way}):
         response = asyncio.create_task(reauthenticate(client, default_user_headers, {"password": PASSWORD}))
         if not is_committed:
             await waiting_for_locks(1)
