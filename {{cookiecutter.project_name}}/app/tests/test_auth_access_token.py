@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import User
 from app.tests.helpers import bearer, hash_of_password, login, try_login
-from app.tests.other_settings import application_with
+from app.tests.other_settings import application_with, other_settings
 
 
 async def test_login_returns_tokens_and_their_times(client: AsyncClient, default_user: User) -> None:
@@ -85,11 +85,11 @@ async def test_unknown_user_wrong_password_and_inactive_user_take_the_same_time(
 
 
 async def test_a_password_that_an_old_hash_cannot_hold_takes_the_same_time(
-    session: AsyncSession, default_user: User
+    client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     default_user.hashed_password = hash_of_password("bcrypt", rounds=8)
     await session.commit()
-    async with application_with(SECURITY_BCRYPT_ROUNDS="8") as client:
+    with other_settings(SECURITY_BCRYPT_ROUNDS="8"):
         wrong = await time_logins(client, default_user.email)
         impossible = await time_logins(client, default_user.email, "wr\0ng")
     assert min(impossible) == pytest.approx(min(wrong), rel=0.5)
