@@ -190,9 +190,7 @@ async def test_where_public_url_is_https_a_page_that_came_over_plain_http_is_not
             assert (await send(client, "login", default_user, headers={"Origin": origin})).status_code == status
 
 
-async def test_a_proxy_may_write_the_host_in_another_way_than_browsers(
-    client: AsyncClient, default_user: User
-) -> None:
+async def test_a_proxy_may_write_the_host_in_another_way_than_browsers(client: AsyncClient, default_user: User) -> None:
     headers = {"Origin": f"https://{HOST}", "Host": f"{HOST.upper()}:443"}
     assert (await send(client, "login", default_user, headers=headers)).status_code == 200
     headers["Host"] = f"{HOST}:8443"
