@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import KnownClient, LoginSession, User
 
-# Models of the features with a `user_id`, whose rows log an account in: second factors, passkeys.
+# Models of the features with a `user_id`, whose rows log an account in beside its password.
 credentials: Final[list[Any]] = []
 
 

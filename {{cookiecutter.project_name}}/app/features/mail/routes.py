@@ -104,8 +104,8 @@ async def verify_email(
 ) -> None:
     """Show with the token of a mail that its address is the account's owner's; a new address becomes the account's.
 
-    The first proof of an address logs everybody out and ends second factors and passkeys, as whoever set them up had
-    not proved it; not so with an access token of the account.
+    The first proof of an address logs everybody out and takes away what lets them in beside the password, as whoever
+    set it up had not proved the address; not so with an access token of the account.
     """
     token = verification.token
     bearer = await oauth2_scheme(request)
