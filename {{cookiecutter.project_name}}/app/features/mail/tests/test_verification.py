@@ -4,42 +4,20 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx import AsyncClient
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.mail.models import OutgoingMail
-from app.features.mail.tests.conftest import Mailbox, text_of
+from app.features.mail.tests.helpers import NEW, Mailbox, change, register, state, text_of, verify
 from app.features.mail.tokens import create_mail_token
 from app.initial_data import create_first_superuser
 from app.models import LoginSession, User
 from app.tests.helpers import PASSWORD, bearer, begin, client_at, is_logged_in, login, refresh, try_login, try_refresh
 from app.tests.other_settings import application_with, other_settings
 
-NEW = "new@example.com"
 VERIFY = "Confirm your email address"
 NOT_VERIFIED = {"detail": "Email address not verified", "error": "email_not_verified"}
-
-
-async def register(client: AsyncClient, email: str = NEW) -> Response:
-    return await client.post("/users/register", json={"email": email, "password": PASSWORD})
-
-
-async def verify(client: AsyncClient, token: str, headers: dict[str, str] | None = None) -> Response:
-    """With the headers of a session, which therefore goes on."""
-    return await client.post("/auth/verify-email", json={"token": token}, headers=headers)
-
-
-async def change(client: AsyncClient, headers: dict[str, str], email: str, password: str = PASSWORD) -> Response:
-    body = {"email": email, "current_password": password}
-    return await client.post("/users/me/email", json=body, headers=headers)
-
-
-async def state(client: AsyncClient, headers: dict[str, str]) -> dict[str, str | None]:
-    response = await client.get("/users/me/email", headers=headers)
-    assert response.status_code == 200
-    shown: dict[str, str | None] = response.json()
-    return shown
 
 
 async def test_who_registers_verifies_the_address(client: AsyncClient, mailbox: Mailbox) -> None:
@@ -132,7 +110,7 @@ async def test_a_change_of_address_needs_the_password(
     assert await mailbox.collect() == []
 
 
-async def test_a_taken_address_gets_the_same_response_and_no_mail(
+async def test_a_taken_address_gets_the_same_response_and_no_email(
     client: AsyncClient,
     mailbox: Mailbox,
     default_user: User,
@@ -235,7 +213,7 @@ async def test_of_two_verifications_at_once_one_wins(
     assert await mailbox.subjects() == {"Your email address was changed": "ana@example.com"}
 
 
-async def test_an_account_asks_for_ten_mails_and_then_has_to_wait(
+async def test_an_account_asks_for_ten_emails_and_then_has_to_wait(
     client: AsyncClient, default_user_headers: dict[str, str], other_user: User
 ) -> None:
     ask = "/auth/request-verification"
@@ -277,7 +255,7 @@ async def test_discreet_registration_tells_only_the_owner(
     assert await session.scalar(select(func.count()).select_from(User)) == 2
 
 
-async def test_a_deleted_account_gets_no_mail(
+async def test_a_deleted_account_gets_no_email(
     client: AsyncClient, session: AsyncSession, mailbox: Mailbox, default_user: User
 ) -> None:
     await client.post("/auth/forgot-password", json={"email": default_user.email})
@@ -288,7 +266,7 @@ async def test_a_deleted_account_gets_no_mail(
     assert (await session.scalars(select(OutgoingMail))).all() == []
 
 
-async def test_without_mail_none_of_it_is_there(session: AsyncSession) -> None:
+async def test_without_email_none_of_it_is_there(session: AsyncSession) -> None:
     async with application_with(MAIL_URL=None) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert not [path for path in paths if "email" in path or "forgot" in path or "recover-" in path]
