@@ -13,7 +13,7 @@ async def test_who_recovers_an_account_ends_the_strangers(client: AsyncClient, m
     assert (await recover(client, mailbox)).status_code == 204
     assert (await use(client, passkey)).status_code == 400
     assert not await stranger.has_anything_left()
-    assert "Set up your second factor or passkey again" in await mailbox.subjects()
+    assert "Set up your other ways to log in again" in await mailbox.subjects()
 
 
 async def test_whoever_confirms_without_being_logged_in_ends_it(client: AsyncClient, mailbox: Mailbox) -> None:
@@ -21,7 +21,7 @@ async def test_whoever_confirms_without_being_logged_in_ends_it(client: AsyncCli
     await register(stranger.client, await stranger.move_in(), passkey)
     assert (await verify(client, await mailbox.token(NEW, "verify-email"))).status_code == 204
     assert (await use(client, passkey)).status_code == 400
-    assert await mailbox.subjects() == {"Set up your second factor or passkey again": NEW}
+    assert await mailbox.subjects() == {"Set up your other ways to log in again": NEW}
 
 
 async def test_an_owner_who_confirms_in_a_session_of_the_account_keeps_it(

@@ -19,7 +19,7 @@ async def test_who_recovers_an_account_is_asked_for_no_code_of_the_strangers(
     assert not await stranger.has_anything_left()
     headers = bearer(tokens_in(await try_login(client, NEW, OWN_PASSWORD)))
     assert (await client.get("/auth/second-factor", headers=headers)).json()["totp"] is False
-    assert "Set up your second factor or passkey again" in await mailbox.subjects()
+    assert "Set up your other ways to log in again" in await mailbox.subjects()
 
 
 async def test_whoever_confirms_without_being_logged_in_ends_it(client: AsyncClient, mailbox: Mailbox) -> None:
@@ -27,7 +27,7 @@ async def test_whoever_confirms_without_being_logged_in_ends_it(client: AsyncCli
     await set_up(stranger.client, await stranger.move_in())
     assert (await verify(client, await mailbox.token(NEW, "verify-email"))).status_code == 204
     assert (await try_login(client, NEW)).status_code == 200
-    assert await mailbox.subjects() == {"Set up your second factor or passkey again": NEW}
+    assert await mailbox.subjects() == {"Set up your other ways to log in again": NEW}
 
 
 async def test_an_owner_who_confirms_in_a_session_of_the_account_keeps_it(
