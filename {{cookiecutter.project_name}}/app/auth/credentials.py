@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import KnownClient, LoginSession, User
 
-# Models with a `user_id`, whose rows are ways to log in. Features add theirs.
+# Models with a `user_id`, whose rows log an account in beside its password. Features add theirs.
 credentials: Final[list[Any]] = []
 
 

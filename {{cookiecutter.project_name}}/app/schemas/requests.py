@@ -40,7 +40,7 @@ def _bare_and_lower(email: object) -> object:
         return email
     if "<" in email:
         raise PydanticCustomError("value_error", "value is not a valid email address: it includes a name")
-    if "=?" in email:  # mail programs would decode it (RFC 2047) and write to somebody else
+    if "=?" in email:  # email programs would decode it (RFC 2047) and write to somebody else
         raise PydanticCustomError("value_error", "value is not a valid email address: it includes an encoded word")
     # Before EmailStr normalises it (NFC): the other way round, upper and lower case could end up different.
     return email.lower()

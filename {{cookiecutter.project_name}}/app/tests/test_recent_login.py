@@ -3,11 +3,12 @@
 import asyncio
 import uuid
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, FastAPI, HTTPException
 from httpx import AsyncClient, Response
 from sqlalchemy import Delete, Update, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,6 +17,7 @@ from app.api.deps import DbSession, RecentFactor, RecentLogin, lock_recent_owner
 from app.api.endpoints.reauthentication import reauthentications
 from app.auth.caller import Caller
 from app.auth.recent_login import SecondFactor
+from app.core.config import settings
 from app.core.database import Database
 from app.main import create_app
 from app.models import LoginSession, User
@@ -48,13 +50,17 @@ async def lock_owner(user: RecentLogin, session: DbSession) -> None:
     await lock_recent_owner(session, user)
 
 
+@cache
+def application() -> FastAPI:
+    """An application with these routes, too."""
+    app = create_app()
+    app.include_router(router, prefix=settings.api_prefix)
+    return app
+
+
 @pytest.fixture
 def client(empty_tables: None) -> AsyncClient:
-    """A client of an application with these routes, too."""
-    app = create_app()
-    client = client_at(CLIENT_IP, app)
-    app.include_router(router, prefix=client.base_url.path.rstrip("/"))
-    return client
+    return client_at(CLIENT_IP, application())
 
 
 async def move_logins(session: AsyncSession, into_the_past: timedelta) -> None:
