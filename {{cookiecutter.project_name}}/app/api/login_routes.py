@@ -13,7 +13,7 @@ from app.schemas.responses import BrowserTokenResponse, TokenResponse
 
 
 class Mount(NamedTuple):
-    """Where a router hangs: at a path below API_PREFIX; at the root whatever that is, if the path is None."""
+    """Where a router hangs: at a path below API_PREFIX; at the root, if the path is None."""
 
     path: str | None
     router: APIRouter

@@ -19,7 +19,7 @@ def complete_specification(app: FastAPI, prefix: str) -> None:
                 for operation in operations.values():
                     operation.setdefault("security", [])
             for scheme in schema["components"].get("securitySchemes", {}).values():
-                # Swagger UI reads it relative to the server, others relative to the document: absolute, it is right.
+                # Swagger UI resolves a relative URL against the server, other tools against the document.
                 url = f"{prefix}/auth/access-token"
                 scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url}
             app.openapi_schema = schema
@@ -29,7 +29,7 @@ def complete_specification(app: FastAPI, prefix: str) -> None:
 
 
 def _tags(app: FastAPI) -> list[dict[str, str]]:
-    """Each is described by the docstring of the file that has its first route."""
+    """Each tag is described by the docstring of the file that has its first route."""
     tags: dict[str, str] = {}
     for route in iter_route_contexts(app.routes):
         for tag in getattr(route, "tags", ()):

@@ -25,7 +25,7 @@ def create_account_token(purpose: str, user_id: uuid.UUID, expires_at: float, st
 
 
 def account_of(token: str) -> uuid.UUID | None:
-    """The account that an unexpired token names; whether the token is genuine is yet to be seen."""
+    """The account that an unexpired token names, which need not be genuine."""
     raw = _decode(token)
     if len(raw) < _BODY.size:
         return None

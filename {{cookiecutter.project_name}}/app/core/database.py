@@ -32,7 +32,7 @@ def connect_args() -> dict[str, Any]:
     }
     timeouts = {
         "timeout": settings.database_connect_timeout,
-        # The server gives up first, and says why; this is for a server that doesn't respond at all.
+        # The server gives up first, and says why; `command_timeout` is for a server that doesn't respond at all.
         "command_timeout": settings.database_statement_timeout + 5,
     }
     if settings.database_pooler == "transaction":

@@ -175,7 +175,7 @@ class UserCreateRequest(JsonRequest):
     @field_validator("password")
     @classmethod
     def _is_not_the_address(cls, password: str, info: ValidationInfo) -> str:
-        if is_own_address(password, info.data.get("email", "")):  # missing if it is invalid itself
+        if is_own_address(password, info.data.get("email", "")):  # an invalid email is missing
             raise OWN_ADDRESS
         return password
 

@@ -222,7 +222,7 @@ class InputLimits:
 
 
 def _max_body_size(scope: Scope) -> int:
-    """The limit of the route that this request is for, looked up only for a body that is over the common one."""
+    """The limit of the route that this request is for, looked up only for a body over MAX_BODY_SIZE."""
     for route in iter_route_contexts(scope["app"].routes):
         size: int | None = getattr(route, "max_body_size", None)
         if size and scope["method"] in (route.methods or ()) and re.match(route.path_regex, scope["path"]):
