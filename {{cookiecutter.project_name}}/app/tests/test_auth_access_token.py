@@ -110,7 +110,7 @@ async def test_a_login_leaves_the_event_loop_to_other_requests(
     default_user.hashed_password = hash_of_password(rounds=9)
     work = time.thread_time() - begun  # as much as the login's, which has to run in another thread
     await session.commit()
-    times = []
+    times: list[float] = []
     with other_settings(SECURITY_BCRYPT_ROUNDS="9"):  # so that the hash stays as it is
         while len(times) < ATTEMPTS and min(times, default=work) >= 0.7 * work:
             begun = time.thread_time()
