@@ -25,9 +25,8 @@ except ModuleNotFoundError:
 
 FOLDER = PROJECT / ".postgres"
 SERVICES = {"DATABASE_URL": "database", "TEST_DATABASE_URL": "test-database"}  # as docker-compose.yml names them
-SETTINGS = {
-    "test-database": ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-}  # as in docker-compose.yml
+# As in docker-compose.yml.
+SETTINGS = {"test-database": ("fsync=off", "synchronous_commit=off", "full_page_writes=off")}
 
 
 def read_url(setting: str) -> URL:
