@@ -42,6 +42,8 @@ async def test_logins_are_logged(
 async def test_a_right_password_that_does_not_log_in_is_logged(
     client: AsyncClient, session: AsyncSession, default_user: User, audit_lines: AuditLines
 ) -> None:
+    client.event_hooks = {}  # the specification has a 403 only where a feature's step answers with one
+
     async def stop(*_: object) -> None:
         raise HTTPException(403)
 

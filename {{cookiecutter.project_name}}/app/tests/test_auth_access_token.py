@@ -4,9 +4,10 @@ import time
 
 import pytest
 from httpx import AsyncClient
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import User
+from app.models import RateLimit, User
 from app.tests.helpers import bearer, hash_of_password, login, try_login
 from app.tests.other_settings import application_with, other_settings
 
@@ -67,15 +68,20 @@ async def time_login(client: AsyncClient, email: str, guess: str = "wrong") -> f
     return time.process_time() - begun
 
 
-async def assert_same_time(client: AsyncClient, *logins: tuple[str, str]) -> None:
-    """Let these logins take turns until the fastest of each take the same time: the processor may be slow for one."""
+async def assert_same_time(client: AsyncClient, session: AsyncSession, *logins: tuple[str, str]) -> float:
+    """Let these logins take turns until the fastest of each take the same time, as the processor may be slow for one.
+
+    Return the shortest time.
+    """
     times: list[list[float]] = [[] for _ in logins]
     for _ in range(ATTEMPTS):
         for taken, (email, guess) in zip(times, logins, strict=True):
             taken.append(await time_login(client, email, guess))
+        await session.execute(delete(RateLimit))
+        await session.commit()
         fastest = [min(taken) for taken in times]
         if len(times[0]) > 1 and max(fastest) < 1.5 * min(fastest):
-            return
+            return min(fastest)
     pytest.fail(f"the logins took {times}")
 
 
@@ -90,8 +96,7 @@ async def test_unknown_user_wrong_password_and_inactive_user_take_the_same_time(
     async with application_with(SECURITY_BCRYPT_ROUNDS="8") as client:
         first = await time_login(client, "nobody@example.com")
         emails = ("nobody@example.com", default_user.email, other_user.email)
-        await assert_same_time(client, *((email, "wrong") for email in emails))
-        assert first > 0.7 * min([await time_login(client, default_user.email) for _ in range(3)])
+        assert first > 0.5 * await assert_same_time(client, session, *((email, "wrong") for email in emails))
 
 
 async def test_a_password_that_an_old_hash_cannot_hold_takes_the_same_time(
@@ -100,7 +105,7 @@ async def test_a_password_that_an_old_hash_cannot_hold_takes_the_same_time(
     default_user.hashed_password = hash_of_password("bcrypt", rounds=8)
     await session.commit()
     with other_settings(SECURITY_BCRYPT_ROUNDS="8"):
-        await assert_same_time(client, (default_user.email, "wrong"), (default_user.email, "wr\0ng"))
+        await assert_same_time(client, session, (default_user.email, "wrong"), (default_user.email, "wr\0ng"))
 
 
 async def test_a_login_leaves_the_event_loop_to_other_requests(
