@@ -14,12 +14,13 @@ from urllib.parse import quote
 from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, literal, tuple_
+from sqlalchemy import ColumnElement, Row, Select, UnaryExpression, and_, literal, or_, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.operators import desc_op
 
 from app.api.deps import Autocommit
-from app.api.oauth_errors import Documented
+from app.api.errors import Documented
 from app.core.database import Database
 from app.core.outages import is_data_error
 
@@ -44,33 +45,28 @@ class Page:
     limit: int
     after: str | None
 
-    async def fetch(
-        self, statement: Select[*Columns], *order_by: Column, descending: bool = False
-    ) -> Sequence[Row[*Columns]]:
+    async def fetch(self, statement: Select[*Columns], *order_by: Column) -> Sequence[Row[*Columns]]:
         """Fetch the rows of this page, in this order. Sets the `Link` header if there are more.
 
-        Order by columns of the statement that are never NULL, the last one unique. An index on the same columns makes
-        any page one range of it.
+        Order by columns of the statement that are never NULL, each ascending or `.desc()`, the last one unique. An
+        index on the same columns makes any page one range of it.
         """
-        in_order = [column.desc() if descending else column.asc() for column in order_by]
-        page = statement.order_by(*in_order).limit(self.limit + 1)
+        page = statement.order_by(*order_by).limit(self.limit + 1)
         if self.after is None:
             rows = await self.database.fetch_all(page)
         else:
-            rows = await self._fetch_after(self.after, page, order_by, descending)
+            rows = await self._fetch_after(self.after, page, order_by)
         if len(rows) > self.limit:
             rows = rows[: self.limit]
             self.response.headers["Link"] = f'<{self._following(rows[-1], order_by)}>; rel="next"'
         return rows
 
     async def _fetch_after(
-        self, after: str, page: Select[*Columns], order_by: Sequence[Column], descending: bool
+        self, after: str, page: Select[*Columns], order_by: Sequence[Column]
     ) -> Sequence[Row[*Columns]]:
         try:
-            cursor = _cursor_type(order_by).validate_json(base64.b64decode(after, altchars=b"-_", validate=True))
-            last_row = tuple_(*(literal(value, column.type) for column, value in zip(order_by, cursor, strict=True)))
-            is_after = tuple_(*order_by) < last_row if descending else tuple_(*order_by) > last_row
-            return await self.database.fetch_all(page.where(is_after))
+            last_row = _cursor_type(order_by).validate_json(base64.b64decode(after, altchars=b"-_", validate=True))
+            return await self.database.fetch_all(page.where(_is_after(last_row, order_by)))
         except (ValueError, DBAPIError) as error:
             if isinstance(error, DBAPIError) and not is_data_error(error):
                 raise
@@ -79,14 +75,22 @@ class Page:
 
     def _following(self, last_row: Row[*tuple[Any, ...]], order_by: Sequence[Column]) -> str:
         """Without a host: behind a proxy, ours isn't the client's (RFC 8288 section 3.1 takes relative references)."""
-        values = tuple(getattr(last_row, str(column.key)) for column in order_by)
+        values = tuple(getattr(last_row, str(column.key)) for column in map(_undirected, order_by))
         cursor = base64.urlsafe_b64encode(_cursor_type(order_by).dump_json(values)).decode()
         url = self.request.url.include_query_params(limit=self.limit, after=cursor)
         return f"{quote(self.request.scope['path'])}?{url.query}"
 
 
+def _undirected(column: Column) -> Column:
+    return column.element if isinstance(column, UnaryExpression) else column
+
+
+def _is_descending(column: Column) -> bool:
+    return isinstance(column, UnaryExpression) and column.modifier is desc_op
+
+
 def _cursor_type(order_by: Sequence[Column]) -> TypeAdapter[tuple[Any, ...]]:
-    return _tuple_type(tuple(column.type.python_type for column in order_by))
+    return _tuple_type(tuple(_undirected(column).type.python_type for column in order_by))
 
 
 @lru_cache(64)
@@ -94,6 +98,21 @@ def _tuple_type(types: tuple[type, ...]) -> TypeAdapter[tuple[Any, ...]]:
     if object in types:
         raise TypeError("SQLAlchemy doesn't know the type of an expression to order by: give it one, as type_=String")
     return TypeAdapter(tuple[*types])  # type: ignore[valid-type]
+
+
+def _is_after(last_row: tuple[Any, ...], order_by: Sequence[Column]) -> ColumnElement[bool]:
+    columns = [_undirected(column) for column in order_by]
+    values = [literal(value, column.type) for column, value in zip(columns, last_row, strict=True)]
+    descending = [_is_descending(column) for column in order_by]
+    if len(set(descending)) == 1:  # an index serves a row comparison, which can't mix directions
+        return tuple_(*columns) < tuple_(*values) if descending[0] else tuple_(*columns) > tuple_(*values)
+    after = [
+        column < value if is_descending else column > value
+        for column, value, is_descending in zip(columns, values, descending, strict=True)
+    ]
+    equal = [column == value for column, value in zip(columns, values, strict=True)]
+    start = columns[0] <= values[0] if descending[0] else columns[0] >= values[0]  # where to enter the index
+    return and_(start, or_(*(and_(*equal[:number], comparison) for number, comparison in enumerate(after))))
 
 
 async def get_page(

@@ -115,13 +115,13 @@ async def test_a_link_can_hold_the_longest_key(
     "order_by",
     [
         (User.created_at, User.id),
-        (User.is_active, User.created_at, User.id),
+        (User.created_at.desc(), User.id.desc()),
+        (User.is_active.desc(), User.email),
+        (User.is_active, User.created_at.desc(), User.id),
+        (User.is_active.desc(), User.created_at, User.id.desc()),
     ],
 )
-@pytest.mark.parametrize("descending", [False, True])
-async def test_a_list_can_be_ordered_by_any_columns(
-    session: AsyncSession, order_by: tuple[Column, ...], descending: bool
-) -> None:
+async def test_a_list_can_have_any_order(session: AsyncSession, order_by: tuple[Column, ...]) -> None:
     for number, user in enumerate((await session.scalars(select(User))).all()):
         user.is_active = number % 2 == 0
         user.created_at = func.now() - func.make_interval(0, 0, 0, number % 3)
@@ -131,10 +131,9 @@ async def test_a_list_can_be_ordered_by_any_columns(
     @app.get("/")
     async def read_emails(page: PageQuery) -> list[Json]:
         columns = select(User.email, User.id, User.created_at, User.is_active)
-        return [{"email": user.email} for user in await page.fetch(columns, *order_by, descending=descending)]
+        return [{"email": user.email} for user in await page.fetch(columns, *order_by)]
 
-    in_order = [column.desc() if descending else column for column in order_by]
-    ordered = (await session.scalars(select(User.email).order_by(*in_order))).all()
+    ordered = (await session.scalars(select(User.email).order_by(*order_by))).all()
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         for limit in (1, 2, 4):
             pages = await walk(client, f"/?limit={limit}", {})
