@@ -44,7 +44,7 @@ async def wait_until_sent() -> None:
 async def test_a_server_sends_what_waits_when_it_starts_and_what_comes(
     session: AsyncSession, default_user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.features.mail.sender.POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(sender, "POLL_INTERVAL", 0.01)
     async with mail_server() as server:
         with other_settings(MAIL_URL=f"smtp://127.0.0.1:{server.port}", MAIL_SENDER="server"):
             await put(session, default_user)
