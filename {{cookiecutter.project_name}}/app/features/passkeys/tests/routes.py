@@ -1,6 +1,9 @@
 """What tests of all routes have to know of the routes of passkeys."""
 
-from app.features.passkeys.challenges import create_challenge, holder_of_registration
+from datetime import timedelta
+from unittest.mock import patch
+
+from app.features.passkeys import challenges
 from app.features.passkeys.tests.authenticator import Authenticator, base64url
 from app.tests.helpers import CALLER, Json
 
@@ -14,10 +17,10 @@ NAMES = {
     "POST /auth/browser/passkeys/login": "log_in_with_passkey_browser",
     "GET /.well-known/webauthn": "read_related_origins",
 }
-CREATION = {
-    "user": {"id": base64url(CALLER.id.bytes)},
-    "challenge": create_challenge("passkey registration", holder_of_registration(CALLER.id, CALLER.session_id)),
-}
+HOLDER = challenges.holder_of_registration(CALLER.id, CALLER.session_id)
+with patch.object(challenges, "CHALLENGE_LIFETIME", timedelta(days=1)):  # however long it is until a test uses it
+    CHALLENGE = challenges.create_challenge("passkey registration", HOLDER)
+CREATION = {"user": {"id": base64url(CALLER.id.bytes)}, "challenge": CHALLENGE}
 BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/passkeys"): {"json": Authenticator().create(CREATION)},
     ("POST", "/auth/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
