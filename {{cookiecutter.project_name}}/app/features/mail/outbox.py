@@ -42,8 +42,8 @@ from app.features.mail.tokens import AT_ONCE
 from app.models import User
 
 # Who asks for an email to somebody else's address, between two to an own one, could see by the gap between the two
-# whether the address has an account. So these leave at a random moment, each alone: not before every sender has seen
-# them, as several that are found together would leave together.
+# whether the address has an account. So emails to an address that somebody typed in leave at a random moment, each
+# alone: not before every sender has seen them, as several that are found together would leave together.
 EARLIEST: Final = 1.5  # seconds; longer than a sender sleeps
 LATEST: Final = 5.5
 
@@ -54,7 +54,7 @@ def post(session: AsyncSession, kind: str, address: str, user_id: uuid.UUID | No
     Without `user_id` it goes to whoever has an account with this address when it leaves, if anybody has.
     """
     mail = OutgoingMail(kind, address, user_id, {name: one_line(str(value)) for name, value in data.items()})
-    if user_id is None:
+    if user_id is None or kind == "email_change":
         mail.due_at = func.now() + timedelta(seconds=random.uniform(EARLIEST, LATEST))  # noqa: S311
     if mail_settings.mail_url is not None:
         session.add(mail)

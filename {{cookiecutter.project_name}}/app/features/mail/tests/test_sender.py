@@ -23,7 +23,7 @@ from app.features.mail.models import OutgoingMail
 from app.features.mail.outbox import EARLIEST, LATEST, claim, discard_unwanted, post
 from app.features.mail.sender import POLL_INTERVAL, Sender
 from app.features.mail.smtp import new_transport
-from app.features.mail.tests.helpers import Mailbox, make_due
+from app.features.mail.tests.helpers import Mailbox, change, make_due
 from app.features.mail.tests.server import mail_server
 from app.models import User
 from app.tests.helpers import PATIENCE, counted, free_port, scrape
@@ -209,6 +209,17 @@ async def test_emails_whose_addressee_is_secret_leave_in_an_order_that_tells_not
     assert EARLIEST > POLL_INTERVAL * 1.2, "each sender has seen it before it is due, so it leaves at its own moment"
     order = [row.address for row in sorted(rows, key=lambda row: row.due_at)]
     assert order != [f"user{number}@example.com" for number in range(60)]
+
+
+async def test_the_email_to_a_new_address_leaves_alone_too(
+    client: AsyncClient, session: AsyncSession, default_user: User, default_user_headers: dict[str, str]
+) -> None:
+    """There is none if the address has an account; the notice to the old address would show by its moment."""
+    assert (await change(client, default_user_headers, "new@example.com")).status_code == 202
+    waiting = select(OutgoingMail.address, (OutgoingMail.due_at - OutgoingMail.created_at).label("wait"))
+    waits = {row.address: row.wait.total_seconds() for row in await session.execute(waiting)}
+    assert waits.pop("new@example.com") >= EARLIEST
+    assert waits == {default_user.email: 0}
 
 
 async def test_a_sender_wakes_when_an_email_is_due(
