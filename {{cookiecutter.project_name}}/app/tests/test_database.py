@@ -52,9 +52,11 @@ async def test_a_failed_insert_gives_its_connection_back(session: AsyncSession, 
 
 async def test_objects_are_refused_in_words(session: AsyncSession, default_user: User) -> None:
     """A type checker takes the rows for objects; they would be columns."""
-    for statement in (select(User), select(User.id, aliased(User))):
-        with pytest.raises(TypeError, match=r"no User objects: .*session: DbSession"):
-            await database.fetch_all(statement)
+    words = r"no User objects: .*session: DbSession"
+    with pytest.raises(TypeError, match=words):
+        await database.fetch_all(select(User))
+    with pytest.raises(TypeError, match=words):
+        await database.fetch_one(select(User.id, aliased(User)))
     assert await database.fetch_one(select(*User.__table__.columns))
     assert await database.fetch_one(select(User.__table__))
 
