@@ -219,7 +219,7 @@ def test_port_of_the_server_is_taken(installed: Path, taken_port: int) -> None:
 
 
 @pytest.mark.usefixtures("databases")
-def test_host_that_is_not_of_this_machine_is_reported(installed: Path, taken_port: int) -> None:
+def test_host_that_is_not_of_this_machine_is_reported(installed: Path) -> None:
     said = refusal(installed, "make", "dev", "PORT=0", "HOST=192.0.2.1")
     assert "'192.0.2.1' is no address of this machine" in said
 
