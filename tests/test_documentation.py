@@ -243,6 +243,33 @@ def test_links_lead_somewhere(featured: Path) -> None:
             assert not anchor or anchor in anchors[other], f"{page.name}: {target}"
 
 
+def test_links_say_where_they_lead(featured: Path) -> None:
+    for page in (path for path in files(featured) if path.suffix == ".md"):
+        text = page.read_text()
+        assert not re.findall(r"\[(?:that|this|these|here|it|one|below|see below|another way)\]\(|see below", text), (
+            page.name
+        )
+
+
+def test_threats_are_read_in_groups(featured: Path) -> None:
+    threats = (featured / "SECURITY.md").read_text().partition("## What is defended")[2].partition("\n## ")[0]
+    groups = re.split(r"^### ", threats, flags=re.MULTILINE)[1:]
+    assert len(groups) >= 4
+    assert all(1 <= len(re.findall(r"^\| (?!threat)", group, re.MULTILINE)) <= 8 for group in groups)
+
+
+def test_without_make_is_what_make_does(featured: Path) -> None:
+    """The same server, with one line in the log for each request; and an environment that `make` takes as it is."""
+    (server,) = re.findall(r"uvicorn (app\.main:app .*?) --timeout", (featured / "Makefile").read_text())
+    assert "--no-access-log" in server
+    without_make, with_uv = (
+        blocks(featured / "docs/development.md", section)[0].text for section in ("Without make", "With uv")
+    )
+    assert f"uvicorn {server}\n" in f"{without_make}\n"
+    assert "touch .venv/.installed" in without_make.splitlines()
+    assert "touch .venv/.installed" in with_uv.splitlines()
+
+
 def test_a_broken_block_is_named(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("# Page\n\n## Part\n\nChange `code.py`:\n\n```diff\n-two\n+three\n```\n")
     (tmp_path / "code.py").write_text("one\n")
