@@ -58,7 +58,8 @@ def test_every_promised_route_exists_under_its_name() -> None:
     }
     for routes in said_by_features("routes"):
         promised |= routes.NAMES
-    assert {name: operation["operationId"] for name, operation in OPERATIONS.items()} == promised
+    names = {name: operation["operationId"] for name, operation in OPERATIONS.items()}
+    assert {name: names.get(name) for name in promised} == promised  # beside those that you add
 
 
 async def test_a_route_that_needs_a_token_documents_it_and_refuses_requests_without_one(client: AsyncClient) -> None:
