@@ -23,6 +23,7 @@ FEATURES = {
     "second_factor": {{cookiecutter.second_factor}},
     "passkeys": {{cookiecutter.passkeys}},
     "superuser_factor": {{cookiecutter.second_factor or cookiecutter.passkeys}},  # cruft would keep a derived answer
+    "account_tokens": {{cookiecutter.mail or cookiecutter.second_factor}},
 }
 UNCHOSEN = "|".join(name for name, chosen in FEATURES.items() if not chosen) or "(?!)"
 LEFTOVERS = (".env", ".venv", ".postgres", ".mail", "openapi.json", ".*_cache", ".coverage*", "**/__pycache__")

@@ -31,6 +31,7 @@ COMBINATIONS: dict[str, dict[str, str]] = {
 }
 
 FEATURES = ("mail", "second_factor", "passkeys")
+DERIVED = {"superuser_factor": {"second_factor", "passkeys"}, "account_tokens": {"mail", "second_factor"}}
 PAIRS = (("mail", "second_factor"), ("mail", "passkeys"), ("second_factor", "passkeys"))  # which share a seam
 
 
@@ -53,9 +54,9 @@ ALL = features(*FEATURES)
 
 
 def unchosen(answers: dict[str, str]) -> set[str]:
-    """The rooms that a project with these answers doesn't have; superuser_factor goes with the last factor."""
+    """The rooms that a project doesn't have; a derived one goes with the last feature that needs it."""
     left_out = {name for name in FEATURES if answers[name] == "no"}
-    return left_out | ({"superuser_factor"} if {"second_factor", "passkeys"} <= left_out else set())
+    return left_out | {name for name, needed_by in DERIVED.items() if needed_by <= left_out}
 
 
 def run(

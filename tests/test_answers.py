@@ -153,6 +153,7 @@ JOIN = """FEATURES = (
 )
 down_revision = FEATURES or "6f3d0b8a51ce"  # without features, the core's last revision
 """
+JOIN_FILE = "alembic/versions/2030_01_02_0000-ba9876543210_join_features.py"
 OF_FEATURES = {
     "app/features/mail/routes.py": {"mail"},
     "app/features/second_factor/mail/removed.txt": {"mail", "second_factor"},
@@ -178,7 +179,7 @@ def marked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     commented = re.sub(r"<!-- (.*) -->", r"  # \1", MARKED)
     (slot / "docs/marked.yml").write_bytes(commented.replace("\n", "\r\n").encode())
     (slot / "app/features/__init__.py").write_text(REGISTRY)
-    (slot / "alembic/versions/2030_01_02_0000-ba9876543210_join_features.py").write_text(JOIN)
+    (slot / JOIN_FILE).write_text(JOIN)
     return copy
 
 
@@ -194,7 +195,7 @@ def test_what_was_not_chosen_goes_by_its_name_its_marks_and_its_lines(name: str,
     assert there == {path for path, features in OF_FEATURES.items() if not features & left_out}
     assert not [path for path in project.rglob("*") if path.name in left_out]
     registry = (project / "app/features/__init__.py").read_text()
-    join = next(project.glob("alembic/versions/*_join_features.py")).read_text()
+    join = (project / JOIN_FILE).read_text()
     for feature, revision in (("mail", "c3a91f6e52b7"), ("passkeys", "a17f4c93be08")):
         chosen = feature not in left_out
         assert (f"import feature as {feature}\n" in registry) == (f"    {feature},\n" in registry) == chosen

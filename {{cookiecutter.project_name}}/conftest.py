@@ -1,6 +1,6 @@
-"""What every test under this folder runs with, wherever it lies: settings of the tests, and a database of the tests.
+"""Gives every test under this folder, wherever it lies, settings and a database of the tests.
 
-Of a machine, its .env and its shell, tests get the URLs of both databases and API_PREFIX; they pass with any prefix.
+From the machine's .env and shell, tests get the URLs of both databases and API_PREFIX; they pass with any prefix.
 Each `settings.env` beside tests sets what those tests expect; all other settings have their defaults.
 """
 
@@ -11,6 +11,7 @@ import secrets
 import sys
 from pathlib import Path
 
+import pytest
 from dotenv import dotenv_values
 
 from app.core.database_url import address, given, is_same, renamed, to_asyncpg_url, why_refused
@@ -65,4 +66,9 @@ os.environ.update(
     SECRET_KEY_FALLBACKS=f"{secrets.token_urlsafe(48)},{secrets.token_urlsafe(48)}",
 )
 
-pytest_plugins = ["app.tests.database", "app.tests.fixtures"]  # in this order
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the application and the fixtures, but not in a process that only starts the workers (pytest -n 2)."""
+    if not config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+        for plugin in ("app.tests.database", "app.tests.fixtures"):  # in this order
+            config.pluginmanager.import_plugin(plugin)

@@ -1,11 +1,10 @@
-"""Mail while processes are killed, many of them send, or many mails wait."""
+"""Emails while processes are killed, many of them send, or many emails wait."""
 
 import asyncio
 import fcntl
 import logging
 import os
 import signal
-import socket
 import statistics
 import sys
 import time
@@ -21,9 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT_DIR, settings
 from app.core.database import database
-from app.models import OutgoingMail, RateLimit, User
-from app.tests.helpers import PASSWORD, PATIENCE, bearer, begin, hash_of_password
-from app.tests.mail.server import mail_server
+from app.features.mail.models import OutgoingMail
+from app.features.mail.tests.server import mail_server
+from app.models import RateLimit, User
+from app.tests.helpers import PASSWORD, PATIENCE, bearer, begin, free_port, hash_of_password
 
 Json = dict[str, str]
 logger = logging.getLogger("tests")
@@ -36,11 +36,6 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with (tmp_path_factory.getbasetemp().parent / "alone").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
@@ -91,7 +86,7 @@ async def until_sent(rest: int = 0) -> None:
 
 
 async def fill(session: AsyncSession, count: int) -> None:
-    """So many accounts, and a mail to each."""
+    """So many accounts, and an email to each."""
     users = [User(f"user{number}@example.com", "-") for number in range(count)]
     session.add_all(users)
     await session.flush()
@@ -99,7 +94,7 @@ async def fill(session: AsyncSession, count: int) -> None:
     await session.commit()
 
 
-async def test_a_mail_outlives_a_kill_between_commit_and_sending(default_user: User) -> None:
+async def test_an_email_outlives_a_kill_between_commit_and_sending(default_user: User) -> None:
     async with mail_server() as server:
         url = f"smtp://127.0.0.1:{server.port}"
         async with api(MAIL_URL=url, MAIL_SENDER="process") as (client, api_server):
@@ -108,31 +103,31 @@ async def test_a_mail_outlives_a_kill_between_commit_and_sending(default_user: U
             api_server.send_signal(signal.SIGKILL)
             await api_server.wait()
         assert await waiting() == 1
-        async with process("app.mail", MAIL_URL=url):
+        async with process("app.features.mail", MAIL_URL=url):
             await until_sent()
     assert server.recipients == [default_user.email]
 
 
-async def test_a_mail_outlives_a_kill_in_the_middle_of_sending(session: AsyncSession, default_user: User) -> None:
+async def test_an_email_outlives_a_kill_in_the_middle_of_sending(session: AsyncSession, default_user: User) -> None:
     await fill(session, 1)
     async with mail_server() as server:
         url = f"smtp://127.0.0.1:{server.port}"
         server.delay = 10 * PATIENCE
-        async with process("app.mail", MAIL_URL=url) as killed:
+        async with process("app.features.mail", MAIL_URL=url) as killed:
             await asyncio.wait_for(server.is_asked.wait(), PATIENCE)
             killed.send_signal(signal.SIGKILL)
             await killed.wait()
         server.delay = 0
         await session.execute(update(OutgoingMail).values(due_at=func.now()))  # the lease is over
         await session.commit()
-        async with process("app.mail", MAIL_URL=url):
+        async with process("app.features.mail", MAIL_URL=url):
             await until_sent()
     assert server.recipients == ["user0@example.com"]
 
 
-async def test_ten_processes_send_each_mail_once(session: AsyncSession, empty_tables: None) -> None:
+async def test_ten_processes_send_each_email_once(session: AsyncSession, empty_tables: None) -> None:
     async with mail_server() as server:
-        processes = [process("app.mail", MAIL_URL=f"smtp://127.0.0.1:{server.port}") for _ in range(10)]
+        processes = [process("app.features.mail", MAIL_URL=f"smtp://127.0.0.1:{server.port}") for _ in range(10)]
         for sender in processes:
             await sender.__aenter__()
         try:
@@ -162,7 +157,7 @@ async def make_due(session: AsyncSession, delay: timedelta) -> None:
     await session.commit()
 
 
-async def test_a_thousand_mails_at_once_do_not_hold_up_requests(session: AsyncSession, default_user: User) -> None:
+async def test_a_thousand_emails_at_once_do_not_hold_up_requests(session: AsyncSession, default_user: User) -> None:
     headers, port = bearer(await begin(default_user)), free_port()
     sink = ("aiosmtpd", "--nosetuid", "--listen", f"127.0.0.1:{port}", "--class", "aiosmtpd.handlers.Sink")
     quiet: list[float] = []
@@ -180,8 +175,8 @@ async def test_a_thousand_mails_at_once_do_not_hold_up_requests(session: AsyncSe
             if await waiting():  # it was sending all the while
                 sending.append(taken)
         await until_sent()
-    logger.info("p99 of GET /users/me in ms: %s; while mails are sent: %s", quiet, sending)
-    assert len(sending) > 8  # 17 mails a second at most
+    logger.info("p99 of GET /users/me in ms: %s; while emails are sent: %s", quiet, sending)
+    assert len(sending) > 8  # 17 emails a second at most
     assert min(sending) < 1.5 * min(quiet)  # what else the machine does only adds to them
 
 

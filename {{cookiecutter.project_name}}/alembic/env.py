@@ -54,7 +54,7 @@ def compares_models() -> bool:
         context.get_revision_argument()
     except KeyError:
         return True
-    except CommandError:  # `attempt` meets it again
+    except CommandError:  # `attempt` meets the error again, and reports it
         pass
     return False
 
@@ -91,7 +91,7 @@ def attempt(connection: Connection) -> None:
 
 
 def in_words(error: CommandError, found: set[str]) -> str:
-    """What is wrong, and what to do about it, with a database that is at these migrations."""
+    """Say what is wrong with a database that is at these migrations, and what to do about it."""
     known = {script.revision: script for script in context.script.walk_revisions()}
     newest = context.script.get_heads()
     if unknown := found - known.keys():

@@ -28,7 +28,7 @@ async def create_first_superuser() -> str:
     if await database.fetch_one(any_superuser):
         return f"A superuser already exists.{await _note_on_the_password(email, password)}"
     superuser = {"email": email, "hashed_password": await hash_password(password), "is_superuser": True}
-    # Whoever sets the settings knows whose address that is.
+    # The address counts as verified: the operator, who sets it, knows whose it is.
     new = insert(User).values(**superuser, email_verified_at=func.now()).on_conflict_do_nothing()
     created = await database.execute(new)
     if not created and await database.fetch_one(any_superuser):

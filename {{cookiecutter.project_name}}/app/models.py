@@ -46,7 +46,7 @@ class User(Base):
     # A login that was checked against an older password must not begin a session; see auth/sessions.py. A deactivation
     # sets it, too, which ends all logins and tokens that are under way.
     password_changed_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
-    # Set when anything else that logs the account in comes or goes; with the same effect.
+    # Set when another way to log in comes or goes, with the same effect: no login from before begins a session.
     factors_changed_at: Mapped[datetime | None] = mapped_column(init=False, default=None)
     email_verified_at: Mapped[datetime | None] = mapped_column(default=None)
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
@@ -74,7 +74,7 @@ class LoginSession(Base):
     # The number of the unspent refresh token, counted from 0.
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
     login_method: Mapped[str] = mapped_column(String(20), default="password", server_default="password")
-    # When the user last proved to be there; None: again before the next request that wants a recent login.
+    # When the user last logged in or re-authenticated; None: the session is not recent.
     authenticated_at: Mapped[datetime | None] = mapped_column(init=False, server_default=func.now())
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
     last_used_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())

@@ -1,6 +1,6 @@
 """Start or stop the databases behind DATABASE_URL and TEST_DATABASE_URL: `python scripts/databases.py start|stop`.
 
-They are those of docker-compose.yml if a Docker engine responds, otherwise a private PostgreSQL in .postgres/.
+The databases run in the containers of docker-compose.yml if a Docker engine responds, otherwise in .postgres/.
 A URL that already works, or that points to another machine, is left alone.
 """
 
@@ -25,7 +25,8 @@ except ModuleNotFoundError:
 
 FOLDER = PROJECT / ".postgres"
 SERVICES = {"DATABASE_URL": "database", "TEST_DATABASE_URL": "test-database"}  # as docker-compose.yml names them
-SETTINGS = {"test-database": ("fsync=off", "synchronous_commit=off", "full_page_writes=off")}  # the same as there
+# As in docker-compose.yml.
+SETTINGS = {"test-database": ("fsync=off", "synchronous_commit=off", "full_page_writes=off")}
 
 
 def read_url(setting: str) -> URL:
@@ -42,7 +43,7 @@ def read_url(setting: str) -> URL:
 
 
 def address_to_serve(setting: str, url: URL, reason: str) -> Address:
-    """What a server of ours needs to serve this URL."""
+    """The parts of the URL that a private server needs to serve it."""
     if url.host not in {"127.0.0.1", "localhost"} or not (url.username and url.password):
         sys.exit(
             f"{setting} is unavailable at {address(url)} ({reason}).\nStart that database or, to have one started,"

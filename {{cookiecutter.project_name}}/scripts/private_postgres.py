@@ -24,7 +24,7 @@ PROGRAMS = Path(PACKAGE.origin).parent / "pginstall18" / "bin" if PACKAGE and PA
 
 @dataclass(frozen=True)
 class Address:
-    """What a database URL says."""
+    """The parts of a database URL."""
 
     host: str
     port: int
@@ -114,7 +114,7 @@ def create(folder: Path, address: Address) -> None:
     if os.geteuid() == 0:
         shutil.chown(unfinished, "nobody")
     who = [f"--username={address.user}", "--auth=scram-sha-256", "--pwfile=/dev/stdin"]
-    # the same sort order and case rules on every machine and in docker-compose.yml
+    # every machine and docker-compose.yml have these rules for sort order and case
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     run(as_postgres("initdb", f"--pgdata={unfinished}", *who, *locale), address.password)
     unfinished.rename(folder)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 
+from app.api.cookies import FOREIGN
 from app.api.endpoints import auth, browser, docs, health, pets, token, users, well_known
 from app.api.endpoints.reauthentication import reauthentication_router
-from app.api.errors import ANOTHER_SITE, UNAVAILABLE, documented
+from app.api.errors import UNAVAILABLE
 from app.api.feature import Feature
 from app.api.oauth_errors import with_codes
 from app.core.config import settings
@@ -19,26 +20,18 @@ def add_routers(app: FastAPI, prefix: str, features: Sequence[Feature], *, with_
     app.include_router(auth.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     app.include_router(reauthentication_router(), prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     refusals = [refusal for feature in features for refusal in feature.login_refusals]
-    app.include_router(
-        token.login_router,
-        prefix=f"{prefix}/auth",
-        tags=["auth"],
-        responses=with_codes({}, *refusals) | UNAVAILABLE,
-    )
+    refused, refused_in_browser = with_codes({}, *refusals) | UNAVAILABLE, with_codes(FOREIGN, *refusals) | UNAVAILABLE
+    app.include_router(token.login_router, prefix=f"{prefix}/auth", tags=["auth"], responses=refused)
     app.include_router(token.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
-    app.include_router(
-        browser.login_router,
-        prefix=f"{prefix}/auth/browser",
-        tags=["browser"],
-        responses=with_codes(documented(403, ANOTHER_SITE), *refusals) | UNAVAILABLE,
-    )
-    app.include_router(browser.router, prefix=f"{prefix}/auth/browser", tags=["browser"], responses=UNAVAILABLE)
+    browser_prefix = f"{prefix}/auth/browser"
+    app.include_router(browser.login_router, prefix=browser_prefix, tags=["browser"], responses=refused_in_browser)
+    app.include_router(browser.router, prefix=browser_prefix, tags=["browser"], responses=UNAVAILABLE)
     for feature in features:
         if with_every_route or feature.is_on():
             for path, router, has_login_steps in feature.mounts:
                 at = "" if path is None else prefix + path
-                refused = with_codes({}, *refusals) if has_login_steps and refusals else {}
-                app.include_router(router, prefix=at, tags=[feature.name], responses=refused | UNAVAILABLE)
+                responses = refused if has_login_steps else UNAVAILABLE
+                app.include_router(router, prefix=at, tags=[feature.name], responses=responses)
     app.include_router(health.router, prefix=prefix, tags=["health"])
     app.include_router(well_known.router, tags=["well-known"])
     if settings.docs:

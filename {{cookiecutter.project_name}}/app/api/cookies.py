@@ -4,7 +4,7 @@ Any website can make a browser send requests with cookies, so these routes check
 route looks at a cookie. SECURITY.md says why this check is enough.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Cookie, HTTPException, Request, Response, status
 
@@ -46,15 +46,14 @@ def _own_origins(request: Request) -> set[str]:
 def with_cookie(tokens: Tokens, response: Response) -> BrowserTokenResponse:
     """Put the refresh token into the cookie, and the rest into the response."""
     max_age = tokens.refresh_token_expires_at - tokens.issued_at
-    response.set_cookie(
-        COOKIE, tokens.refresh_token, max_age, path=_path(), secure=True, httponly=True, samesite="strict"
-    )
+    response.set_cookie(value=tokens.refresh_token, max_age=max_age, **_attributes())
     return BrowserTokenResponse.model_validate(tokens)
 
 
 def clear_cookie(response: Response) -> None:
-    response.delete_cookie(COOKIE, path=_path(), secure=True, httponly=True, samesite="strict")
+    response.delete_cookie(**_attributes())
 
 
-def _path() -> str:
-    return f"{settings.api_prefix}/auth/browser"
+def _attributes() -> dict[str, Any]:
+    path = f"{settings.api_prefix}/auth/browser"
+    return {"key": COOKIE, "path": path, "secure": True, "httponly": True, "samesite": "strict"}

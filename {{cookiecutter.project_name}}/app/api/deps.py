@@ -67,7 +67,7 @@ RecentLogin = Annotated[Caller, Depends(get_recent_user)]
 async def lock_recent_owner(session: AsyncSession, user: Caller) -> None:
     """Lock the caller's row, before all others, until the transaction ends; and check again what may have changed.
 
-    So whoever ends all sessions, by a new password for example, has the last word; and no deletion can deadlock.
+    So a request that ends all sessions, by a new password for example, has the last word; and deletions can't deadlock.
     Raises the 401 if the session is over, or not recent any more.
     """
     await session.execute(select(User.id).where(User.id == user.id).with_for_update(key_share=True))
@@ -87,7 +87,7 @@ async def get_user_with_recent_factor(user: CurrentUser, database: Autocommit) -
     return user
 
 
-# The same for accounts with a second factor; nothing is asked of others.
+# The caller; if the account has a second factor, with a recent login. For routes that an account without one may use.
 RecentFactor = Annotated[Caller, Depends(get_user_with_recent_factor)]
 
 
@@ -101,16 +101,12 @@ async def get_superuser(user: CurrentUser) -> Caller:
 CurrentSuperuser = Annotated[Caller, Depends(get_superuser)]
 
 
-def client_of(request: Request) -> Client:
+async def get_client(request: Request) -> Client:
     user_agent = request.headers.get("User-Agent")
     return Client(
         request.client.host if request.client else "unknown",
         user_agent and user_agent.replace("\0", "")[:USER_AGENT_MAX_LENGTH],
     )
-
-
-async def get_client(request: Request) -> Client:
-    return client_of(request)
 
 
 CurrentClient = Annotated[Client, Depends(get_client)]

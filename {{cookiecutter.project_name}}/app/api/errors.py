@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
-from app.api.oauth_errors import OAuthError, Refusal, code_of, refuse
+from app.api.oauth_errors import Documented, OAuthError, Refusal, code_of, refuse
 from app.auth.caller import RECENT
 from app.auth.password_queue import PasswordQueueFullError
 from app.auth.rate_limits import RateLimitedError
@@ -41,8 +41,6 @@ TOO_MANY_AT_ONCE = "Too many logins and registrations at once, try again"
 NOT_NOW = "The service is temporarily unavailable, try again"
 
 logger = logging.getLogger("app.errors")
-
-Documented = dict[int | str, dict[str, Any]]
 
 
 def documented(status_code: int, *messages: str, header: str | None = None) -> Documented:
@@ -89,7 +87,7 @@ def unauthorized(token_was_sent: bool) -> HTTPException:
 
 
 def not_recent() -> HTTPException:
-    """The 401 of RFC 9470 section 3: the token is good, but its user has to prove to be there."""
+    """The 401 of RFC 9470 section 3: the token is good, but its user has to re-authenticate."""
     challenge = f'Bearer error="{_NOT_RECENT.error}", max_age={int(RECENT.total_seconds())}'
     return OAuthError(_NOT_RECENT, {"WWW-Authenticate": challenge})
 

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.api.endpoints.reauthentication import Proof, proofs
+from app.api.endpoints.reauthentication import Reauthentication, reauthentications
 from app.api.endpoints.users import Registrar, registrars
 from app.api.login_routes import Mount
 from app.api.oauth_errors import Refusal
@@ -20,7 +20,7 @@ from app.core.database import Database
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """A feature has what it needs of this; `name` is the tag of its routes in the documentation."""
+    """Each feature sets the fields that it needs; `name` is the tag of its routes in the documentation."""
 
     name: str
     mounts: Sequence[Mount] = ()
@@ -30,13 +30,13 @@ class Feature:
     # Logging in
     hidden_accounts: Sequence[HiddenAccounts] = ()
     login_steps: Sequence[LoginStep] = ()
-    login_refusals: Sequence[Refusal] = ()  # what the steps raise, for the documentation
+    login_refusals: Sequence[Refusal] = ()  # raised by the steps; for the documentation
     second_factors: Sequence[SecondFactor] = ()
-    proofs: Mapping[str, Proof] = field(default_factory=dict)  # by their fields in a re-authentication
+    reauthentications: Mapping[str, Reauthentication] = field(default_factory=dict)  # by their fields in the body
     recent_login_rules: Sequence[RecentLoginRule] = ()
     superuser_rules: Sequence[SuperuserRule] = ()
     # Accounts
-    credentials: Sequence[Any] = ()  # models whose rows, beside the password, log their `user_id` in
+    credentials: Sequence[Any] = ()  # models whose rows are ways to log in, beside the password
     senders: Sequence[Sender] = ()  # of notices
     registrars: Sequence[Registrar] = ()
 
@@ -48,7 +48,7 @@ def connect(features: Sequence[Feature]) -> None:
         hidden_accounts.extend(feature.hidden_accounts)
         login_steps.extend(feature.login_steps)
         second_factors.extend(feature.second_factors)
-        proofs.update(feature.proofs)
+        reauthentications.update(feature.reauthentications)
         recent_login_rules.extend(feature.recent_login_rules)
         superuser_rules.extend(feature.superuser_rules)
         credentials.extend(feature.credentials)

@@ -1,4 +1,4 @@
-"""The grants of OAuth 2.0, for whoever hands out tokens: the token endpoint, and the routes for browsers."""
+"""The grants of OAuth 2.0, for the token endpoint and the routes for browsers."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ async def log_in(database: Database, email: str, password: str, client: Client) 
     """The tokens of a new session. Raises OAuthError, and what the login steps raise."""
     account = await authenticate(database, email, password, client)
     tokens = account and await finish_login(database, account, client, "password")
-    if tokens is None:  # the same for an unknown user, a wrong password and an inactive user
+    if tokens is None:  # an unknown user, a wrong password or an inactive user: clients can't tell
         raise OAuthError(INCORRECT_LOGIN)
     return tokens
 

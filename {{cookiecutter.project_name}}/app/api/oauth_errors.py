@@ -11,16 +11,14 @@ from fastapi.routing import APIRoute
 
 from app.schemas.responses import OAuthErrorResponse, OAuthValidationErrorResponse
 
-# What the status says where no OAuthError says more. Without a code, authlib takes an error for a token.
-_CODES: Final = {
-    403: "access_denied",
-    429: "temporarily_unavailable",
-    503: "temporarily_unavailable",
-}
+# The code of an error that isn't an OAuthError, by its status. Without a code, authlib takes an error for a token.
+_CODES: Final = {403: "access_denied", 429: "temporarily_unavailable", 503: "temporarily_unavailable"}
+
+Documented = dict[int | str, dict[str, Any]]  # what FastAPI takes as the `responses` of a route
 
 
 class Refusal(NamedTuple):
-    """A refusal with a code of its own; `model` describes the body if it has more than the two."""
+    """A refusal with a code of its own; `model` describes a body with more than `error` and `detail`."""
 
     error: str
     detail: str
@@ -29,7 +27,7 @@ class Refusal(NamedTuple):
 
 
 class OAuthError(HTTPException):
-    """A refusal, and maybe more for the client."""
+    """A refusal, maybe with more fields for the client."""
 
     def __init__(self, refusal: Refusal, headers: Mapping[str, str] | None = None, **more: str) -> None:
         super().__init__(refusal.status_code, refusal.detail, headers)
@@ -53,28 +51,19 @@ def refuse(request: Request, status_code: int, detail: str, headers: Mapping[str
     return JSONResponse({"detail": detail} | code_of(request, status_code), status_code, headers)
 
 
-def with_codes(responses: dict[int | str, dict[str, Any]], *refusals: Refusal) -> dict[int | str, dict[str, Any]]:
+def with_codes(responses: Documented, *refusals: Refusal) -> Documented:
     """The `responses` of an OAuthRoute: these, each with the code of its status, and the refusals."""
-    found: dict[int | str, dict[str, Any]] = {}
-    models: dict[int | str, set[type[OAuthErrorResponse]]] = {}
-    for status_code, response in responses.items():
-        examples = response["content"]["application/json"]["examples"]
-        found[status_code] = {detail: _example(detail, _code(int(status_code))) for detail in examples}
-    for refusal in refusals:
-        found.setdefault(refusal.status_code, {})[refusal.detail] = _example(refusal.detail, refusal.error)
-        models.setdefault(refusal.status_code, set()).add(refusal.model)
-    documented: dict[int | str, dict[str, Any]] = {
-        422: {"model": OAuthValidationErrorResponse, "description": "Validation Error"}
-    }
-    for status_code, examples in found.items():
-        model = reduce(or_, sorted(models.get(status_code, {OAuthErrorResponse}), key=str))
-        documented[status_code] = responses.get(status_code, {}) | {
-            "model": model,
-            "description": " · ".join(examples),
+    documented: Documented = {422: {"model": OAuthValidationErrorResponse, "description": "Validation Error"}}
+    for status_code in dict.fromkeys([*responses, *(refusal.status_code for refusal in refusals)]):
+        response = responses.get(status_code, {})
+        raised = [refusal for refusal in refusals if refusal.status_code == status_code]
+        details = response["content"]["application/json"]["examples"] if response else ()
+        codes = dict.fromkeys(details, _code(int(status_code))) | {refusal.detail: refusal.error for refusal in raised}
+        examples = {detail: {"value": {"detail": detail, "error": code}} for detail, code in codes.items()}
+        models = {refusal.model for refusal in raised} or {OAuthErrorResponse}
+        documented[status_code] = response | {
+            "model": reduce(or_, sorted(models, key=str)),
+            "description": " · ".join(codes),
             "content": {"application/json": {"examples": examples}},
         }
     return documented
-
-
-def _example(detail: str, error: str) -> dict[str, Any]:
-    return {"value": {"detail": detail, "error": error}}

@@ -21,7 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.operators import desc_op
 
 from app.api.deps import Autocommit
-from app.api.errors import Documented
+from app.api.oauth_errors import Documented
 from app.core.database import Database
 from app.core.outages import is_data_error
 

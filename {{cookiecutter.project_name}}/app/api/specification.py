@@ -35,7 +35,7 @@ def complete_specification(app: FastAPI, prefix: str) -> None:
                         security.append({"access_token": []})
             schemes = schema["components"].get("securitySchemes", {})
             for scheme in schemes.values():
-                # Swagger UI reads it relative to the server, others relative to the document: absolute, it is right.
+                # Swagger UI resolves a relative URL against the server, other tools against the document.
                 scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url}
                 scheme["description"] = "The username is the email address."
             schemes["access_token"] = {"type": "http", "scheme": "bearer", "description": PASTE}
@@ -46,7 +46,7 @@ def complete_specification(app: FastAPI, prefix: str) -> None:
 
 
 def _tags(app: FastAPI) -> list[dict[str, str]]:
-    """Each is described by the docstring of the file that has its first route."""
+    """Each tag is described by the docstring of the file that has its first route."""
     tags: dict[str, str] = {}
     for route in iter_route_contexts(app.routes):
         for tag in getattr(route, "tags", ()):

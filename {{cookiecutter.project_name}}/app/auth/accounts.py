@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from app.auth.claims import CLAIMS_COLUMN
 from app.auth.clients import Client
@@ -27,7 +27,7 @@ _BY_ID: Final = _ACTIVE.where(User.id == bindparam("account"))
 
 
 class Account(NamedTuple):
-    """An active user, as of the moment before the password or another proof was checked."""
+    """An active user, as of the moment before the password, or another way to log in, was checked."""
 
     id: uuid.UUID
     email: str
@@ -47,3 +47,12 @@ async def find_account(database: Database, user_id: uuid.UUID, client: Client) -
 async def find_account_by_email(database: Database, email: str, client: Client) -> Account | None:
     row = await database.fetch_one(_BY_EMAIL, {"email": email, "client": client.hash})
     return Account(**row._mapping) if row else None
+
+
+def is_unchanged(account: Account) -> ColumnElement[bool]:
+    """For a statement's WHERE: the account still has the password and the factors that it had when it was looked up."""
+    return (
+        (User.id == account.id)
+        & (User.password_changed_at == account.password_changed_at)
+        & User.factors_changed_at.is_not_distinct_from(account.factors_changed_at)
+    )

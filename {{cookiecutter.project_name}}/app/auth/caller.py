@@ -15,13 +15,13 @@ RECENT: Final = timedelta(minutes=10)  # how long a login, or a re-authenticatio
 
 
 class SuperuserRule(NamedTuple):
-    """What a feature wants of a session before a superuser has the rights of one, and what to tell others."""
+    """Which sessions give a superuser's rights, and what to tell a superuser in any other."""
 
     is_met: Callable[["Caller"], bool]
     refusal: Callable[[], str | None]
 
 
-superuser_rules: Final[list[SuperuserRule]] = []  # those of the features
+superuser_rules: Final[list[SuperuserRule]] = []  # features add theirs
 
 
 class Caller:
@@ -32,7 +32,7 @@ class Caller:
 
     id: uuid.UUID
     email: str
-    is_superuser: bool  # and in a session that gives a superuser's rights
+    is_superuser: bool  # False, too, in a session that doesn't give a superuser's rights
     session_id: uuid.UUID
     login_method: str
     is_recent: bool
@@ -44,7 +44,7 @@ class Caller:
         raise AttributeError(f"The caller's {name} can't be set: load the User through a session, and commit.")
 
 
-# Built once, as building it takes longer than running it. The same query checks that the session is still alive.
+# Built once, as building it takes longer than running it. It checks, too, that the session isn't over.
 _CALLER: Final = (
     select(
         User.__table__,

@@ -23,13 +23,13 @@ class Client:
         return _network(self.ip, 64)
 
     @cached_property
-    def site(self) -> str:
+    def wider_network(self) -> str:
         """The IPv6 /48 of the IP address, all of which may belong to one customer; or a whole IPv4 address."""
         return _network(self.ip, 48)
 
     @property
     def hash(self) -> bytes:
-        """What the database stores of the network: enough to recognise it, not to read it."""
+        """The network as the database stores it: it can be recognised, not read."""
         key = derive_key(settings.secret_keys[0], "clients")  # a new SECRET_KEY makes all clients unknown
         return hmac.digest(key, self.network.encode(), sha256)
 

@@ -1,4 +1,4 @@
-"""What lets somebody in to an account, beside its password."""
+"""Ways to log in to an account beside its password."""
 
 import uuid
 from datetime import datetime
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import KnownClient, LoginSession, User
 
-# Models of the features with a `user_id`, whose rows log an account in: second factors, passkeys.
+# Models with a `user_id`, whose rows log an account in beside its password. Features add theirs.
 credentials: Final[list[Any]] = []
 
 

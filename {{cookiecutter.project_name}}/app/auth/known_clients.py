@@ -12,7 +12,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.auth.clients import Client
 from app.auth.expired import expired_rows
-from app.auth.rate_limits import RESET, Limit
 from app.core.database import Database
 from app.models import KnownClient, User
 
@@ -29,7 +28,7 @@ _NEW: Final = insert(KnownClient).from_select(
 )
 _REMEMBER: Final = _NEW.on_conflict_do_update(
     index_elements=[KnownClient.user_id, KnownClient.client], set_={"expires_at": _NEW.excluded.expires_at}
-).add_cte(RESET.cte("reset"), expired_rows(KnownClient.expires_at))
+).add_cte(expired_rows(KnownClient.expires_at))
 
 # For use in a query for users: whether `client` is known to the user.
 IS_KNOWN: Final = (
@@ -44,13 +43,8 @@ IS_KNOWN: Final = (
 
 
 async def remember_client(
-    database: Database, user_id: uuid.UUID, factors_changed_at: datetime | None, client: Client, *reset: Limit
+    database: Database, user_id: uuid.UUID, factors_changed_at: datetime | None, client: Client
 ) -> None:
-    """Store a client whose login has succeeded, unless the account's factors have changed since; reset these limits."""
-    parameters = {
-        "user_id": user_id,
-        "factors_changed_at": factors_changed_at,
-        "client": client.hash,
-        "reset_keys": [limit.key for limit in reset],
-    }
+    """Store a client whose login has succeeded, unless the account's factors have changed since."""
+    parameters = {"user_id": user_id, "factors_changed_at": factors_changed_at, "client": client.hash}
     await database.execute(_REMEMBER, parameters)

@@ -20,12 +20,12 @@ from app.models import User
 # Gets the account, the client and the login method; raises to stop the login, which ends without a session.
 LoginStep = Callable[[Database, Account, Client, str], Awaitable[None]]
 
-login_steps: Final[list[LoginStep]] = []  # those of the features
+login_steps: Final[list[LoginStep]] = []  # features add theirs
 
-# Whether an account is to be like none to whoever sends its password.
+# Whether a login treats an account as if it didn't exist, even with the right password.
 HiddenAccounts = Callable[[Account], bool]
 
-hidden_accounts: Final[list[HiddenAccounts]] = []  # those of the features
+hidden_accounts: Final[list[HiddenAccounts]] = []  # features add theirs
 
 _RENEW_HASH: Final = (
     update(User)
@@ -36,13 +36,13 @@ _RENEW_HASH: Final = (
 
 async def admit_registration(database: Database, client: Client) -> None:
     """Count a registration. Raises RateLimitedError and PasswordQueueFullError."""
-    password_queue.check_for_room(client.site)
+    password_queue.check_for_room(client.wider_network)
     await hit(database, limits_of_client("registration", client, 100, timedelta(seconds=10)))
 
 
 async def hash_new_password(password: str, client: Client) -> str:
     """Hash a password when it is this client's turn. Raises RateLimitedError and PasswordQueueFullError."""
-    async with password_queue.turn(client.site):
+    async with password_queue.turn(client.wider_network):
         return await hash_password(password)
 
 
@@ -50,11 +50,11 @@ async def authenticate(database: Database, email: str, password: str, client: Cl
     """The active user with this email address and password; None for any other combination.
 
     Every attempt counts, whether or not the account exists and the password is right, towards three limits: per client
-    and account (guessing), per client (spraying) and per account (guessing from many clients). The last would let
-    anybody lock anybody out, so clients that are known to the account are exempt from it.
+    and account (guessing), per client (spraying) and per account (guessing from many clients). The limit per account
+    would let anybody lock anybody out, so clients that are known to the account are exempt from it.
     Raises RateLimitedError and PasswordQueueFullError.
     """
-    subjects = client.site, email
+    subjects = client.wider_network, email
     password_queue.check_for_room(*subjects)
     account = await find_account_by_email(database, email, client)
     user_id = account.id if account else None
@@ -86,7 +86,7 @@ async def finish_login(database: Database, account: Account, client: Client, met
     """Begin a session for somebody who has shown that the account is theirs, unless a login step refuses.
 
     None if the account has changed since it was looked up. The client becomes known to the account, and its attempts
-    there start anew. Those of the account stay counted: others would notice, and learn that the account exists.
+    there start anew. The account's own limit is not reset: others would notice, and learn that the account exists.
     Raises what the login steps raise.
     """
     tokens = None
@@ -98,8 +98,8 @@ async def finish_login(database: Database, account: Account, client: Client, met
         if tokens is None and method == "password":
             audit("password_accepted", client, account.id)
     if tokens is not None:
-        own_limit = _own_limit(account.email.lower(), client)
-        await remember_client(database, account.id, account.factors_changed_at, client, own_limit)
+        await remember_client(database, account.id, account.factors_changed_at, client)
+        await forget_attempts(database, account, client)
         audit("login_succeeded", client, account.id)
     return tokens
 

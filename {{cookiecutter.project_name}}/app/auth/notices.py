@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 # Gets the session, the kind of notice, the email address, the account if there is one, and the data.
 Sender = Callable[[AsyncSession, str, str, uuid.UUID | None, dict[str, Any]], None]
 
-senders: Final[list[Sender]] = []  # those of the features
+senders: Final[list[Sender]] = []  # features add theirs
 
 
 def notify(session: AsyncSession, kind: str, address: str, user_id: uuid.UUID | None = None, **data: Any) -> None:

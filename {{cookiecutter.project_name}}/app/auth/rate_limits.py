@@ -62,8 +62,8 @@ class Limit(NamedTuple):
 def limits_of_client(purpose: str, client: Client, attempts: int, interval: timedelta) -> list[Limit]:
     """The limit for a client's network and, for IPv6, one with four times as many attempts for its whole /48."""
     limits = [Limit(purpose, client.network, attempts, interval)]
-    if client.site != client.network:
-        limits.append(Limit(purpose, client.site, 4 * attempts, interval / 4))
+    if client.wider_network != client.network:
+        limits.append(Limit(purpose, client.wider_network, 4 * attempts, interval / 4))
     return limits
 
 
@@ -101,12 +101,6 @@ _HIT: Final = (
     .returning(RateLimit.key)
     .add_cte(expired_rows(RateLimit.resets_at))
 )
-RESET: Final = delete(RateLimit).where(RateLimit.key.in_(bindparam("reset_keys", expanding=True)))
-_RETURN: Final = (
-    update(RateLimit)
-    .where(RateLimit.key == bindparam("limit"))
-    .values(resets_at=RateLimit.resets_at - bindparam("interval", type_=Interval()))
-)
 
 
 async def hit(database: Database, limits: Sequence[Limit]) -> None:
@@ -128,9 +122,10 @@ async def hit(database: Database, limits: Sequence[Limit]) -> None:
 
 async def return_attempt(database: Database, limit: Limit) -> None:
     """Give back the attempt that a hit took."""
-    await database.execute(_RETURN, {"limit": limit.key, "interval": limit.interval})
+    earlier = RateLimit.resets_at - limit.interval
+    await database.execute(update(RateLimit).where(RateLimit.key == limit.key).values(resets_at=earlier))
 
 
 async def reset(database: Database, limit: Limit) -> None:
     """Give all its attempts back."""
-    await database.execute(RESET, {"reset_keys": [limit.key]})
+    await database.execute(delete(RateLimit).where(RateLimit.key == limit.key))

@@ -1,7 +1,7 @@
-"""Recent logins: a session whose user has just proved to be there (RFC 9470).
+"""Recent logins: a session whose user has just logged in or re-authenticated (RFC 9470).
 
-A session is recent for ten minutes after its login or a re-authentication. Whatever feature adds a second factor to an
-account ends that for all of the account's sessions, so a recent session is one that was proved as its account wants.
+A session is recent for ten minutes. A feature that adds a second factor to an account makes its sessions not recent, so
+the user of a recent session has shown the account's second factor, too.
 """
 
 import uuid
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, update
 
-from app.auth.accounts import Account
+from app.auth.accounts import Account, is_unchanged
 from app.auth.caller import Caller
 from app.core.database import Database
 from app.models import LoginSession, User
@@ -23,15 +23,16 @@ class SecondFactor(NamedTuple):
     refusal: str
 
 
-second_factors: Final[list[SecondFactor]] = []  # those of the features
+second_factors: Final[list[SecondFactor]] = []  # features add theirs
+
 # Raises where a session, although recent, isn't enough for a feature.
 RecentLoginRule = Callable[[Database, Caller], Awaitable[None]]
 
-recent_login_rules: Final[list[RecentLoginRule]] = []  # those of the features
+recent_login_rules: Final[list[RecentLoginRule]] = []  # features add theirs
 
 
 async def missing_factor(database: Database, user_id: uuid.UUID) -> SecondFactor | None:
-    """The second factor that a password doesn't make up for; None if the account has none."""
+    """A second factor of the account, without which a password is not enough; None if it has none."""
     for factor in second_factors:
         if await factor.is_set_up(database, user_id):
             return factor
@@ -40,15 +41,7 @@ async def missing_factor(database: Database, user_id: uuid.UUID) -> SecondFactor
 
 async def make_recent(database: Database, caller: Caller, account: Account) -> bool:
     """Make the caller's session recent; False if it is over, or the account has changed since it was looked up."""
-    unchanged = (
-        select(User.id)
-        .where(
-            User.id == account.id,
-            User.password_changed_at == account.password_changed_at,
-            User.factors_changed_at.is_not_distinct_from(account.factors_changed_at),
-        )
-        .with_for_update(read=True)  # waits for a concurrent change of the user
-        .subquery()
-    )
-    session = update(LoginSession).where(LoginSession.id == caller.session_id, LoginSession.user_id == unchanged.c.id)
+    # The lock waits for a concurrent change of the user.
+    unchanged = select(User.id).where(is_unchanged(account)).with_for_update(read=True).scalar_subquery()
+    session = update(LoginSession).where(LoginSession.id == caller.session_id, LoginSession.user_id == unchanged)
     return await database.execute(session.values(authenticated_at=func.now())) == 1

@@ -30,7 +30,7 @@ MAX_SESSIONS: Final = 100
 
 
 class Tokens(NamedTuple):
-    """What a client gets; times in Unix seconds."""
+    """The tokens that a client gets; times in Unix seconds."""
 
     access_token: str
     issued_at: int
@@ -92,7 +92,7 @@ _BEGIN: Final = (
 async def begin_session(database: Database, account: Account, client: Client, method: str) -> Tokens | None:
     """Begin a session for a user who has shown that the account is theirs.
 
-    None if the account was closed, its password changed, or another factor came or went, while that was being checked.
+    None if the account was closed, its password changed, or a factor came or went, since the account was looked up.
     """
     now, session_id = int(time.time()), uuid.uuid4()
     begun_at = datetime.fromtimestamp(now, UTC)
@@ -214,7 +214,7 @@ def _issue_tokens(session_id: uuid.UUID, generation: int, now: int, session: _Se
     ends_at = int(session.expires_at.timestamp())
     expires_at = min(now + settings.access_token_expire_minutes * 60, ends_at)
     return Tokens(
-        access_token=create_access_token(session.user_id, session_id, now, expires_at, session.claims or {}),
+        access_token=create_access_token(session.user_id, session_id, now, expires_at, session.claims),
         issued_at=now,
         expires_at=expires_at,
         refresh_token=create_refresh_token(session_id, generation),

@@ -1,7 +1,7 @@
 """Tokens that are good for one purpose and for one account in its present state: plain functions, no HTTP, no database.
 
-Nothing is stored of a token. It is a MAC over its purpose, the account, its expiry and the account's present state, so
-a change of that state ends it.
+Nothing is stored of a token. It is a MAC over its purpose, the account, its expiry and the account's present state: a
+change of that state ends it.
 """
 
 import base64
@@ -19,13 +19,13 @@ _BODY: Final = struct.Struct(">16sI")  # the account, and the Unix time at which
 
 
 def create_account_token(purpose: str, user_id: uuid.UUID, expires_at: float, state: Sequence[object]) -> str:
-    """A token that expires at this Unix time. `state` has what ends it when it changes."""
+    """A token that expires at this Unix time, or when a value of `state` changes."""
     body = _BODY.pack(user_id.bytes, int(expires_at))
     return base64.urlsafe_b64encode(body + mac(purpose, body + _encode(state))).decode().rstrip("=")
 
 
 def account_of(token: str) -> uuid.UUID | None:
-    """The account that an unexpired token names; whether the token is genuine is yet to be seen."""
+    """The account that an unexpired token names, which need not be genuine."""
     raw = _decode(token)
     if len(raw) < _BODY.size:
         return None
@@ -34,7 +34,7 @@ def account_of(token: str) -> uuid.UUID | None:
 
 
 def is_genuine(token: str, purpose: str, state: Sequence[object]) -> bool:
-    """Whether it was made for this purpose, and for an account in this state."""
+    """Whether a token was made for this purpose, and for an account in this state."""
     raw = _decode(token)
     return is_mac(purpose, raw[: _BODY.size] + _encode(state), raw[_BODY.size :])
 

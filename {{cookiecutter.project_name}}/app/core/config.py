@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -39,11 +39,10 @@ from pydantic_settings import (
 )
 from sqlalchemy import URL
 
-from app.core.common_passwords import is_common, is_own_address
 from app.core.database_url import address, to_asyncpg_url
 from app.core.keys import private_key
 from app.core.origins import allowed_host, app_origin, web_origin
-from app.core.weak_keys import MIN_SECRET_KEY_LENGTH, is_weak_key
+from app.core.weak_secrets import MIN_SECRET_KEY_LENGTH, is_common, is_own_address, is_weak_key
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 with (PROJECT_DIR / "pyproject.toml").open("rb") as _file:
@@ -65,8 +64,22 @@ AllowedHost = Annotated[str, AfterValidator(allowed_host)]
 PublicUrl = Annotated[str, AfterValidator(web_origin)]
 
 
+def accepted_by(read: Callable[[str], object]) -> AfterValidator:
+    """Have a secret read, which raises ValueError if it can't be; it stays as it is."""
+
+    def validate(secret: SecretStr) -> SecretStr:
+        read(secret.get_secret_value())
+        return secret
+
+    return AfterValidator(validate)
+
+
+DatabaseUrl = Annotated[SecretStr, accepted_by(to_asyncpg_url)]
+PrivateKey = Annotated[SecretStr, accepted_by(private_key)]
+
+
 class FeatureSettings(BaseSettings):
-    """Where settings come from, and what holds for each of them; the base of the core's settings and of a feature's."""
+    """The base of the core's settings and of each feature's: where they come from, and rules for all of them."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -108,9 +121,9 @@ class Settings(FeatureSettings):
     # Signs every token. The fallbacks verify: former keys, and the next one before any process signs with it.
     secret_key: SecretStr
     secret_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
-    # Signs access tokens in its place: others can verify them and not forge them; see docs/other-services.md.
-    jwt_private_key: SecretStr | None = None
-    jwt_private_key_fallbacks: Annotated[list[SecretStr], *CommaSeparated] = []
+    # Signs access tokens instead of SECRET_KEY: others can verify, not forge them; see docs/other-services.md.
+    jwt_private_key: PrivateKey | None = None
+    jwt_private_key_fallbacks: Annotated[list[PrivateKey], *CommaSeparated] = []
     access_token_expire_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_expire_minutes: int = Field(default=28 * 24 * 60, ge=1, le=10 * 365 * 24 * 60)
     # Seconds within which a spent refresh token may be sent again: after a lost response, or by a second tab.
@@ -119,12 +132,12 @@ class Settings(FeatureSettings):
     security_bcrypt_rounds: int = Field(default=12, ge=4, le=20)  # one more doubles the time; 12 is about 250 ms
 
     # Database
-    database_url: SecretStr | None = None
-    test_database_url: SecretStr | None = None  # the tests use this one only
+    database_url: DatabaseUrl | None = None
+    test_database_url: DatabaseUrl | None = None  # the tests use this one only
     # Used by Alembic only: its role may alter tables that the application's role may only use; see docs/scaling.md.
-    migration_database_url: SecretStr | None = None
+    migration_database_url: DatabaseUrl | None = None
     database_pooler: Literal["none", "transaction"] = "none"  # PgBouncer in transaction mode; see docs/scaling.md
-    # All processes of all replicas share PostgreSQL's connections; at start, server/connections.py warns of too few.
+    # All processes of all replicas share PostgreSQL's connections; at start, server/lifespan.py warns of too few.
     database_pool_size: int = Field(default=10, ge=1)
     web_concurrency: int = Field(default=1, ge=1)  # processes of each replica; the web server reads it, too
     max_replicas: int = Field(default=1, ge=1)
@@ -151,33 +164,12 @@ class Settings(FeatureSettings):
     # Logs, metrics, traces
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # INFO writes one line per request
     metrics_port: int | None = Field(default=None, ge=1, le=65535)  # for Prometheus; don't expose it publicly
-    # OpenTelemetry spans of each request, for the collector of OTEL_EXPORTER_OTLP_ENDPOINT; see docs/scaling.md.
+    # OpenTelemetry spans of each request, for the collector at OTEL_EXPORTER_OTLP_ENDPOINT; see docs/scaling.md.
     tracing: bool = False
 
     # First superuser, whom `python -m app.initial_data` creates when both are set
     first_superuser_email: EmailStr | None = None
     first_superuser_password: SecretStr | None = Field(default=None, min_length=8, max_length=128)
-
-    @field_validator("database_url", "test_database_url", "migration_database_url")
-    @classmethod
-    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            to_asyncpg_url(value.get_secret_value())
-        return value
-
-    @field_validator("jwt_private_key")
-    @classmethod
-    def _is_a_private_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            private_key(value.get_secret_value())
-        return value
-
-    @field_validator("jwt_private_key_fallbacks")
-    @classmethod
-    def _are_private_keys(cls, values: list[SecretStr]) -> list[SecretStr]:
-        for value in values:
-            private_key(value.get_secret_value())
-        return values
 
     @model_validator(mode="after")
     def _has_a_database(self) -> Self:
@@ -191,11 +183,8 @@ class Settings(FeatureSettings):
     def _is_fit_for_production(self) -> Self:
         if self.environment != "production":
             return self
-        for name, key in (
-            ("SECRET_KEY", self.secret_key),
-            *(("SECRET_KEY_FALLBACKS", key) for key in self.secret_key_fallbacks),
-        ):
-            if is_weak_key(key.get_secret_value()):
+        for name, keys in (("SECRET_KEY", [self.secret_key]), ("SECRET_KEY_FALLBACKS", self.secret_key_fallbacks)):
+            if any(is_weak_key(key.get_secret_value()) for key in keys):
                 raise ValueError(
                     f"{name} is a placeholder or shorter than {MIN_SECRET_KEY_LENGTH} characters; "
                     "`make secret-key` prints a good one"
@@ -219,7 +208,7 @@ class Settings(FeatureSettings):
 
     @property
     def named_cors_origins(self) -> list[str]:
-        """The origins that may send the cookie of /auth/browser, which `*` never lets anybody."""
+        """The origins that may send the cookie of /auth/browser; `*` never lets an origin send it."""
         return [origin for origin in self.backend_cors_origins if origin != "*"]
 
     @property
@@ -238,7 +227,7 @@ class Settings(FeatureSettings):
 
     @property
     def migration_url(self) -> URL:
-        """The same database for Alembic; in tests always the test database, whatever .env says."""
+        """The database of this environment for Alembic; in tests always the test database, whatever .env says."""
         if self.environment == "test" or self.migration_database_url is None:
             return self.sqlalchemy_url
         return to_asyncpg_url(self.migration_database_url.get_secret_value())
@@ -276,7 +265,7 @@ def refuse_unknown_names() -> None:
 def unknown_names(*kinds: type[FeatureSettings]) -> Iterator[str]:
     """A line for each name in `.env` that looks like a setting of these kinds: nearly the same, or beginning alike.
 
-    Other names are for other programs, as are those that .env.example has and these kinds don't: Docker Compose's.
+    Other names are for other programs. So are names that .env.example has and these kinds don't: Docker Compose's.
     """
     known = [name.upper() for kind in kinds for name in kind.model_fields]
     example = PROJECT_DIR / ".env.example"

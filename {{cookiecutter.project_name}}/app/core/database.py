@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Concatenate, ParamSpec, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import URL, CursorResult, Executable, NullPool, QueuePool, Row, Select, event, insert
+from sqlalchemy import URL, Connection, NullPool, QueuePool, Row, Select, event, insert
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapper, Session, object_mapper
@@ -18,7 +18,6 @@ from app.core.config import PROJECT, settings
 from app.models import Base
 
 Columns = TypeVarTuple("Columns")
-Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 Parameters = Mapping[str, Any]
 
@@ -33,7 +32,7 @@ def connect_args() -> dict[str, Any]:
     }
     timeouts = {
         "timeout": settings.database_connect_timeout,
-        # The server gives up first, and says why; this is for a server that doesn't respond at all.
+        # The server gives up first, and says why; `command_timeout` is for a server that doesn't respond at all.
         "command_timeout": settings.database_statement_timeout + 5,
     }
     if settings.database_pooler == "transaction":
@@ -84,12 +83,16 @@ class Database:
         """
         if settings.environment != "production":  # it takes up to 0.2 ms, and helps only those who write the statement
             _refuse_objects(statement)
+
+        def fetch(connection: Connection) -> Sequence[Row[*Columns]]:
+            return connection.execute(statement, parameters).all()
+
         try:
-            return await self._run(self._fetch_all, statement, parameters)
+            return await self._run(fetch)
         except DBAPIError as error:
             if not (error.connection_invalidated and _only_reads(statement)):
                 raise
-        return await self._run(self._fetch_all, statement, parameters)
+        return await self._run(fetch)
 
     async def fetch_one(
         self, statement: TypedReturnsRows[*Columns], parameters: Parameters | None = None
@@ -100,11 +103,17 @@ class Database:
 
     async def execute(self, statement: UpdateBase, parameters: Parameters | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE and return how many rows it changed."""
-        return await self._run(self._execute, statement, parameters)
+        return await self._run(lambda connection: connection.execute(statement, parameters).rowcount)
 
     async def insert(self, instance: Base) -> None:
         """INSERT one new object; afterwards it has the values that the database filled in."""
-        await self._run(self._insert, instance)
+        mapper = object_mapper(instance)
+        given = [attribute for attribute in mapper.column_attrs if attribute.key in vars(instance)]
+        statement, rest = _insertion(mapper, tuple(attribute.key for attribute in given))
+        values = {attribute.columns[0].key: getattr(instance, attribute.key) for attribute in given}
+        row = await self._run(lambda connection: connection.execute(statement, values).one())
+        for name, value in zip(rest, row, strict=False):
+            set_committed_value(instance, name, value)
 
     def probe(self) -> AsyncConnection:
         """A connection outside the pool, for `async with`: a busy pool doesn't mean that the database is down."""
@@ -120,12 +129,11 @@ class Database:
         assert isinstance(pool, QueuePool)  # noqa: S101
         return pool.checkedout()
 
-    async def _run(
-        self,
-        work: Callable[Concatenate[Session, Arguments], Result],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
-    ) -> Result:
+    async def _run(self, work: Callable[[Connection], Result]) -> Result:
+        def connect_and_work(_: Session) -> Result:
+            with self._autocommit.sync_engine.connect() as connection:
+                return work(connection)
+
         if self._free_connections.locked():
             async with asyncio.timeout(settings.database_pool_timeout):
                 await self._free_connections.acquire()
@@ -134,31 +142,9 @@ class Database:
         try:
             # SQLAlchemy's public way into its greenlet. Entering it once, instead of once each to connect, execute and
             # close, makes a small request 10 % faster.
-            return await self._greenlet.run_sync(work, *args, **kwargs)
+            return await self._greenlet.run_sync(connect_and_work)
         finally:
             self._free_connections.release()
-
-    def _fetch_all(
-        self, _: Session, statement: TypedReturnsRows[*Columns], parameters: Parameters | None
-    ) -> Sequence[Row[*Columns]]:
-        with self._autocommit.sync_engine.connect() as connection:
-            return connection.execute(statement, parameters).all()
-
-    def _execute(self, _: Session, statement: Executable, parameters: Parameters | None) -> int:
-        with self._autocommit.sync_engine.connect() as connection:
-            result = connection.execute(statement, parameters)
-            assert isinstance(result, CursorResult)  # noqa: S101
-            return result.rowcount
-
-    def _insert(self, _: Session, instance: Base) -> None:
-        mapper = object_mapper(instance)
-        given = [attribute for attribute in mapper.column_attrs if attribute.key in vars(instance)]
-        statement, rest = _insertion(mapper, tuple(attribute.key for attribute in given))
-        values = {attribute.columns[0].key: getattr(instance, attribute.key) for attribute in given}
-        with self._autocommit.sync_engine.connect() as connection:
-            row = connection.execute(statement, values).one()
-        for name, value in zip(rest, row, strict=False):
-            set_committed_value(instance, name, value)
 
 
 def _refuse_objects(statement: TypedReturnsRows[*tuple[Any, ...]]) -> None:

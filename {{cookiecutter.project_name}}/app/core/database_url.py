@@ -1,6 +1,6 @@
-"""Database URLs, in the forms that hosting platforms provide, read by one function wherever there is one.
+"""Database URLs, in the forms that hosting platforms provide: the application, scripts and tests read them alike.
 
-Without the application's settings, as scripts/databases.py and the tests read URLs before there are any.
+Doesn't import the settings, as scripts/databases.py and the tests read URLs before there are any.
 """
 
 import os
@@ -29,7 +29,7 @@ def to_asyncpg_url(url: str) -> URL:
     """Turn `postgres://`, `postgresql://` or `postgresql+asyncpg://` into SQLAlchemy's URL for asyncpg.
 
     libpq's `sslmode=…`, as hosting platforms write it, becomes asyncpg's `ssl=…`, which takes the same words; and
-    `sslrootcert=…`, `service=…` and the like go into `dsn=…`, the only place where asyncpg looks for them.
+    `sslrootcert=…`, `passfile=…` and the like go into `dsn=…`, the only place where asyncpg looks for them.
     Raises ValueError for anything else, with words that don't show the URL.
     """
     # Before anything is parsed: behind an @ or a comma, the rest of the password or the next host looks like a port.
@@ -46,7 +46,7 @@ def to_asyncpg_url(url: str) -> URL:
         raise ValueError(_SHAPE)
     query: dict[str, Any] = {"ssl" if name == "sslmode" else name: value for name, value in parsed.query.items()}
     query.pop("channel_binding", None)  # asyncpg doesn't support it
-    in_dsn = {name: query.pop(name) for name in tuple(query) if re.match("ssl.|service$|passfile$", name)}
+    in_dsn = {name: query.pop(name) for name in tuple(query) if re.match("ssl.|passfile$", name)}
     if unknown := query.keys() - {"ssl", "host", "port"}:
         raise ValueError(f"has unsupported parameters: {', '.join(sorted(unknown))}")
     if "ssl" in query and query["ssl"] not in _SSL_MODES:
@@ -70,7 +70,7 @@ def to_asyncpg_url(url: str) -> URL:
 
 
 def arguments(url: URL) -> dict[str, Any]:
-    """What asyncpg's `connect` takes."""
+    """The arguments of asyncpg's `connect`."""
     return dict(url.get_dialect()().create_connect_args(url)[1])
 
 
@@ -80,13 +80,7 @@ def servers(url: URL) -> list[tuple[str, int]]:
     host, port = connection.get("host"), connection.get("port") or PORT
     if isinstance(host, list):
         return [(_name(one), number) for one, number in zip(host, connection["port"], strict=True)]
-    if host is None and _has_service(url):
-        return [(str(url.query["dsn"]), port)]  # wherever it leads to
     return [(_name(host or "localhost"), port)]
-
-
-def _has_service(url: URL) -> bool:
-    return "service=" in str(url.query.get("dsn"))
 
 
 def _name(host: str) -> str:
@@ -99,7 +93,7 @@ def is_same(one: URL, other: URL) -> bool:
 
 
 def renamed(url: str, name: str) -> str:
-    """The same URL with another database."""
+    """A URL with this database instead of its own."""
     return make_url(url).set(database=quote(name, safe="")).render_as_string(hide_password=False)
 
 
@@ -116,8 +110,6 @@ async def why_refused(url: URL) -> str | None:
 def address(url: URL) -> str:
     """Where a database is, for messages: `host:port`, or the folder of a socket."""
     connection = arguments(url)
-    if "host" not in connection and _has_service(url):
-        return "its service"
     host, port = connection.get("host") or "localhost", connection.get("port") or PORT
     if isinstance(host, list):
         return ",".join(f"{name}:{number}" for name, number in zip(host, connection["port"], strict=True))

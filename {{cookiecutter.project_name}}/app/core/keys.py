@@ -25,7 +25,7 @@ class AccessKey(NamedTuple):
 
 
 def shared_key(key_id: str, secret: str) -> AccessKey:
-    """An HS256 key: who can verify with it can sign, too."""
+    """An HS256 key: a service that can verify with it can sign with it, too."""
     key = jwk.construct(secret, "HS256")
     return AccessKey(key_id, "HS256", key, key)
 
@@ -35,7 +35,7 @@ def private_key(pem: str) -> AccessKey:
     r"""An ES256 or RS256 key from PEM with real newlines, or `\n` in their place. Raises ValueError for any other."""
     try:
         private = load_pem_private_key(pem.replace("\\n", "\n").encode(), password=None)
-    except (ValueError, TypeError):  # the latter where it has a passphrase
+    except (ValueError, TypeError):  # TypeError: it has a passphrase
         raise ValueError("must be a private key in PEM, without a passphrase; `make jwt-key` prints one") from None
     if isinstance(private, EllipticCurvePrivateKey) and isinstance(private.curve, SECP256R1):
         algorithm = "ES256"

@@ -12,7 +12,7 @@ from pydantic_core import Url
 _WEB: Final = {"http", "https"}
 # Pages of these have no origin of their own, or can't send requests: browsers would send `null`, or nothing.
 _NEVER_SENT: Final = {"about", "blob", "data", "file", "filesystem", "ftp", "javascript", "mailto", "null", "ws", "wss"}
-_ANDROID: Final = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")  # how WebAuthn names an Android application
+_ANDROID: Final = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")  # an Android application, by its signing key
 _HOST: Final = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
@@ -68,8 +68,3 @@ def allowed_host(pattern: str) -> str:
         return prefix + web_origin(f"http://{name}").removeprefix("http://")
     except ValueError:
         raise ValueError("must look like api.example.com or *.example.com") from None
-
-
-def is_ip_address(host: str) -> bool:
-    """Whether a host in its canonical form is an IP address."""
-    return ":" in host or re.fullmatch(r"[0-9.]+", host) is not None

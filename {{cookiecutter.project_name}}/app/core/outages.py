@@ -13,8 +13,6 @@ from app.core.config import settings
 # limit; and a table that doesn't exist until `make migrate`.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PASSING: Final = ("08", "25006", "40", "53", "55P03", "57", "42P01")
-
-
 # A wrong name or password, or no such database: no request can be served, and waiting doesn't help.
 _REFUSED: Final = ("28", "3D")
 

@@ -15,7 +15,6 @@ from app.core.config import settings
 
 T = TypeVar("T")
 
-
 MAX_ROUNDS: Final = 20  # as SECURITY_BCRYPT_ROUNDS; a stored hash with 31 would keep a thread for a day
 
 
@@ -60,7 +59,7 @@ async def hash_password(password: str) -> str:
 
 
 async def check_password(password: str, hashed_password: str | None) -> PasswordCheck:
-    """Check a password. Without a hash, or with anything that isn't one of ours, the result is False, in the same time.
+    """Check a password. Without a hash, or with text that is no hash of ours, the result is False, in the same time.
 
     So `!` in that column switches the password off, and a row from another system can't break the login.
     """

@@ -26,7 +26,7 @@ MAX_ACCESS_TOKEN_LENGTH: Final = 8192  # ours have a tenth of that; a header of 
 
 @lru_cache
 def derive_key(secret_key: str, purpose: str) -> bytes:
-    """32 bytes for one purpose, so that a MAC made for one is never valid for another (RFC 8725 section 3.8)."""
+    """32 bytes for one purpose, so that a MAC for this purpose is valid for no other (RFC 8725 section 3.8)."""
     return hmac.digest(secret_key.encode(), purpose.encode(), hashlib.sha256)
 
 
@@ -50,7 +50,7 @@ def public_keys() -> list[dict[str, str]]:
 
 
 def issuer() -> str:
-    """Who issues access tokens and, as they are for ourselves, whom they are for."""
+    """The issuer of access tokens, which is their audience, too: this API."""
     return settings.public_url or str(PROJECT["name"])
 
 
@@ -67,20 +67,17 @@ def _mac(purpose: str, message: bytes, secret_key: str) -> bytes:
     return hmac.digest(derive_key(secret_key, purpose), message, hashlib.sha256)
 
 
-NOTHING_MORE: Final[Mapping[str, Any]] = {}
-
-
 class AccessClaims(NamedTuple):
     user_id: uuid.UUID
     session_id: uuid.UUID
 
 
 def create_access_token(
-    user_id: uuid.UUID, session_id: uuid.UUID, issued_at: int, expires_at: int, more: Mapping[str, Any] = NOTHING_MORE
+    user_id: uuid.UUID, session_id: uuid.UUID, issued_at: int, expires_at: int, more: Mapping[str, Any] | None = None
 ) -> str:
     """An access token for one login session, with these and maybe more claims; times in Unix seconds."""
     claims = {
-        **more,
+        **(more or {}),
         "iss": issuer(),
         "aud": issuer(),
         "client_id": PROJECT["name"],  # RFC 9068 wants one; all clients here are one
@@ -133,9 +130,9 @@ def read_access_token(token: str, *, expired: bool = False) -> AccessClaims | No
 def _read_genuine(
     token: str, secret_keys: tuple[str, ...], private_keys: tuple[str, ...], issuer: str
 ) -> _GenuineClaims:
-    """What a token says that was issued here. Raises one of many errors for any other.
+    """The claims of a token that was issued here. Raises one of many errors for any other.
 
-    python-jose checks the signature. The rest is checked here, as it would accept another kind of token, `crit`
+    python-jose checks the signature. The rest is checked here: python-jose would accept another kind of token, `crit`
     (RFC 7515 section 4.1.11), claims that are missing or of another type, and an `iat` in the future.
     """
     keys = _keys_for(token.partition(".")[0], secret_keys, private_keys)

@@ -1,4 +1,4 @@
-"""The features of this project: an import and an entry for each. docs/development.md says how to leave one out."""
+"""The features of this project, an import and an entry for each; docs/development.md says how to add or remove one."""
 
 from app.api.feature import Feature
 from app.features.mail.feature import mail

@@ -1,4 +1,4 @@
-"""What crosses the wire of pets."""
+"""Requests and responses of the routes for pets."""
 
 from typing import Annotated
 

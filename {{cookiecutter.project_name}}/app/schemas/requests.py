@@ -19,8 +19,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from app.core.common_passwords import is_common, is_own_address
 from app.core.passwords import normalized
+from app.core.weak_secrets import is_common, is_own_address
 from app.models import EMAIL_MAX_LENGTH
 
 # In characters (code points) of the password's NFC, so that it has one length, whatever keyboard it is typed on.
@@ -40,7 +40,7 @@ def _bare_and_lower(email: object) -> object:
         return email
     if "<" in email:
         raise PydanticCustomError("value_error", "value is not a valid email address: it includes a name")
-    if "=?" in email:  # mail programs would decode it (RFC 2047) and write to somebody else
+    if "=?" in email:  # email programs would decode it (RFC 2047) and write to somebody else
         raise PydanticCustomError("value_error", "value is not a valid email address: it includes an encoded word")
     # Before EmailStr normalises it (NFC): the other way round, upper and lower case could end up different.
     return email.lower()
@@ -59,7 +59,7 @@ def _normalized(password: object) -> object:
 
 
 def _measured(password: object) -> object:
-    # One that fits is checked as it was typed, too; see core/passwords.py.
+    # A password that isn't too long stays as it was typed, and is checked that way, too; see core/passwords.py.
     return _normalized(password) if isinstance(password, str) and len(password) > PASSWORD_MAX_LENGTH else password
 
 
@@ -91,7 +91,7 @@ Username = Annotated[
     str,
     StringConstraints(max_length=EMAIL_MAX_LENGTH, pattern=WITHOUT_NUL),
     AfterValidator(canonical_email),
-    Field(description="The e-mail address.", examples=["ana@example.com"]),
+    Field(description="The email address.", examples=["ana@example.com"]),
 ]
 RefreshToken = Annotated[str, Field(max_length=REFRESH_TOKEN_MAX_LENGTH, repr=False, examples=["QbX8yq3u…"])]
 
@@ -112,7 +112,7 @@ class JsonRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_few_fields(cls, data: object) -> object:
-        # Runs before each unknown field becomes an error. For the same reason, give each list a `max_length`.
+        # Runs before each unknown field becomes an error. Each item of a list may, too: give lists a `max_length`.
         if isinstance(data, dict) and len(data) > MAX_JSON_FIELDS:
             raise PydanticCustomError("too_many_fields", "Too many fields")
         return data
@@ -175,7 +175,7 @@ class UserCreateRequest(JsonRequest):
     @field_validator("password")
     @classmethod
     def _is_not_the_address(cls, password: str, info: ValidationInfo) -> str:
-        if is_own_address(password, info.data.get("email", "")):  # missing if it is invalid itself
+        if is_own_address(password, info.data.get("email", "")):  # an invalid email is missing
             raise OWN_ADDRESS
         return password
 

@@ -24,19 +24,15 @@ class ForwardedFor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self.warned and scope["type"] == "http" and scope["client"]:
-            for name, _ in scope["headers"]:
-                if name.startswith(b"x-forwarded-"):
-                    self._warn_of_stranger(scope["client"][0])
+            is_forwarded = any(name.startswith(b"x-forwarded-") for name, _ in scope["headers"])
+            if is_forwarded and not _is_trusted(peer := scope["client"][0]):
+                self.warned = True
+                logger.warning(
+                    "Ignoring X-Forwarded headers from %s. If this is your proxy, add it to TRUSTED_PROXIES:"
+                    " until then, all its clients share one IP address and its rate limits. This is logged once.",
+                    peer,
+                )
         await self.app(scope, receive, send)
-
-    def _warn_of_stranger(self, peer: str) -> None:
-        if not (self.warned or _is_trusted(peer)):
-            self.warned = True
-            logger.warning(
-                "Ignoring X-Forwarded headers from %s. If this is your proxy, add it to TRUSTED_PROXIES:"
-                " until then, all its clients share one IP address and its rate limits. This is logged once.",
-                peer,
-            )
 
 
 @lru_cache(maxsize=1024)

@@ -56,7 +56,7 @@ class Readiness:
 
 @cache
 def readiness_of(database: Database) -> Readiness:
-    """The same for everyone who asks about this database."""
+    """One object for each database, so that all requests share its last result."""
     return Readiness(database)
 
 

@@ -1,14 +1,22 @@
 """What happens when a process starts and ends."""
 
+import asyncio
 import gc
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from app.core.config import settings
 from app.core.database import Database, database
-from app.server.connections import warn_of_too_few_connections
+from app.server.health import PROBE_TIMEOUT
 from app.server.shutdown import delay_shutdown
+
+logger = logging.getLogger("app.connections")
 
 Lifespan = Callable[[Database], AbstractAsyncContextManager[None]]
 
@@ -30,3 +38,32 @@ def lifespan(meanwhile: Sequence[Lifespan]) -> Callable[[FastAPI], AbstractAsync
         await database.dispose()
 
     return start_and_end
+
+
+_GRANTED: Final = text("""
+    SELECT least(
+        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+            - coalesce(current_setting('reserved_connections', true), '0')::int,
+        (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
+        (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
+    )
+""")
+
+
+async def warn_of_too_few_connections() -> None:
+    """Compare what all processes together may open, each a pool and one for a probe, with what PostgreSQL grants."""
+    if settings.database_pooler != "none":
+        return  # PgBouncer limits them
+    pool_size, processes, replicas = settings.database_pool_size, settings.web_concurrency, settings.max_replicas
+    needed = (pool_size + 1) * processes * replicas
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT), database.probe() as connection:
+            granted = await connection.scalar(_GRANTED)
+    except (DBAPIError, OSError, TimeoutError):
+        return  # the readiness check reports a database that is down
+    if needed > granted:
+        logger.warning(
+            "Too few database connections: (DATABASE_POOL_SIZE %s + 1) x WEB_CONCURRENCY %s x MAX_REPLICAS %s = %s,"
+            " but PostgreSQL grants %s. See docs/scaling.md.",
+            *(pool_size, processes, replicas, needed, granted),
+        )

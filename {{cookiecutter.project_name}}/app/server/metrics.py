@@ -34,18 +34,16 @@ logger = logging.getLogger("app.metrics")
 
 # A route is its function's name, as in the log. Paths and methods are no labels, as clients can make them up.
 REQUESTS = Counter("http_requests", "Completed requests", ["route", "status"])
-DURATION = Histogram("http_request_duration_seconds", "How long they took", ["route"])
+DURATION = Histogram("http_request_duration_seconds", "Duration of requests", ["route"])
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests in progress", multiprocess_mode="livesum")
 POOL_IN_USE = Gauge("database_connections_in_use", "Connections taken from the pool", multiprocess_mode="livesum")
 POOL_SIZE = Gauge("database_pool_size", "Connections that the pool may hold", multiprocess_mode="livesum")
-
+AUDIT_EVENTS = Counter("audit_events", "Lines of the audit log", ["event"])
 
 SAMPLE_INTERVAL: Final = 0.05  # seconds
 SCRAPE_TIMEOUT: Final = 5  # seconds
 MAX_CONNECTIONS: Final = 20  # one more closes the oldest, which must be stalling
 _connections: Final[list[asyncio.StreamWriter]] = []
-
-AUDIT_EVENTS = Counter("audit_events", "Lines of the audit log", ["event"])
 
 
 class _AuditCounter(logging.Handler):

@@ -113,7 +113,7 @@ class SecurityHeaders:
 
 
 class Cors:
-    """What pages of other origins may do: everything but send cookies; under one path, named origins may that too."""
+    """CORS: pages of other origins may do everything but send cookies, which named origins may, too, under one path."""
 
     def __init__(
         self, app: ASGIApp, origins: list[str], origins_with_cookies: list[str], path_with_cookies: str
@@ -166,8 +166,9 @@ class _HeadersSentError(Exception):
 
 
 class AsRoutesExpect:
-    """Passes HEAD on as GET, so that each route with a GET answers it (RFC 9110 section 9.3.2); SecurityHeaders drops
-    the body. And where a proxy strips a prefix, which `uvicorn --root-path` puts back, the prefix is part of the path.
+    """Passes HEAD on as GET (RFC 9110 section 9.3.2); SecurityHeaders drops the body.
+
+    Where a proxy strips a prefix, which `uvicorn --root-path` names, the path has the prefix again.
     """
 
     def __init__(self, app: ASGIApp, api_prefix: str) -> None:
@@ -178,7 +179,7 @@ class AsRoutesExpect:
         if scope.get("root_path"):
             if scope["root_path"].rstrip("/") != self.api_prefix:
                 raise RuntimeError(f"The server has --root-path {scope['root_path']}: set API_PREFIX to the same")
-            scope["root_path"] = ""  # it would otherwise be missing, or twice, in what we write into cookies and links
+            scope["root_path"] = ""  # otherwise cookies and links would have the prefix twice, or not at all
         if scope.get("method") != "HEAD":
             await self.app(scope, receive, send)
             return
@@ -222,7 +223,7 @@ class InputLimits:
 
 
 def _max_body_size(scope: Scope) -> int:
-    """The limit of the route that this request is for, looked up only for a body that is over the common one."""
+    """The limit of the route that this request is for, looked up only for a body over MAX_BODY_SIZE."""
     for route in iter_route_contexts(scope["app"].routes):
         size: int | None = getattr(route, "max_body_size", None)
         if size and scope["method"] in (route.methods or ()) and re.match(route.path_regex, scope["path"]):

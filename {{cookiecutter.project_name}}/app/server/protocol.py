@@ -26,7 +26,7 @@ class BoundedHttp(HttpToolsProtocol):
             piece = data[start : start + PIECE_SIZE]
             self.unfinished += len(piece)
             super().data_received(piece)
-            # What follows a header or body in the same piece isn't counted, and the last piece may complete it.
+            # Bytes behind a header or body in the same piece aren't counted, and the last piece may complete a header.
             if self.unfinished > MAX_HEADER_SIZE - 2 * PIECE_SIZE:
                 self.send_400_response("Request header too large.")
 

@@ -16,7 +16,7 @@ def is_stopping() -> bool:
 def delay_shutdown() -> None:
     """Put SHUTDOWN_DELAY between SIGTERM and uvicorn's graceful shutdown, and let that end with exit status 0.
 
-    This does nothing under another server, whose entrypoint has to do the same.
+    This does nothing under another server: its entrypoint has to delay the shutdown.
     """
     # Doesn't import uvicorn, which another server would load for nothing.
     server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)

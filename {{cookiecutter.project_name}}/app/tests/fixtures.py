@@ -14,7 +14,7 @@ from alembic.config import Config
 from httpx import AsyncClient
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from alembic import command
 from app.core.config import PROJECT_DIR, settings
@@ -32,9 +32,11 @@ from app.tests.helpers import (
     bearer,
     begin,
     client_at,
+    connect,
     hash_of_password,
     make_empty,
 )
+from app.tests.other_settings import other_settings
 
 # One statement empties all tables in one round trip.
 DELETE_ALL_ROWS = select(1).add_cte(*(table.delete().cte() for table in Base.metadata.sorted_tables))
@@ -71,6 +73,16 @@ async def empty_tables(application: None) -> AsyncIterator[None]:
     """Empty all tables after the test."""
     yield
     await database.fetch_all(DELETE_ALL_ROWS)
+
+
+@pytest.fixture
+async def empty_database(application: None) -> AsyncIterator[AsyncConnection]:
+    """A connection to an empty database, on which the migrations will run."""
+    url = settings.sqlalchemy_url.set(database=f"{settings.sqlalchemy_url.database}_migrations")
+    await make_empty(url, settings.sqlalchemy_url)
+    async with connect(url) as connection:
+        with other_settings(TEST_DATABASE_URL=url.render_as_string(hide_password=False)):
+            yield connection
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+import socket
 import uuid
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
@@ -172,3 +174,19 @@ async def waiting_for_locks(count: int) -> None:
                 if await session.scalar(waiting) == count:
                     return
             await asyncio.sleep(0.005)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+def scrape(port: int) -> str:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as response:
+        return str(response.read().decode())
+
+
+def counted(scraped: str) -> dict[str, float]:
+    """Each metric's value, by its name and labels."""
+    return {name: float(value) for name, value in re.findall(r"^([^# ]\S*) (\S+)$", scraped, re.MULTILINE)}

@@ -4,11 +4,14 @@ import time
 
 import pytest
 from httpx import AsyncClient
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import User
+from app.models import RateLimit, User
 from app.tests.helpers import bearer, hash_of_password, login, try_login
-from app.tests.other_settings import application_with
+from app.tests.other_settings import application_with, other_settings
+
+ATTEMPTS = 10
 
 
 async def test_login_returns_tokens_and_their_times(client: AsyncClient, default_user: User) -> None:
@@ -58,14 +61,28 @@ async def test_unknown_user_wrong_password_and_inactive_user_get_the_same_respon
         assert response.headers == responses[0].headers
 
 
-async def time_logins(client: AsyncClient, email: str, guess: str = "wrong") -> tuple[float, float]:
-    """The CPU seconds, over all threads, of two logins with a wrong password."""
-    times = []
-    for _ in range(2):
-        begun = time.process_time()  # CPU time, so that other processes don't count
-        assert (await try_login(client, email, guess)).status_code == 400
-        times.append(time.process_time() - begun)
-    return times[0], times[1]
+async def time_login(client: AsyncClient, email: str, guess: str = "wrong") -> float:
+    """The CPU seconds, over all threads, of a login with a wrong password."""
+    begun = time.process_time()  # CPU time, so that other processes don't count, except that they slow a processor down
+    assert (await try_login(client, email, guess)).status_code == 400
+    return time.process_time() - begun
+
+
+async def assert_same_time(client: AsyncClient, session: AsyncSession, *logins: tuple[str, str]) -> float:
+    """Let these logins take turns until the fastest of each take the same time, as the processor may be slow for one.
+
+    Return the shortest time.
+    """
+    times: list[list[float]] = [[] for _ in logins]
+    for _ in range(ATTEMPTS):
+        for taken, (email, guess) in zip(times, logins, strict=True):
+            taken.append(await time_login(client, email, guess))
+        await session.execute(delete(RateLimit))
+        await session.commit()
+        fastest = [min(taken) for taken in times]
+        if len(times[0]) > 1 and max(fastest) < 1.5 * min(fastest):
+            return min(fastest)
+    pytest.fail(f"the logins took {times}")
 
 
 async def test_unknown_user_wrong_password_and_inactive_user_take_the_same_time(
@@ -77,22 +94,18 @@ async def test_unknown_user_wrong_password_and_inactive_user_take_the_same_time(
     await session.commit()
     # A new application, as its very first login must not stand out either.
     async with application_with(SECURITY_BCRYPT_ROUNDS="8") as client:
+        first = await time_login(client, "nobody@example.com")
         emails = ("nobody@example.com", default_user.email, other_user.email)
-        unknown, wrong, inactive = [await time_logins(client, email) for email in emails]
-    assert unknown[0] > 0.7 * min(wrong)
-    assert min(unknown) == pytest.approx(min(wrong), rel=0.5)
-    assert min(inactive) == pytest.approx(min(wrong), rel=0.5)
+        assert first > 0.5 * await assert_same_time(client, session, *((email, "wrong") for email in emails))
 
 
 async def test_a_password_that_an_old_hash_cannot_hold_takes_the_same_time(
-    session: AsyncSession, default_user: User
+    client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
     default_user.hashed_password = hash_of_password("bcrypt", rounds=8)
     await session.commit()
-    async with application_with(SECURITY_BCRYPT_ROUNDS="8") as client:
-        wrong = await time_logins(client, default_user.email)
-        impossible = await time_logins(client, default_user.email, "wr\0ng")
-    assert min(impossible) == pytest.approx(min(wrong), rel=0.5)
+    with other_settings(SECURITY_BCRYPT_ROUNDS="8"):
+        await assert_same_time(client, session, (default_user.email, "wrong"), (default_user.email, "wr\0ng"))
 
 
 async def test_a_login_leaves_the_event_loop_to_other_requests(
@@ -102,9 +115,13 @@ async def test_a_login_leaves_the_event_loop_to_other_requests(
     default_user.hashed_password = hash_of_password(rounds=9)
     work = time.thread_time() - begun  # as much as the login's, which has to run in another thread
     await session.commit()
-    begun = time.thread_time()
-    assert (await try_login(client, default_user.email)).status_code == 200
-    assert time.thread_time() - begun < 0.7 * work
+    times: list[float] = []
+    with other_settings(SECURITY_BCRYPT_ROUNDS="9"):  # so that the hash stays as it is
+        while len(times) < ATTEMPTS and min(times, default=work) >= 0.7 * work:
+            begun = time.thread_time()
+            assert (await try_login(client, default_user.email)).status_code == 200
+            times.append(time.thread_time() - begun)
+    assert min(times) < 0.7 * work
 
 
 async def test_each_login_is_a_session_of_its_own(client: AsyncClient, default_user: User) -> None:

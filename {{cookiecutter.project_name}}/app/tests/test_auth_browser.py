@@ -10,7 +10,7 @@ from app.api.cookies import COOKIE
 from app.core.config import settings
 from app.models import User
 from app.tests.helpers import PASSWORD, Json, begin, is_logged_in, login, refresh, tokens_in, try_refresh
-from app.tests.other_settings import application_with
+from app.tests.other_settings import application_with, other_settings
 
 PATH = f"{settings.api_prefix}/auth/browser"
 HOST = settings.allowed_hosts[0]
@@ -69,8 +69,8 @@ async def test_a_refresh_gives_the_next_cookie_and_spends_the_one_before(
     assert not await is_logged_in(client, third.json())
 
 
-async def test_a_cookie_lives_no_longer_than_its_session(default_user: User) -> None:
-    async with application_with(SESSION_MAX_DAYS="1") as client:
+async def test_a_cookie_lives_no_longer_than_its_session(client: AsyncClient, default_user: User) -> None:
+    with other_settings(SESSION_MAX_DAYS="1"):
         response = await send(client, "login", default_user)
     assert cookie_in(response)["max-age"] == str(24 * 60 * 60)
 
@@ -168,34 +168,33 @@ async def test_our_own_pages_and_those_of_an_allowed_origin_can(
     assert ended.status_code == 204
 
 
-async def test_where_a_proxy_changes_the_host_public_url_is_our_own(default_user: User) -> None:
+async def test_where_a_proxy_changes_the_host_public_url_is_our_own(client: AsyncClient, default_user: User) -> None:
     public = "https://public.example.com:8443"
-    async with application_with(PUBLIC_URL=public) as client:
+    with other_settings(PUBLIC_URL=public):
         assert (await send(client, "login", default_user, headers={"Origin": public})).status_code == 200
-    async with application_with() as client:
-        assert (await send(client, "login", default_user, headers={"Origin": public})).status_code == 403
+    assert (await send(client, "login", default_user, headers={"Origin": public})).status_code == 403
 
 
-async def test_behind_a_proxy_that_ends_tls_https_is_our_own_too(default_user: User) -> None:
-    async with application_with() as client:
-        client.base_url = f"http://{HOST}{settings.api_prefix}"
-        for origin in (f"http://{HOST}", f"https://{HOST}"):
-            assert (await send(client, "login", default_user, headers={"Origin": origin})).status_code == 200
+async def test_behind_a_proxy_that_ends_tls_https_is_our_own_too(client: AsyncClient, default_user: User) -> None:
+    client.base_url = f"http://{HOST}{settings.api_prefix}"
+    for origin in (f"http://{HOST}", f"https://{HOST}"):
+        assert (await send(client, "login", default_user, headers={"Origin": origin})).status_code == 200
 
 
-async def test_where_public_url_is_https_a_page_that_came_over_plain_http_is_not_ours(default_user: User) -> None:
-    async with application_with(PUBLIC_URL="https://public.example.com") as client:
-        client.base_url = f"http://{HOST}{settings.api_prefix}"
+async def test_where_public_url_is_https_a_page_that_came_over_plain_http_is_not_ours(
+    client: AsyncClient, default_user: User
+) -> None:
+    client.base_url = f"http://{HOST}{settings.api_prefix}"
+    with other_settings(PUBLIC_URL="https://public.example.com"):
         for origin, status in ((f"http://{HOST}", 403), ("http://public.example.com", 403), (f"https://{HOST}", 200)):
             assert (await send(client, "login", default_user, headers={"Origin": origin})).status_code == status
 
 
-async def test_a_proxy_may_write_the_host_in_another_way_than_browsers(default_user: User) -> None:
-    async with application_with() as client:
-        headers = {"Origin": f"https://{HOST}", "Host": f"{HOST.upper()}:443"}
-        assert (await send(client, "login", default_user, headers=headers)).status_code == 200
-        headers["Host"] = f"{HOST}:8443"
-        assert (await send(client, "login", default_user, headers=headers)).status_code == 403
+async def test_a_proxy_may_write_the_host_in_another_way_than_browsers(client: AsyncClient, default_user: User) -> None:
+    headers = {"Origin": f"https://{HOST}", "Host": f"{HOST.upper()}:443"}
+    assert (await send(client, "login", default_user, headers=headers)).status_code == 200
+    headers["Host"] = f"{HOST}:8443"
+    assert (await send(client, "login", default_user, headers=headers)).status_code == 403
 
 
 async def test_an_application_that_is_no_web_page_can_be_allowed(default_user: User) -> None:

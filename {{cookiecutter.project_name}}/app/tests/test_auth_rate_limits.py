@@ -198,10 +198,10 @@ async def test_a_wrong_current_password_counts_too(
 
 
 def test_an_ipv6_site_is_a_48() -> None:
-    assert Client("2001:db8:1:1::1").site == Client("2001:db8:1:ffff::1").site
-    assert Client("2001:db8:1:1::1").site != Client("2001:db8:2:1::1").site
-    assert Client("198.51.100.1").site == Client("198.51.100.1").network
-    assert Client("unknown").site == "unknown"
+    assert Client("2001:db8:1:1::1").wider_network == Client("2001:db8:1:ffff::1").wider_network
+    assert Client("2001:db8:1:1::1").wider_network != Client("2001:db8:2:1::1").wider_network
+    assert Client("198.51.100.1").wider_network == Client("198.51.100.1").network
+    assert Client("unknown").wider_network == "unknown"
 
 
 def test_a_subscriber_with_many_ipv6_addresses_counts_as_one() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Base, LoginSession, User
 from app.tests.helpers import PASSWORD, Json, bearer, begin, is_logged_in, login, refresh, try_refresh
-from app.tests.other_settings import application_with
+from app.tests.other_settings import application_with, other_settings
 
 SECOND = timedelta(seconds=1)
 INVALID = {"detail": "Invalid refresh token"}
@@ -110,8 +110,8 @@ async def test_without_a_leeway_one_of_50_refreshes_succeeds_and_the_others_end_
     client: AsyncClient, default_user: User
 ) -> None:
     tokens = await begin(default_user)
-    async with application_with(REFRESH_TOKEN_LEEWAY="0") as strict:
-        responses = await asyncio.gather(*(try_refresh(strict, tokens["refresh_token"]) for _ in range(50)))
+    with other_settings(REFRESH_TOKEN_LEEWAY="0"):
+        responses = await asyncio.gather(*(try_refresh(client, tokens["refresh_token"]) for _ in range(50)))
     assert sorted(response.status_code for response in responses) == [200] + [400] * 49
     (winner,) = (response.json() for response in responses if response.status_code == 200)
     assert not await is_logged_in(client, winner)
@@ -244,14 +244,14 @@ async def test_a_shorter_session_max_days_applies_to_sessions_that_began_before(
     tokens = await begin_days_ago(session, default_user, 31)
     if is_spent:
         await refresh(client, tokens)
-    async with application_with(SESSION_MAX_DAYS="30") as stricter:
-        assert (await try_refresh(stricter, tokens["refresh_token"])).status_code == 400
+    with other_settings(SESSION_MAX_DAYS="30"):
+        assert (await try_refresh(client, tokens["refresh_token"])).status_code == 400
 
 
 async def test_a_login_promises_no_longer_session_than_session_max_days(
-    default_user: User, session: AsyncSession
+    client: AsyncClient, default_user: User, session: AsyncSession
 ) -> None:
-    async with application_with(SESSION_MAX_DAYS="1") as client:
+    with other_settings(SESSION_MAX_DAYS="1"):
         tokens = await login(client, default_user)
     assert tokens["refresh_token_expires_at"] == tokens["issued_at"] + 24 * 60 * 60
     assert (await session.scalars(select(LoginSession.expires_at))).one().timestamp() == tokens[
@@ -259,8 +259,8 @@ async def test_a_login_promises_no_longer_session_than_session_max_days(
     ]
 
 
-async def test_an_access_token_expires_no_later_than_its_session(default_user: User) -> None:
-    async with application_with(REFRESH_TOKEN_EXPIRE_MINUTES="5") as client:
+async def test_an_access_token_expires_no_later_than_its_session(client: AsyncClient, default_user: User) -> None:
+    with other_settings(REFRESH_TOKEN_EXPIRE_MINUTES="5"):
         tokens = await login(client, default_user)
     assert tokens["expires_at"] == tokens["issued_at"] + 5 * 60
 

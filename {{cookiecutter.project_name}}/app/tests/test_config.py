@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 from app.core import config
 from app.core.config import PROJECT_DIR, FeatureSettings, Settings, load, loaded, refuse_unknown_names, settings
 from app.core.database_url import to_asyncpg_url
-from app.core.weak_keys import is_weak_key
+from app.core.weak_secrets import is_weak_key
 from app.tests.other_settings import GOOD_KEY, other_settings, refusal, refusal_of
 
 

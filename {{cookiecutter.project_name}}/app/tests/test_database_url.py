@@ -101,7 +101,6 @@ def test_every_reader_refuses_a_url_in_the_same_words(
         ("postgresql://ana@db.example/app", "db.example:5432"),
         ("postgresql://[2001:db8::1]/app", "[2001:db8::1]:5432"),
         ("postgresql:///app?host=a:1&host=localhost:2", "a:1,localhost:2"),
-        ("postgresql:///app?service=elsewhere", "its service"),
     ],
 )
 def test_make_databases_leaves_other_machines_alone(
@@ -129,22 +128,15 @@ def test_make_databases_says_what_it_can_not_start(monkeypatch: pytest.MonkeyPat
     assert "Start that database or, to have one started, write postgresql://user:password@" in str(exit_info.value)
 
 
-async def test_a_url_needs_no_password_where_a_passfile_or_a_service_has_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_a_url_needs_no_password_where_a_passfile_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     here = settings.sqlalchemy_url
-    passfile, services = tmp_path / "pgpass", tmp_path / "services"
+    passfile = tmp_path / "pgpass"
     passfile.touch(mode=0o600)
     passfile.write_text(f"{here.host}:{here.port}:*:{here.username}:{here.password}\n")
-    services.write_text(f"[mine]\nhost={here.host}\nport={here.port}\nuser={here.username}\npassword={here.password}\n")
-    monkeypatch.setenv("PGSERVICEFILE", str(services))
-    for url in (
-        f"postgresql://{here.username}@{here.host}:{here.port}/{here.database}?passfile={quote(str(passfile))}",
-        f"postgresql:///{here.database}?service=mine",
-    ):
-        assert await works(url)
+    url = f"postgresql://{here.username}@{here.host}:{here.port}/{here.database}"
+    assert await works(f"{url}?passfile={quote(str(passfile))}")
     monkeypatch.setenv("PGPASSFILE", str(passfile))
-    assert await works(f"postgresql://{here.username}@{here.host}:{here.port}/{here.database}")
+    assert await works(url)
 
 
 async def test_a_unix_socket_leads_to_a_database(socket_folder: str) -> None:

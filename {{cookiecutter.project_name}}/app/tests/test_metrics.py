@@ -1,20 +1,18 @@
 """Metrics for Prometheus."""
 
 import asyncio
-import re
 import select
 import socket
 import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from urllib.request import urlopen
 
 import pytest
 from fastapi import FastAPI
 from starlette.types import Message
 
 from app.server import metrics
-from app.tests.helpers import PATIENCE, client_at, try_login
+from app.tests.helpers import PATIENCE, client_at, counted, free_port, scrape, try_login
 from app.tests.other_settings import other_application
 
 
@@ -28,21 +26,6 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     yield
     await events.put({"type": "lifespan.shutdown"})
     await lifespan
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
-
-
-def scrape(port: int) -> str:
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as response:
-        return str(response.read().decode())
-
-
-def counted(scraped: str) -> dict[str, float]:
-    return {name: float(value) for name, value in re.findall(r"^([^# ]\S*) (\S+)$", scraped, re.MULTILINE)}
 
 
 async def test_requests_and_audit_events_are_counted(empty_tables: None) -> None:

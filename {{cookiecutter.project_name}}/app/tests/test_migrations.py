@@ -1,30 +1,16 @@
 """Migrations, on a database of their own."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import pytest
 from alembic.config import Config
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alembic import command
 from app.autogenerate import load_models
-from app.core.config import PROJECT_DIR, settings
-from app.tests.helpers import connect, make_empty
-from app.tests.other_settings import other_settings
+from app.core.config import PROJECT_DIR
 
 CONFIG = Config(PROJECT_DIR / "alembic.ini")
-
-
-@pytest.fixture
-async def empty_database(application: None) -> AsyncIterator[AsyncConnection]:
-    """A connection to an empty database, on which the migrations will run."""
-    url = settings.sqlalchemy_url.set(database=f"{settings.sqlalchemy_url.database}_migrations")
-    await make_empty(url, settings.sqlalchemy_url)
-    async with connect(url) as connection:
-        with other_settings(TEST_DATABASE_URL=url.render_as_string(hide_password=False)):
-            yield connection
 
 
 async def tables(connection: AsyncConnection) -> set[str]:

@@ -3,19 +3,21 @@
 import asyncio
 import uuid
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, FastAPI, HTTPException
 from httpx import AsyncClient, Response
 from sqlalchemy import Delete, Update, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.deps import DbSession, RecentFactor, RecentLogin, lock_recent_owner
-from app.api.endpoints.reauthentication import proofs
+from app.api.endpoints.reauthentication import reauthentications
 from app.auth.caller import Caller
 from app.auth.recent_login import SecondFactor
+from app.core.config import settings
 from app.core.database import Database
 from app.main import create_app
 from app.models import LoginSession, User
@@ -48,13 +50,17 @@ async def lock_owner(user: RecentLogin, session: DbSession) -> None:
     await lock_recent_owner(session, user)
 
 
+@cache
+def application() -> FastAPI:
+    """An application with these routes, too."""
+    app = create_app()
+    app.include_router(router, prefix=settings.api_prefix)
+    return app
+
+
 @pytest.fixture
 def client(empty_tables: None) -> AsyncClient:
-    """A client of an application with these routes, too."""
-    app = create_app()
-    client = client_at(CLIENT_IP, app)
-    app.include_router(router, prefix=client.base_url.path.rstrip("/"))
-    return client
+    return client_at(CLIENT_IP, application())
 
 
 async def move_logins(session: AsyncSession, into_the_past: timedelta) -> None:
@@ -215,7 +221,7 @@ async def test_a_password_that_is_checked_during_a_change_makes_no_session_recen
     is_committed: bool,
 ) -> None:
     await move_logins(session, timedelta(minutes=10))
-    check = proofs["password"].check
+    check = reauthentications["password"].check
 
     async def change_then_check(*args: Any) -> None:
         await session.execute(change)
@@ -223,8 +229,8 @@ async def test_a_password_that_is_checked_during_a_change_makes_no_session_recen
             await session.commit()
         await check(*args)
 
-    proof = proofs["password"]._replace(check=change_then_check)
-    with patch.dict(proofs, {"password": proof}):
+    way = reauthentications["password"]._replace(check=change_then_check)
+    with patch.dict(reauthentications, {"password": way}):
         response = asyncio.create_task(reauthenticate(client, default_user_headers, {"password": PASSWORD}))
         if not is_committed:
             await waiting_for_locks(1)

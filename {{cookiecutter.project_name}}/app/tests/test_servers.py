@@ -8,7 +8,7 @@ import shlex
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -41,9 +41,6 @@ def command_of_the_image() -> list[str]:
     )
     port = arguments.index("--port")
     return arguments[:port] + arguments[port + 2 :]
-
-
-COMMANDS = [command_of_make_dev, command_of_the_image]
 
 
 def free_port() -> int:
@@ -90,56 +87,67 @@ async def response_to(port: int, *pieces: bytes) -> bytes:
         writer.close()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-async def test_headers_are_limited_to_64_kib(command: Callable[[], list[str]]) -> None:
+@pytest.fixture(scope="module")
+async def prefixed_server() -> AsyncIterator[int]:
+    """The port of `make dev` behind a proxy that strips a prefix; to start it takes longer than all that tests send."""
+    variables = {"API_PREFIX": "/x", "PUBLIC_URL": "https://api.example.com", "DOCS": "true"}
+    async with serving([*command_of_make_dev(), "--root-path", "/x"], **variables) as (port, _):
+        yield port
+
+
+async def test_make_dev_limits_headers_to_64_kib(prefixed_server: int) -> None:
+    await assert_headers_are_limited(prefixed_server)
+
+
+async def test_the_image_limits_headers_to_64_kib() -> None:
+    async with serving(command_of_the_image()) as (port, _):
+        await assert_headers_are_limited(port)
+
+
+async def assert_headers_are_limited(port: int) -> None:
     line = b"X: " + b"x" * (8 * 1024 - 5) + b"\r\n"
     long = b"x" * MAX_HEADER_SIZE
     chunked = LOGOUT + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
-    async with serving(command()) as (port, _):
-        for lines in (0, 5):
-            assert (await response_to(port, LIVE + line * lines + END)).startswith(b"HTTP/1.1 200 ")
-        for header in (
-            [LIVE + line * 8 + END],
-            [LIVE + b"X: " + long],  # a header that never ends
-            [LIVE, *[b"X: x\r\n" * 100] * 1000],
-            [b"GET /" + long],
-            [LIVE + b"X: " + b"x" * 10_000_000 + b"\r\n" + END],
-            [chunked + b"\r\n0\r\nX: " + long],  # a trailer
-            [chunked + b"\r\n1;" + long],  # the head of a chunk
-        ):
-            refused = await response_to(port, *header)
-            assert refused[:12] in {b"", b"HTTP/1.1 400"}, header[0][:99]
-        # Bodies have their own limit.
-        for body in (
-            LOGOUT + b"Content-Type: application/json\r\nContent-Length: 500000\r\n" + END + b" " * 500_000,
-            chunked + END + b"400\r\n" + b" " * 1024 + b"\r\n" + b"0\r\nX: a trailer\r\n\r\n",
-            chunked + END + b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n",
-        ):
-            assert (await response_to(port, body)).startswith(b"HTTP/1.1 422 "), body[-9:]
-        # The limit is for each request, not for all requests of a connection together.
-        responses = await response_to(port, (LIVE + line * 3 + b"\r\n") * 9 + LIVE + END)
-        assert responses.count(b"HTTP/1.1 200 ") == 10
+    for lines in (0, 5):
+        assert (await response_to(port, LIVE + line * lines + END)).startswith(b"HTTP/1.1 200 ")
+    for header in (
+        [LIVE + line * 8 + END],
+        [LIVE + b"X: " + long],  # a header that never ends
+        [LIVE, *[b"X: x\r\n" * 100] * 1000],
+        [b"GET /" + long],
+        [LIVE + b"X: " + b"x" * 10_000_000 + b"\r\n" + END],
+        [chunked + b"\r\n0\r\nX: " + long],  # a trailer
+        [chunked + b"\r\n1;" + long],  # the head of a chunk
+    ):
+        refused = await response_to(port, *header)
+        assert refused[:12] in {b"", b"HTTP/1.1 400"}, header[0][:99]
+    # Bodies have their own limit.
+    for body in (
+        LOGOUT + b"Content-Type: application/json\r\nContent-Length: 500000\r\n" + END + b" " * 500_000,
+        chunked + END + b"400\r\n" + b" " * 1024 + b"\r\n" + b"0\r\nX: a trailer\r\n\r\n",
+        chunked + END + b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n",
+    ):
+        assert (await response_to(port, body)).startswith(b"HTTP/1.1 422 "), body[-9:]
+    # The limit is for each request, not for all requests of a connection together.
+    responses = await response_to(port, (LIVE + line * 3 + b"\r\n") * 9 + LIVE + END)
+    assert responses.count(b"HTTP/1.1 200 ") == 10
 
 
-async def test_a_reload_does_not_wait_for_a_response_that_never_ends() -> None:
-    async with serving(command_of_make_dev()) as (port, server):
+async def test_one_line_in_the_log_for_what_is_not_http_and_a_reload_waits_for_no_endless_response() -> None:
+    command = command_of_make_dev()
+    command[command.index("--timeout-graceful-shutdown") + 1] = "1"  # in place of 3 seconds
+    async with serving(command) as (port, server):
+        assert (await response_to(port, b"\0" * 200_000)).count(b"HTTP/1.1 400 ") <= 1
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         # As open as a stream: the server waits for the rest of the body.
         writer.write(LOGOUT + b"Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 100 ")
         server.terminate()
         try:
-            async with asyncio.timeout(30):
-                await server.wait()
+            async with asyncio.timeout(PATIENCE):
+                _, log = await server.communicate()
         finally:
             writer.close()
-
-
-async def test_a_request_that_is_not_http_is_one_line_in_the_log() -> None:
-    async with serving(command_of_make_dev()) as (port, server):
-        assert (await response_to(port, b"\0" * 200_000)).count(b"HTTP/1.1 400 ") <= 1
-        server.terminate()
-        _, log = await server.communicate()
     assert log.count(b"Invalid HTTP request") == 1
 
 
@@ -169,13 +177,12 @@ async def test_the_process_ends_if_the_metrics_port_is_taken(monkeypatch: pytest
     assert f"METRICS_PORT {port} can't be used" in output.decode()
 
 
-async def test_a_proxy_may_strip_the_prefix_that_root_path_names(superuser: User, default_user: User) -> None:
-    variables = {"API_PREFIX": "/x", "PUBLIC_URL": "https://api.example.com", "DOCS": "true"}
+async def test_a_proxy_may_strip_the_prefix_that_root_path_names(
+    prefixed_server: int, superuser: User, default_user: User
+) -> None:
     origin = {"Origin": "https://app.example.com"}
-    async with (
-        serving([*command_of_make_dev(), "--root-path", "/x"], **variables) as (port, _),
-        AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"Host": "api.example.com"}) as proxy,
-    ):
+    url = f"http://127.0.0.1:{prefixed_server}"
+    async with AsyncClient(base_url=url, headers={"Host": "api.example.com"}) as proxy:
         for path in ("/", "/health/live", "/health/ready", "/docs"):
             assert (await proxy.get(path)).status_code == 200, path
         scheme = (await proxy.get("/openapi.json")).json()["components"]["securitySchemes"]["OAuth2PasswordBearer"]

@@ -2,18 +2,11 @@
 
 import uuid
 
-from fastapi import APIRouter, HTTPException, Request, status
+from fastapi import APIRouter, HTTPException, status
 from sqlalchemy import delete, func, select
 
-from app.api.deps import Autocommit, CurrentClient, CurrentUser, client_of
-from app.api.errors import (
-    BODY,
-    INVALID_REFRESH_TOKEN,
-    SESSION_NOT_FOUND,
-    UNAUTHORIZED,
-    body_refused,
-    documented,
-)
+from app.api.deps import Autocommit, CurrentClient, CurrentUser
+from app.api.errors import BODY, INVALID_REFRESH_TOKEN, SESSION_NOT_FOUND, UNAUTHORIZED, body_refused, documented
 from app.auth.audit import audit
 from app.auth.sessions import end_session_of, spend_refresh_token
 from app.models import LoginSession
@@ -24,9 +17,9 @@ router = APIRouter()
 
 
 @router.post("/refresh-token", responses=body_refused(INVALID_REFRESH_TOKEN))
-async def refresh_token(spent: RefreshTokenRequest, request: Request, autocommit: Autocommit) -> TokenResponse:
+async def refresh_token(spent: RefreshTokenRequest, client: CurrentClient, autocommit: Autocommit) -> TokenResponse:
     """Exchange a refresh token, which works once, for a new pair of tokens of the same session."""
-    tokens = await spend_refresh_token(autocommit, spent.refresh_token, client_of(request))
+    tokens = await spend_refresh_token(autocommit, spent.refresh_token, client)
     if tokens is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INVALID_REFRESH_TOKEN)
     return TokenResponse.model_validate(tokens)

@@ -1,4 +1,4 @@
-"""Re-authentication: a session is recent again once its user has proved to be there."""
+"""Re-authentication: a session is recent again once its user has sent the password, or a second factor."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, NamedTuple, Self
@@ -18,8 +18,8 @@ from app.core.database import Database
 from app.schemas.requests import OPTIONAL, AnyPassword, JsonRequest
 
 
-class Proof(NamedTuple):
-    """Something that a caller sends to prove to be there, in a field of its own."""
+class Reauthentication(NamedTuple):
+    """A way to re-authenticate, with a field of its own in the body."""
 
     type: Any
     # Gets the caller's account, as it was before the check; raises a 400 with the refusal.
@@ -42,23 +42,23 @@ async def _check_password_alone(database: Database, account: Account, password: 
     await check_own_password(database, account, password, client)
 
 
-# Features add theirs.
-proofs: Final = {"password": Proof(AnyPassword, _check_password_alone, INCORRECT_PASSWORD)}
+# By their fields. Features add theirs.
+reauthentications: Final = {"password": Reauthentication(AnyPassword, _check_password_alone, INCORRECT_PASSWORD)}
 
 
-class _OneProof(JsonRequest):
+class _OneField(JsonRequest):
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         if sum(value is not None for _, value in self) != 1:
-            raise PydanticCustomError("one_proof", "Send one of: {names}", {"names": ", ".join(proofs)})
+            raise PydanticCustomError("one_of", "Send one of: {names}", {"names": ", ".join(reauthentications)})
         return self
 
 
 def reauthentication_router() -> APIRouter:
-    """The route, whose body has a field for each proof that features know."""
-    fields: dict[str, Any] = {name: (Annotated[proof.type, OPTIONAL], None) for name, proof in proofs.items()}
-    Body = create_model("ReauthenticationRequest", __base__=_OneProof, **fields)  # noqa: N806
-    refusals = [proof.refusal for proof in proofs.values()]
+    """The route, whose body has a field for each way to re-authenticate."""
+    fields: dict[str, Any] = {name: (Annotated[way.type, OPTIONAL], None) for name, way in reauthentications.items()}
+    Body = create_model("ReauthenticationRequest", __base__=_OneField, **fields)  # noqa: N806
+    refusals = [way.refusal for way in reauthentications.values()]
     router = APIRouter()
 
     @router.post(
@@ -72,13 +72,13 @@ def reauthentication_router() -> APIRouter:
         client: CurrentClient,
         autocommit: Autocommit,
     ) -> None:
-        """Prove to be there, so that the session counts as recent for ten minutes."""
+        """Re-authenticate, so that the session is recent for ten minutes."""
         (name, value), *_ = ((name, value) for name, value in body if value is not None)  # type: ignore[attr-defined]
-        # Looked up first: if the password or a second factor changes during the check, the proof is void.
+        # Looked up first: if the password or a second factor changes during the check, this request does nothing.
         account = await find_account(autocommit, user.id, client)
         if account is None:
             raise unauthorized(token_was_sent=True)
-        await proofs[name].check(autocommit, account, value, client)
+        await reauthentications[name].check(autocommit, account, value, client)
         if not await make_recent(autocommit, user, account):
             raise unauthorized(token_was_sent=True)
 

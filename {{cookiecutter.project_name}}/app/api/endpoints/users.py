@@ -24,16 +24,12 @@ from app.api.errors import (
     documented,
 )
 from app.api.pagination import PAGED, PageQuery
+from app.auth.accounts import is_unchanged
 from app.auth.audit import audit
 from app.auth.login import admit_registration, hash_new_password
 from app.auth.notices import notify
 from app.models import LoginSession, User
-from app.schemas.requests import (
-    UserCreateRequest,
-    UserUpdatePasswordRequest,
-    UserUpdateRequest,
-    refuse_own_address,
-)
+from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest, refuse_own_address
 from app.schemas.responses import UserAdminResponse, UserResponse
 
 router = APIRouter()
@@ -43,9 +39,9 @@ SUPERUSERS_LOCK = 2_026_112_101  # any number but the one in alembic/env.py
 NOT_FOUND = documented(404, USER_NOT_FOUND)
 CONFLICT = documented(409, LAST_SUPERUSER)
 
-# Stores an account in a way of its own, and commits; False if it leaves that to others.
+# Stores a new account and commits; or returns False, and the next registrar or the route stores it.
 Registrar = Callable[[AsyncSession, User], Awaitable[bool]]
-registrars: list[Registrar] = []  # those of the features
+registrars: list[Registrar] = []  # features add theirs
 
 
 @router.post(
@@ -106,11 +102,7 @@ async def reset_current_user_password(
         update(User)
         # Of several simultaneous changes one wins; the others no longer have the current password. Nor is a password
         # enough for an account that got a second factor meanwhile.
-        .where(
-            User.id == account.id,
-            User.password_changed_at == account.password_changed_at,
-            User.factors_changed_at.is_not_distinct_from(account.factors_changed_at),
-        )
+        .where(is_unchanged(account))
         .values(hashed_password=hashed_password, password_changed_at=func.now())
         .returning(User.id)
     )

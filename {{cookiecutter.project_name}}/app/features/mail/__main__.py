@@ -30,6 +30,6 @@ async def main() -> None:
 
 if __name__ == "__main__":
     if mail_settings.mail_url is None:
-        sys.exit("MAIL_URL is not set: there is no mail to send.")
+        sys.exit("MAIL_URL is not set: there are no emails to send.")
     set_up_logging()
     asyncio.run(main())

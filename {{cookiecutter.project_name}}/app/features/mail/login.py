@@ -26,12 +26,12 @@ async def stop_unverified(database: Database, account: Account, _: Client, __: s
 
 
 def hides(account: Account) -> bool:
-    """Under REGISTRATION=discreet, a login must not tell who has just registered whether the address was free."""
+    """Under REGISTRATION=discreet, nobody learns by logging in whether the address of a registration was free."""
     return mail_settings.registration == "discreet" and account.email_verified_at is None
 
 
 def send_notice(
     session: AsyncSession, kind: str, address: str, user_id: uuid.UUID | None, data: dict[str, Any]
 ) -> None:
-    """Have the notice sent by email; a new account's is the one that verifies its address."""
+    """Have a notice sent by email; the notice of a new account is the email that verifies its address."""
     post(session, "verification" if kind == "registered" else kind, address, user_id, **data)

@@ -1,4 +1,4 @@
-"""MAIL_URL: where mail goes."""
+"""MAIL_URL: where emails go."""
 
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -39,7 +39,7 @@ def parse_mail_url(url: str) -> MailServer | Path:
         host=parts.hostname,
         port=port or (465 if is_smtps else 587),
         begins_with_tls=is_smtps,
-        # Without it, whoever sits on the way reads the links, and the password.
+        # Without STARTTLS, whoever sits on the way reads the links, and the password.
         needs_starttls=not is_smtps and parts.hostname not in LOCAL_HOSTS,
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,

@@ -1,7 +1,6 @@
-"""Metrics of the outbox: what became of mails in this process, and how many wait in the database."""
+"""Metrics of the outbox: what became of emails in this process, and how many wait in the database."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -12,56 +11,54 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.database import Database
 from app.features.mail.models import OutgoingMail
-
-INTERVAL: Final = 15.0  # seconds between two counts
+from app.features.mail.sender import outcome_observers
 
 # sent, failed (and to be sent again), dead (and not), dropped (nobody needed it any more, or its mailbox had enough)
-MAILS = Counter("mails", "What became of attempts to send a mail", ["outcome"])
+MAILS = Counter("mails", "What became of attempts to send an email", ["outcome"])
 for outcome in ("sent", "failed", "dead", "dropped"):
     MAILS.labels(outcome)
-WAITING = Gauge("mails_waiting", "Mails that are to be sent", multiprocess_mode="mostrecent")
-DEAD = Gauge("mails_dead", "Mails that could not be sent, of the last 30 days", multiprocess_mode="mostrecent")
-OLDEST = Gauge("mails_oldest_seconds", "How long the oldest of those that wait has", multiprocess_mode="mostrecent")
-
-_WAITING: Final = OutgoingMail.due_at.is_not(None)
-_COUNT: Final = select(
-    func.count().filter(_WAITING),
-    func.count().filter(OutgoingMail.due_at.is_(None)),
-    func.coalesce(extract("epoch", func.now() - func.min(OutgoingMail.created_at).filter(_WAITING)), 0),
+WAITING = Gauge("mails_waiting", "Emails that are to be sent", multiprocess_mode="mostrecent")
+DEAD = Gauge("mails_dead", "Emails of the last 30 days that could not be sent", multiprocess_mode="mostrecent")
+OLDEST = Gauge(
+    "mails_oldest_seconds", "How long the oldest email to be sent has waited", multiprocess_mode="mostrecent"
 )
 
-
-class _OutcomeCounter(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        outcome = str(record.__dict__.get("event", "")).removeprefix("mail_")
-        if outcome:
-            MAILS.labels(outcome).inc(record.__dict__.get("count", 1))
+INTERVAL: Final = 15.0  # seconds between two counts of the outbox
 
 
-_sender_logger = logging.getLogger("app.mail")
-_sender_logger.addHandler(_OutcomeCounter())
-_sender_logger.setLevel(logging.INFO)  # whatever LOG_LEVEL says, or it would not count
+def count_outcome(outcome: str, count: int) -> None:
+    MAILS.labels(outcome).inc(count)
 
 
 @asynccontextmanager
 async def counting(database: Database) -> AsyncIterator[None]:
-    """Count what waits, every so often."""
+    """Count outcomes, and every INTERVAL what waits."""
 
     async def keep_counting() -> None:
         while True:
             with suppress(SQLAlchemyError, OSError, TimeoutError):
-                await count(database)
+                await count_outbox(database)
             await asyncio.sleep(INTERVAL)
 
+    outcome_observers.append(count_outcome)
     task = asyncio.create_task(keep_counting())
     try:
         yield
     finally:
         task.cancel()
+        outcome_observers.remove(count_outcome)
 
 
-async def count(database: Database) -> None:
-    ((waiting, dead, oldest),) = await database.fetch_all(_COUNT)
-    WAITING.set(waiting)
-    DEAD.set(dead)
-    OLDEST.set(float(oldest))
+_WAITS: Final = OutgoingMail.due_at.is_not(None)
+_COUNT: Final = select(
+    func.count().filter(_WAITS).label("waiting"),
+    func.count().filter(OutgoingMail.due_at.is_(None)).label("dead"),
+    func.coalesce(extract("epoch", func.now() - func.min(OutgoingMail.created_at).filter(_WAITS)), 0).label("oldest"),
+)
+
+
+async def count_outbox(database: Database) -> None:
+    (row,) = await database.fetch_all(_COUNT)
+    WAITING.set(row.waiting)
+    DEAD.set(row.dead)
+    OLDEST.set(float(row.oldest))

@@ -12,7 +12,7 @@ from app.models import EMAIL_MAX_LENGTH, Base, PrimaryKey
 
 
 class OutgoingMail(Base):
-    """A mail that is to be sent, or that could not be; gone once it is sent. See outbox.py."""
+    """An email that is to be sent, or that could not be; gone once it is sent. See outbox.py."""
 
     __tablename__ = "outgoing_mails"
 
@@ -25,7 +25,7 @@ class OutgoingMail(Base):
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, default_factory=dict, server_default="{}")
     attempts: Mapped[int] = mapped_column(init=False, default=0, server_default="0")
     due_at: Mapped[datetime | None] = mapped_column(init=False, server_default=func.now(), index=True)  # None: dead
-    failure: Mapped[str | None] = mapped_column(init=False, default=None)  # the last one
+    failure: Mapped[str | None] = mapped_column(init=False, default=None)  # why the last attempt failed
     created_at: Mapped[datetime] = mapped_column(init=False, server_default=func.now())
 
 
@@ -34,7 +34,7 @@ class Registration(Base):
 
     __tablename__ = "registrations"
 
-    id: Mapped[PrimaryKey]  # its email has the same
+    id: Mapped[PrimaryKey]  # also the id of its email
     email: Mapped[str] = mapped_column(String(EMAIL_MAX_LENGTH))
     hashed_password: Mapped[str] = mapped_column(String(128))
     expires_at: Mapped[datetime] = mapped_column(index=True)

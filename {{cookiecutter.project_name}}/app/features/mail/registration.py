@@ -24,7 +24,7 @@ async def register_discreetly(session: AsyncSession, user: User) -> bool:
         return False
     new = insert(User).values(id=user.id, email=user.email, hashed_password=user.hashed_password)
     await session.execute(new.on_conflict_do_nothing())
-    # It is needed for as long as the email may wait, and then for as long as its token lives.
+    # The row is needed for as long as the email may wait, and then for as long as its token lives.
     expires_at = func.now() + literal(2 * LIFETIMES["verification"], Interval())
     registration = insert(Registration).values(
         id=post(session, "verification", user.email),

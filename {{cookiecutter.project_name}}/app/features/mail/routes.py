@@ -1,4 +1,4 @@
-"""Accounts by mail: forgotten passwords, verification and change of the address."""
+"""Accounts by email: forgotten passwords, verification and change of the address."""
 
 import uuid
 from datetime import timedelta
@@ -56,7 +56,7 @@ async def forgot_password(
     account = await autocommit.fetch_one(
         select(User.id).where(func.lower(User.email) == func.lower(forgotten.email), User.is_active)
     )
-    # For the log only. Whether there is a mail to send is found out when it is sent, so that this takes the same time.
+    # For the log only. Whether anybody gets an email is found out later, so that this always takes the same time.
     post(session, "recovery", forgotten.email)
     await session.commit()
     audit("recovery_requested", client, account.id if account else None)
@@ -64,7 +64,7 @@ async def forgot_password(
 
 @router.post("/auth/recover-password", status_code=status.HTTP_204_NO_CONTENT, responses=TOKEN_REFUSED | RATE_LIMITED)
 async def recover_password(recovery: RecoverPasswordRequest, client: CurrentClient, session: DbSession) -> None:
-    """Set a new password with the token of a mail, and end every session of the account."""
+    """Set a new password with the token of an email, and end every session of the account."""
     account = await _account(session, recovery.token, "recovery")
     refuse_own_address(recovery.new_password, account.email)
     await session.rollback()  # a transaction must not wait for the hash
@@ -73,7 +73,6 @@ async def recover_password(recovery: RecoverPasswordRequest, client: CurrentClie
     account = await _account(session, recovery.token, "recovery", locked=True)
     account.hashed_password = hashed_password
     account.password_changed_at = func.now()
-    await session.execute(delete(EmailChange).where(EmailChange.user_id == account.id))
     if account.email_verified_at is None:
         account.email_verified_at = func.now()
         await _end_what_was_left(session, account)
@@ -102,10 +101,10 @@ async def verify_email(
     autocommit: Autocommit,
     session: DbSession,
 ) -> None:
-    """Show with the token of a mail that its address is the account's owner's; a new address becomes the account's.
+    """Prove with the token of an email that the address is the owner's; a new address becomes the account's.
 
-    The first proof of an address logs everybody out and ends second factors and passkeys, as whoever set them up had
-    not proved it; not so with an access token of the account.
+    Unless an access token of the account comes along, the first proof of an address logs everybody out and ends all
+    other ways to log in than the password: whoever set them up had not proved the address.
     """
     token = verification.token
     bearer = await oauth2_scheme(request)
@@ -175,7 +174,7 @@ async def change_my_email(
 
 
 async def _admit(database: Database, client: Client, user_id: uuid.UUID | None = None) -> None:
-    """Count a request for a mail of this client's, and of this account's. To one address only so many are sent."""
+    """Count a client's and an account's request for an email. The sender limits what one address gets."""
     limits = limits_of_client("mail", client, 30, timedelta(seconds=30))
     if user_id is not None:
         limits.append(Limit("mail of account", str(user_id), 10, timedelta(minutes=6)))
@@ -183,7 +182,7 @@ async def _admit(database: Database, client: Client, user_id: uuid.UUID | None =
 
 
 async def _account(session: AsyncSession, token: str, *purposes: Purpose, locked: bool = False) -> User:
-    """The active account that a token for one of these purposes belongs to; else the 400. Locked, it stays as it is."""
+    """The active account that a token for one of these purposes belongs to, its row locked or not. Raises the 400."""
     of_registration = select(func.lower(Registration.email)).where(Registration.id == account_of(token))
     is_meant = or_(User.id == account_of(token), func.lower(User.email) == of_registration.scalar_subquery())
     statement = select(User).where(is_meant, User.is_active)
@@ -197,7 +196,7 @@ async def _account(session: AsyncSession, token: str, *purposes: Purpose, locked
 
 
 async def _keeps_its_password(session: AsyncSession, token: str, account: User) -> bool:
-    """Whether the token came with the account's present password; else the account gets the one that it came with."""
+    """Whether the token confirms the account's present password; if not, the account gets the confirmed password."""
     registrations = delete(Registration).where(func.lower(Registration.email) == func.lower(account.email))
     passwords = await session.execute(registrations.returning(Registration.id, Registration.hashed_password))
     of_registration = {row.id: row.hashed_password for row in passwords}
@@ -205,7 +204,6 @@ async def _keeps_its_password(session: AsyncSession, token: str, account: User) 
     if hashed_password == account.hashed_password:
         return True
     account.hashed_password, account.password_changed_at = hashed_password, func.now()
-    await session.execute(delete(EmailChange).where(EmailChange.user_id == account.id))
     return False
 
 

@@ -1,4 +1,4 @@
-"""What crosses the wire of accounts by mail."""
+"""What crosses the wire of accounts by email."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from app.schemas.requests import AnyPassword, Email, JsonRequest, NewPassword
 from app.schemas.responses import Email as EmailText
 from app.schemas.responses import Response, Time
 
-MAIL_TOKEN_MAX_LENGTH = 256  # ours have less than half of that
+MAIL_TOKEN_MAX_LENGTH = 256  # the tokens that we make have less than half
 MailToken = Annotated[str, Field(max_length=MAIL_TOKEN_MAX_LENGTH, repr=False, examples=["DVwcnm8LTFWaO1LB96fj1A…"])]
 
 

@@ -1,12 +1,13 @@
-"""Sends what is in the outbox, one mail after another, until it is told to stop."""
+"""Sends what is in the outbox, one email after another, until it is told to stop."""
 
 import asyncio
+import json
 import logging
 import random
 import time
 import traceback
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from math import inf
 from pathlib import Path
@@ -28,14 +29,22 @@ from app.models import User
 
 logger: Final = logging.getLogger("app.mail")
 
-# Seconds between two looks into the outbox. A request doesn't wake the sender: who asks for a mail to an address and
-# then sees the server work knows that there is an account.
+# Called with an outcome (sent, failed, dead or dropped) and how many emails had it. The metrics, if any, add theirs.
+outcome_observers: Final[list[Callable[[str, int], None]]] = []
+
+# Seconds between two looks into the outbox. A request doesn't wake the sender: whoever asks for an email to an address
+# and then sees the server work would know that there is an account.
 POLL_INTERVAL: Final = 1.0
-# Seconds between two steps of sending in a process that also serves: each step costs it a millisecond, and a request
-# that waits for one should not have to wait for the next, too. With three of them, 1,000 mails take a minute.
-PAUSE: Final = 0.02
-STOP_TIMEOUT: Final = 10  # seconds for the mail that is being sent when the process is told to stop
-LIFETIME: Final = timedelta(days=1)  # for how long a mail without a token is worth sending
+LIFETIME: Final = timedelta(days=1)  # for how long an email without a token is worth sending
+
+
+class Ready(NamedTuple):
+    """What an email needs to be sent now."""
+
+    kind: str
+    address: str
+    token: str | None
+
 
 _OWNER: Final = (
     select(User.__table__, EmailChange.requested_at)
@@ -47,14 +56,6 @@ _BY_ID: Final = _OWNER.join(User, User.id == OutgoingMail.user_id).outerjoin(Ema
 _BY_ADDRESS: Final = _OWNER.join(User, func.lower(User.email) == func.lower(OutgoingMail.address)).outerjoin(
     EmailChange, _CHANGE
 )
-
-
-class Ready(NamedTuple):
-    """What a mail needs to be sent now."""
-
-    kind: str
-    address: str
-    token: str | None
 
 
 class Sender:
@@ -77,7 +78,7 @@ class Sender:
                 if seconds is not None and 0 < seconds < wait:
                     wait = seconds
             except Exception as error:  # noqa: BLE001
-                # The mail comes up again after its lease; the others are not to wait for somebody to restart this.
+                # The email comes up again after its lease; the others must not wait for a restart.
                 if is_outage(error):
                     logger.warning("The outbox can't be read: %s", reason(error))
                 else:
@@ -86,11 +87,11 @@ class Sender:
                 await asyncio.wait_for(self._stopping.wait(), wait)
 
     def stop(self) -> None:
-        """Let `run` end after the mail that is being sent."""
+        """Let `run` end after the email that is being sent."""
         self._stopping.set()
 
     async def send_all(self) -> None:
-        """Send what is due. Ends early when the server can't be reached: then only the first mail loses an attempt."""
+        """Send what is due. Ends early when the server can't be reached: then only the first email loses an attempt."""
         looked_at = -inf
         try:
             while not self._stopping.is_set():
@@ -98,14 +99,16 @@ class Sender:
                     looked_at = time.monotonic()
                     if discarded := await discard_unwanted(self._database):
                         logger.info("mail_dropped %d", discarded, extra={"event": "mail_dropped", "count": discarded})
+                        _observe("dropped", discarded)
                 mail = await claim(self._database)
                 if mail is None or not await self._settle(mail):
                     break
+                await asyncio.sleep(self._pause)
         finally:
             await self._transport.close()
 
     async def _settle(self, mail: Mail) -> bool:
-        """Send, postpone, bury or drop a mail. False if no other would fare better now."""
+        """Send, postpone, bury or drop an email. False if no other could be sent now either."""
         if mail.created_at + LIFETIMES.get(mail.kind, LIFETIME) <= datetime.now(UTC):
             await bury(self._database, mail, f"too late after {mail.failure or 'a long wait'}")
             _log("mail_dead", mail, "too late")
@@ -129,7 +132,7 @@ class Sender:
                 await postpone(self._database, mail, str(error))
             _log("mail_dead" if error.is_permanent else "mail_failed", mail, str(error))
             return not error.is_unreachable
-        except Exception as error:  # noqa: BLE001 — whatever it is, the others are not to wait for this mail
+        except Exception as error:  # noqa: BLE001 — whatever it is, the other emails must not wait for this one
             return await self._give_up(mail, error)
         await remove(self._database, mail)
         _log("mail_sent", mail)
@@ -145,7 +148,7 @@ class Sender:
         return True
 
     async def _prepare(self, mail: Mail) -> Ready | None:
-        """What the mail is to be, for the account as it is now; None if it is not wanted any more."""
+        """What the email is to be, for the account as it is now; None if nobody wants it any more."""
         owner: Any = await self._database.fetch_one(_BY_ID if mail.user_id else _BY_ADDRESS, {"mail": mail.id})
         if owner is None:
             return None
@@ -153,7 +156,7 @@ class Sender:
         kind, registration_id = mail.kind, None
         if kind == "verification" and mail.user_id is None:
             kind, registration_id = "already_registered" if owner.email_verified_at else kind, mail.id
-        if mail.attempts == 1 and not await self._is_within_limit(kind, address, owner):
+        if mail.attempts == 1 and not await self._is_within_limit(kind, mail.data, address, owner):
             return None
         token = None
         if kind in PAGES:
@@ -165,27 +168,23 @@ class Sender:
 
     async def _send(self, mail: Mail, ready: Ready) -> str:
         """Build and send it; returns the address as the server got it. Raises DeliveryError, and anything else."""
-        await self._breathe()
         recipient = ascii_domain(ready.address)
         message = build(
             mail.id, render(ready.kind, mail.created_at, ready.token, mail.data), recipient, mail.created_at
         )
-        await self._breathe()
         await self._transport.send(message, str(mail_settings.mail_from), recipient)
-        await self._breathe()
         return recipient
 
-    async def _is_within_limit(self, kind: str, address: str, owner: Any) -> bool:
+    async def _is_within_limit(self, kind: str, data: dict[str, Any], address: str, owner: Any) -> bool:
+        """Whether the mailbox may get another email that says the same."""
         is_proved = owner.email_verified_at is not None and owner.email == address
-        limit = Limit(f"mail: {kind}", address if is_proved else mailbox_of(address), AT_ONCE, INTERVAL)
+        saying = f"{kind} {json.dumps(data, sort_keys=True)}" if data else kind
+        limit = Limit(f"mail: {saying}", address if is_proved else mailbox_of(address), AT_ONCE, INTERVAL)
         try:
             await hit(self._database, [limit])
         except RateLimitedError:
             return False
         return True
-
-    async def _breathe(self) -> None:
-        await asyncio.sleep(self._pause * random.uniform(0, 2))  # noqa: S311
 
 
 def mailbox_of(address: str) -> str:
@@ -208,30 +207,9 @@ def _log(event: str, mail: Mail, why: str = "") -> None:
     fields = {"event": event, "mail_id": str(mail.id), "kind": mail.kind, "attempts": mail.attempts}
     level = logging.INFO if event in {"mail_sent", "mail_dropped"} else logging.WARNING
     logger.log(level, "%s %s%s", event, mail.kind, f": {why}" if why else "", extra=fields)
+    _observe(event.removeprefix("mail_"), 1)
 
 
-@asynccontextmanager
-async def sending(database: Database) -> AsyncIterator[None]:
-    """Send mail meanwhile, if this process is to; then finish the one that is under way."""
-    async with AsyncExitStack() as running:
-        if mail_settings.mail_url and settings.metrics_port:
-            from app.features.mail.metrics import counting  # noqa: PLC0415 — prometheus_client is only loaded where it is used
-
-            await running.enter_async_context(counting(database))
-        if mail_settings.mail_url and mail_settings.mail_sender == "server":
-            await running.enter_async_context(_sending(database))
-        yield
-
-
-@asynccontextmanager
-async def _sending(database: Database) -> AsyncIterator[None]:
-    sender = Sender(database, pause=PAUSE)
-    task = asyncio.create_task(sender.run())
-    try:
-        yield
-    finally:
-        sender.stop()
-        await asyncio.wait([task], timeout=STOP_TIMEOUT)
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+def _observe(outcome: str, count: int) -> None:
+    for observe in outcome_observers:
+        observe(outcome, count)

@@ -1,4 +1,4 @@
-"""The settings of mail: without MAIL_URL there are none of its routes, and nothing is sent."""
+"""The settings of mail: without MAIL_URL its routes don't exist, and nothing is sent."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -29,7 +29,7 @@ class MailSettings(FeatureSettings):
     @model_validator(mode="after")
     def _can_send_what_it_promises(self) -> Self:
         if self.email_verification == "required" and self.mail_url is None:
-            raise ValueError("EMAIL_VERIFICATION=required needs a MAIL_URL: without mail nobody could ever log in")
+            raise ValueError("EMAIL_VERIFICATION=required needs a MAIL_URL: without emails nobody could ever log in")
         if self.registration == "discreet" and self.email_verification == "optional":
             raise ValueError("REGISTRATION=discreet needs EMAIL_VERIFICATION=required: else a login tells")
         if self.mail_url is not None and self.mail_from is None:

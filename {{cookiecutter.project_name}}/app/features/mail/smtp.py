@@ -1,4 +1,4 @@
-"""How a mail leaves: by SMTP, or into a folder."""
+"""How an email leaves: by SMTP, or into a folder."""
 
 import asyncio
 import re
@@ -25,19 +25,16 @@ from app.features.mail.messages import ascii_domain
 from app.features.mail.settings import mail_settings
 
 WAIT: Final = 15  # seconds for each response of a server
-MAIL_TIMEOUT: Final = 50  # seconds for one mail, with the connection that it may need
-
-
-_TOKEN: Final = re.compile(r"[^/.:;,()<>\[\]\"']{16,}")  # or a part of an address in an unusual form
+MAIL_TIMEOUT: Final = 50  # seconds for one email, with the connection that it may need
 
 
 class DeliveryError(Exception):
-    """Why a mail did not leave; its text holds no address and no token."""
+    """Why an email did not leave; its text holds no address and no token."""
 
     def __init__(self, reason: str, *, is_permanent: bool = False, is_unreachable: bool = False) -> None:
         super().__init__(_without_secrets(reason))
         self.is_permanent = is_permanent
-        self.is_unreachable = is_unreachable  # no mail would leave now
+        self.is_unreachable = is_unreachable  # no other email would leave now either
 
 
 class Transport(Protocol):
@@ -49,7 +46,7 @@ class Transport(Protocol):
 
 
 class SmtpTransport:
-    """One connection, for as many mails as there are. Every wait is bounded."""
+    """One connection, for as many emails as there are. Every wait is bounded."""
 
     def __init__(self, server: MailServer) -> None:
         self._server = server
@@ -117,7 +114,7 @@ def _tls_context() -> ssl.SSLContext:
 
 
 class FolderTransport:
-    """For development: an .eml file each, which any program for mail opens."""
+    """For development: an .eml file for each email, which any email program opens."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = PROJECT_DIR / folder
@@ -143,9 +140,12 @@ class FolderTransport:
 
 
 def new_transport() -> Transport:
-    """That of MAIL_URL, which must be set."""
+    """The transport for MAIL_URL, which must be set."""
     server = mail_settings.mail_server
     return SmtpTransport(server) if isinstance(server, MailServer) else FolderTransport(server or Path())
+
+
+_TOKEN: Final = re.compile(r"[^/.:;,()<>\[\]\"']{16,}")  # or a part of an address in an unusual form
 
 
 def _without_secrets(reason: str) -> str:

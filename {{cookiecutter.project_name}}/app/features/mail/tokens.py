@@ -1,4 +1,4 @@
-"""Mail tokens: what a link in a mail carries. Plain functions, no HTTP, no database.
+"""Mail tokens: what a link in an email carries. Plain functions, no HTTP, no database.
 
 Using one changes what it depends on, so it works once. A new password or address, and a deactivation, end all older
 ones; a verification ends only others of its kind.
@@ -11,12 +11,12 @@ from typing import Any, Final, Literal, Protocol
 from app.core.account_tokens import create_account_token, is_genuine
 
 Purpose = Literal["recovery", "verification", "email_change", "registration"]
-# To one address, three emails of a kind go out at once, then one each INTERVAL: nobody can flood a mailbox.
+# To one address, three emails that say the same go out at once, then one each INTERVAL: nobody can flood a mailbox.
 AT_ONCE: Final = 3
 INTERVAL: Final = timedelta(hours=1)
 LIFETIMES: Final[dict[str, timedelta]] = {
-    # Whoever is refused another one got the last one within INTERVAL, and has it for as long again: strangers who ask
-    # for recoveries all the time keep no owner from one.
+    # Whoever gets no further email got the last one within INTERVAL, and its token lives as long again: strangers who
+    # ask for recoveries all the time keep no owner from one.
     "recovery": 2 * INTERVAL,
     "verification": timedelta(hours=24),
     "email_change": timedelta(hours=24),
@@ -53,7 +53,7 @@ def create_mail_token(
 
 
 def is_for(token: str, purpose: Purpose, account: AccountState, change: PendingChange | None = None) -> bool:
-    """Whether it was made for this purpose and for this account in its present state."""
+    """Whether the token was made for this purpose and for this account in its present state."""
     return is_genuine(token, _purpose(purpose), _state(purpose, account, change))
 
 

@@ -1,12 +1,12 @@
 """The settings of passkeys."""
 
+import re
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from app.core.config import FeatureSettings, load, settings
-from app.core.origins import is_ip_address
 
 
 class PasskeySettings(FeatureSettings):
@@ -31,6 +31,11 @@ class PasskeySettings(FeatureSettings):
             host = urlsplit(settings.public_url).hostname or ""
             return self.passkey_rp_id or (None if is_ip_address(host) else host)
         return None if settings.environment == "production" else "localhost"
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether the host of a PUBLIC_URL, which is in its canonical form, is an IP address."""
+    return ":" in host or re.fullmatch(r"[0-9.]+", host) is not None
 
 
 passkey_settings = load(PasskeySettings)

@@ -1,6 +1,6 @@
 """Second factors: codes of an authenticator app, and recovery codes. docs/second_factor.md shows each flow."""
 
-from app.api.endpoints.reauthentication import Proof
+from app.api.endpoints.reauthentication import Reauthentication
 from app.api.feature import Feature
 from app.api.login_routes import Mount, login_routes
 from app.auth.recent_login import SecondFactor
@@ -27,6 +27,6 @@ second_factor = Feature(
     login_steps=[stop_without_code],
     login_refusals=[MFA_REQUIRED],
     second_factors=[SecondFactor(has_second_factor, INCORRECT_CODE.detail)],
-    proofs={"code": Proof(Code, check_own_code, INCORRECT_CODE.detail)},
+    reauthentications={"code": Reauthentication(Code, check_own_code, INCORRECT_CODE.detail)},
     credentials=[TotpSecret, RecoveryCode],
 )

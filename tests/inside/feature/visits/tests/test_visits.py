@@ -22,4 +22,4 @@ async def test_the_first_visit_is_a_notice(client: AsyncClient, session: AsyncSe
     await login(client, default_user)
     await login(client, default_user)
     kept = await session.execute(text("SELECT kind, data FROM outgoing_mails"))
-    assert [tuple(row) for row in kept] == [("first_visit", {"left": 999})]
+    assert [tuple(row) for row in kept] == [("first_visit", {"left": "999"})]

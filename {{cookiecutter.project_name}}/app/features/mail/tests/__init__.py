@@ -1,1 +1,1 @@
-"""Accounts by mail."""
+"""Accounts by email."""

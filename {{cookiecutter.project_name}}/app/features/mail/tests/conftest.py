@@ -1,73 +1,15 @@
-"""A mailbox that a client reads."""
+"""Fixtures."""
 
 import logging
-import re
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
 
-from app.core.database import database
-from app.features.mail.models import OutgoingMail
-from app.features.mail.outbox import LATEST
-from app.features.mail.sender import Sender
-from app.features.mail.smtp import FolderTransport
+from app.features.mail.tests.helpers import SETTINGS, Events, Mailbox
 from app.server.logging import JsonFormatter
 from app.tests.helpers import CLIENT_IP
 from app.tests.other_settings import other_settings
-
-Events = Callable[[], list[tuple[str, str | None]]]
-
-
-class Mailbox:
-    """The mails that were sent, in the order in which they were written."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def collect(self) -> list[EmailMessage]:
-        """Let the outbox be sent, and take out what has come."""
-        await make_due()
-        await Sender(database, FolderTransport(self._folder)).send_all()
-        mails = []
-        for path in self._folder.glob("*.eml"):
-            mail = message_from_bytes(path.read_bytes(), policy=default)
-            assert isinstance(mail, EmailMessage)
-            mails.append(mail)
-            path.unlink()
-        return mails
-
-    async def subjects(self) -> dict[str, str]:
-        """What has come, by its address and subject."""
-        return {mail["Subject"]: mail["To"] for mail in await self.collect()}
-
-    async def token(self, address: str, page: str) -> str:
-        """That of the only mail with a token that has come to this address, which leads to this page."""
-        tokens = [
-            found[1]
-            for mail in await self.collect()
-            if mail["To"] == address
-            and (found := re.search(rf"^https://app\.example\.com/{page}#token=(\S+)$", text_of(mail), re.MULTILINE))
-        ]
-        (token,) = tokens
-        return token
-
-
-async def make_due() -> None:
-    """As if the random time before an email leaves were over."""
-    new = update(OutgoingMail).where(OutgoingMail.attempts == 0)
-    await database.execute(new.values(due_at=OutgoingMail.due_at - timedelta(seconds=LATEST)))
-
-
-def text_of(mail: EmailMessage) -> str:
-    part = mail.get_body(("plain",))
-    assert part is not None
-    return str(part.get_content())
 
 
 @pytest.fixture
@@ -96,6 +38,19 @@ def mailbox(tmp_path: Path, empty_tables: None) -> Mailbox:
 @pytest.fixture
 def verification_required() -> Iterator[None]:
     with other_settings(EMAIL_VERIFICATION="required"):
+        yield
+
+
+@pytest.fixture(params=SETTINGS)
+def chosen(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test with each way to register."""
+    with other_settings(**SETTINGS[request.param]):
+        yield request.param
+
+
+@pytest.fixture
+def discreet() -> Iterator[None]:
+    with other_settings(**SETTINGS["discreet"]):
         yield
 
 

@@ -35,7 +35,7 @@ class Server:
         self.cuts_after_data = 0
         self.delay = 0.0
         self.helo = ""
-        self.is_asked = asyncio.Event()  # to take a mail
+        self.is_asked = asyncio.Event()  # to take an email
 
     def _reply(self, command: str) -> str:
         return self.replies[command].popleft() if self.replies[command] else "250 OK"

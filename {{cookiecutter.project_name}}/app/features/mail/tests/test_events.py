@@ -1,8 +1,8 @@
-"""What the audit log says of accounts by mail."""
+"""What the audit log says of accounts by email."""
 
 from httpx import AsyncClient
 
-from app.features.mail.tests.conftest import Events, Mailbox
+from app.features.mail.tests.helpers import Events, Mailbox
 from app.models import User
 from app.tests.helpers import PASSWORD
 

@@ -1,81 +1,33 @@
-"""Who gets an account that somebody else has registered with one's address: docs/accounts.md has the table."""
+"""Who gets an account that somebody else has registered with one's address: docs/mail.md has the table."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx import AsyncClient
 from sqlalchemy import event, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import database
 from app.features.mail.models import Registration
-from app.features.mail.tests.conftest import Events, Mailbox
-from app.features.mail.tests.test_verification import change, register, state, verify
-from app.features.passkeys.tests.authenticator import Authenticator, use
-from app.features.passkeys.tests.authenticator import register as add_passkey
-from app.features.second_factor.tests.helpers import set_up
-from app.models import KnownClient, User
+from app.features.mail.tests.helpers import (
+    NEW,
+    OWN_PASSWORD,
+    SETTINGS,
+    Events,
+    Mailbox,
+    Stranger,
+    change,
+    known_clients,
+    recover,
+    register,
+    state,
+    verify,
+)
+from app.models import User
 from app.tests.helpers import PASSWORD, bearer, begin, client_at, is_logged_in, tokens_in, try_login
 from app.tests.other_settings import other_settings
-
-pytestmark = pytest.mark.usefixtures("one_moment")
-
-VICTIM = "new@example.com"
-OWN_PASSWORD = "a password of the owner's"
-SETTINGS = {
-    "optional": {"EMAIL_VERIFICATION": "optional", "REGISTRATION": "open"},
-    "required": {"EMAIL_VERIFICATION": "required", "REGISTRATION": "open"},
-    "discreet": {"EMAIL_VERIFICATION": "required", "REGISTRATION": "discreet"},
-}
-
-
-@pytest.fixture(params=SETTINGS)
-def chosen(request: pytest.FixtureRequest) -> Iterator[str]:
-    with other_settings(**SETTINGS[request.param]):
-        yield request.param
-
-
-@pytest.fixture
-def discreet() -> Iterator[None]:
-    with other_settings(**SETTINGS["discreet"]):
-        yield
-
-
-class Stranger:
-    """Has registered with somebody else's address and, where one can log in, has set up all there is."""
-
-    def __init__(self) -> None:
-        self.client = client_at("203.0.113.66")
-        self.passkey = Authenticator()
-        self.tokens: dict[str, str] = {}
-
-    async def move_in(self) -> None:
-        assert (await register(self.client, VICTIM)).status_code == 201
-        response = await try_login(self.client, VICTIM)
-        if response.status_code == 200:
-            self.tokens = response.json()
-            headers = bearer(self.tokens)
-            await change(self.client, headers, "another@example.com")
-            await add_passkey(self.client, headers, self.passkey)
-            await set_up(self.client, headers)
-
-    async def has_anything_left(self) -> bool:
-        ways = [await try_login(self.client, VICTIM), await use(self.client, self.passkey)]
-        is_in = bool(self.tokens) and await is_logged_in(self.client, self.tokens)
-        return is_in or {response.status_code for response in ways} != {400}
-
-
-async def recover(client: AsyncClient, mailbox: Mailbox) -> Response:
-    await mailbox.collect()
-    await client.post("/auth/forgot-password", json={"email": VICTIM})
-    body = {"token": await mailbox.token(VICTIM, "recover-password"), "new_password": OWN_PASSWORD}
-    return await client.post("/auth/recover-password", json=body)
-
-
-async def known_clients(session: AsyncSession) -> int | None:
-    return await session.scalar(select(func.count()).select_from(KnownClient))
 
 
 async def test_who_recovers_an_account_has_it_alone(
@@ -83,13 +35,12 @@ async def test_who_recovers_an_account_has_it_alone(
 ) -> None:
     stranger = Stranger()
     await stranger.move_in()
-    is_told = await client.post("/users/register", json={"email": VICTIM, "password": OWN_PASSWORD})
+    is_told = await client.post("/users/register", json={"email": NEW, "password": OWN_PASSWORD})
     assert is_told.status_code == (201 if chosen == "discreet" else 400)
     assert (await recover(client, mailbox)).status_code == 204
     assert not await stranger.has_anything_left()
     assert await known_clients(session) == 0
-    headers = bearer(tokens_in(await try_login(client, VICTIM, OWN_PASSWORD)))  # without a code
-    assert (await client.get("/auth/second-factor", headers=headers)).json()["totp"] is False
+    headers = bearer(tokens_in(await try_login(client, NEW, OWN_PASSWORD)))
     assert (await state(client, headers))["pending"] is None
 
 
@@ -101,12 +52,12 @@ async def test_of_two_who_register_the_link_that_is_followed_decides(
     passwords = {"stranger": PASSWORD, "owner": OWN_PASSWORD}
     links = {}
     for who in sorted(passwords, key=lambda who: who != comes_first):
-        response = await client.post("/users/register", json={"email": VICTIM, "password": passwords[who]})
+        response = await client.post("/users/register", json={"email": NEW, "password": passwords[who]})
         assert response.status_code == 201
-        links[who] = await mailbox.token(VICTIM, "verify-email")
+        links[who] = await mailbox.token(NEW, "verify-email")
     assert (await verify(client, links["owner"])).status_code == 204
-    assert (await try_login(client, VICTIM, PASSWORD)).status_code == 400
-    assert (await try_login(client, VICTIM, OWN_PASSWORD)).status_code == 200
+    assert (await try_login(client, NEW, PASSWORD)).status_code == 400
+    assert (await try_login(client, NEW, OWN_PASSWORD)).status_code == 200
     for link in links.values():
         assert (await verify(client, link)).status_code == 400
     assert (await session.scalars(select(Registration))).all() == []
@@ -114,7 +65,7 @@ async def test_of_two_who_register_the_link_that_is_followed_decides(
 
 @pytest.mark.usefixtures("discreet")
 async def test_registrations_that_nobody_confirmed_are_forgotten(client: AsyncClient, session: AsyncSession) -> None:
-    await register(client, VICTIM)
+    await register(client)
     registration = (await session.scalars(select(Registration))).one()
     assert registration.expires_at > datetime.now(UTC) + timedelta(hours=47)
     registration.expires_at = datetime.now(UTC) - timedelta(seconds=1)
@@ -128,12 +79,12 @@ async def test_no_link_of_a_registration_works_once_the_password_was_recovered(
     client: AsyncClient, mailbox: Mailbox
 ) -> None:
     await Stranger().move_in()
-    link = await mailbox.token(VICTIM, "verify-email")
+    link = await mailbox.token(NEW, "verify-email")
     assert (await recover(client, mailbox)).status_code == 204
     assert (await verify(client, link)).status_code == 400
-    await register(client, VICTIM)
-    assert await mailbox.subjects() == {"You already have an account": VICTIM, "Your password was changed": VICTIM}
-    assert (await try_login(client, VICTIM, OWN_PASSWORD)).status_code == 200
+    await register(client)
+    assert await mailbox.subjects() == {"You already have an account": NEW, "Your password was changed": NEW}
+    assert (await try_login(client, NEW, OWN_PASSWORD)).status_code == 200
 
 
 async def test_whoever_confirms_without_being_logged_in_ends_all_but_the_password_that_came_with_it(
@@ -141,31 +92,22 @@ async def test_whoever_confirms_without_being_logged_in_ends_all_but_the_passwor
 ) -> None:
     stranger = Stranger()
     await stranger.move_in()
-    assert (await verify(client, await mailbox.token(VICTIM, "verify-email"))).status_code == 204
+    assert (await verify(client, await mailbox.token(NEW, "verify-email"))).status_code == 204
     assert not await is_logged_in(client, stranger.tokens)
-    assert (await use(client, stranger.passkey)).status_code == 400
     assert await known_clients(session) == 0
-    assert await mailbox.subjects() == {"Set up your second factor or passkey again": VICTIM}
-    assert (await try_login(client, VICTIM)).status_code == 200, "whoever confirms a registration confirms its password"
+    assert await mailbox.subjects() == {}, "there is nothing to set up again"
+    assert (await try_login(client, NEW)).status_code == 200, "whoever confirms a registration confirms its password"
     assert (await recover(client, mailbox)).status_code == 204
     assert not await stranger.has_anything_left()
 
 
 async def test_an_owner_who_confirms_in_a_session_of_the_account_loses_nothing(
-    client: AsyncClient, mailbox: Mailbox
+    client: AsyncClient, session: AsyncSession, mailbox: Mailbox
 ) -> None:
-    owner = Stranger()
-    await owner.move_in()
-    headers = bearer(owner.tokens)
-    assert (await verify(client, await mailbox.token(VICTIM, "verify-email"), headers)).status_code == 204
+    headers = await Stranger().move_in()
+    assert (await verify(client, await mailbox.token(NEW, "verify-email"), headers)).status_code == 204
     assert (await state(client, headers))["pending"] == "another@example.com"
-    assert (await use(client, owner.passkey)).status_code == 200
-    assert (await try_login(client, VICTIM)).json()["error"] == "mfa_required"
-    assert await mailbox.subjects() == {}
-    # From now on a lost password gets nobody around the second factor.
-    assert (await recover(client, mailbox)).status_code == 204
-    assert (await try_login(client, VICTIM, OWN_PASSWORD)).json()["error"] == "mfa_required"
-    assert (await use(client, owner.passkey)).status_code == 200
+    assert await known_clients(session) == 1
 
 
 async def test_a_session_of_another_account_proves_nothing(
@@ -173,18 +115,18 @@ async def test_a_session_of_another_account_proves_nothing(
 ) -> None:
     stranger = Stranger()
     await stranger.move_in()
-    link = await mailbox.token(VICTIM, "verify-email")
+    link = await mailbox.token(NEW, "verify-email")
     assert (await verify(client, link, bearer(await begin(default_user)))).status_code == 204
     assert not await is_logged_in(client, stranger.tokens)
 
 
 async def test_who_is_logged_out_by_a_verification_logs_in_again(client: AsyncClient, mailbox: Mailbox) -> None:
-    await register(client, VICTIM)
-    tokens = tokens_in(await try_login(client, VICTIM))
+    await register(client)
+    tokens = tokens_in(await try_login(client, NEW))
     await change(client, bearer(tokens), "another@example.com")
-    assert (await verify(client, await mailbox.token(VICTIM, "verify-email"))).status_code == 204
+    assert (await verify(client, await mailbox.token(NEW, "verify-email"))).status_code == 204
     assert not await is_logged_in(client, tokens)
-    shown = await state(client, bearer(tokens_in(await try_login(client, VICTIM))))
+    shown = await state(client, bearer(tokens_in(await try_login(client, NEW))))
     assert shown["verified_at"] is not None
     assert shown["pending"] == "another@example.com"
 
@@ -210,7 +152,7 @@ async def test_a_stranger_cannot_tell_a_free_address_from_a_taken_one(
     default_user.email_verified_at = func.now()
     await session.commit()
     seen = []
-    for number, email in enumerate([VICTIM, default_user.email, other_user.email]):
+    for number, email in enumerate([NEW, default_user.email, other_user.email]):
         stranger = client_at(f"203.0.113.{number}")
         body = {"email": email, "password": "a password of the stranger's"}
         with statements() as asked:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
 from app.features.mail.models import OutgoingMail
-from app.features.mail.tests.conftest import Mailbox, text_of
+from app.features.mail.tests.helpers import Mailbox, text_of
 from app.models import RateLimit, User
 from app.tests.helpers import PASSWORD, bearer, begin, is_logged_in, login, try_login
 from app.tests.other_settings import other_settings
@@ -35,7 +35,7 @@ async def token_for(client: AsyncClient, mailbox: Mailbox, user: User) -> str:
     return await mailbox.token(user.email, "recover-password")
 
 
-async def test_who_forgot_a_password_sets_another_by_mail(
+async def test_who_forgot_a_password_sets_another_by_email(
     client: AsyncClient, session: AsyncSession, mailbox: Mailbox, default_user: User
 ) -> None:
     tokens = await begin(default_user)
@@ -61,7 +61,7 @@ async def test_the_response_is_the_same_for_every_address(
     assert (await session.scalars(select(OutgoingMail))).all() == []
 
 
-async def test_the_mail_goes_to_the_address_as_the_account_has_it(
+async def test_the_email_goes_to_the_address_as_the_account_has_it(
     client: AsyncClient, mailbox: Mailbox, default_user: User
 ) -> None:
     await forget(client, "ANA@Example.COM")
@@ -223,14 +223,14 @@ async def test_nothing_in_the_database_is_a_token(
     assert token[-40:] not in before
 
 
-async def test_three_mails_an_hour_reach_a_mailbox(client: AsyncClient, mailbox: Mailbox, default_user: User) -> None:
+async def test_three_emails_an_hour_reach_a_mailbox(client: AsyncClient, mailbox: Mailbox, default_user: User) -> None:
     assert [(await forget(client, default_user.email)).status_code for _ in range(5)] == [202] * 5
     assert len(await mailbox.collect()) == 3
     assert [(await forget(client, default_user.email)).status_code for _ in range(2)] == [202] * 2
     assert await mailbox.collect() == []
 
 
-async def test_a_client_that_asks_for_too_many_mails_is_refused_alike(
+async def test_a_client_that_asks_for_too_many_emails_is_refused_alike(
     client: AsyncClient, default_user: User, other_user: User
 ) -> None:
     emails = [f"nobody{number}@example.com" for number in range(30)]

@@ -17,17 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT_DIR, settings
 from app.core.database import database
-from app.features.mail import metrics
+from app.features.mail import metrics, sender
+from app.features.mail.lifespan import sending
 from app.features.mail.models import OutgoingMail
-from app.features.mail.outbox import EARLIEST, LATEST, Kind, claim, discard_unwanted, post
-from app.features.mail.sender import POLL_INTERVAL, Sender, sending
+from app.features.mail.outbox import EARLIEST, LATEST, claim, discard_unwanted, post
+from app.features.mail.sender import POLL_INTERVAL, Sender
 from app.features.mail.smtp import new_transport
-from app.features.mail.tests.conftest import Mailbox, make_due
+from app.features.mail.tests.helpers import Mailbox, make_due
 from app.features.mail.tests.server import mail_server
 from app.models import User
-from app.tests.helpers import PATIENCE
+from app.tests.helpers import PATIENCE, counted, free_port, scrape
 from app.tests.other_settings import other_settings
-from app.tests.test_metrics import counted, free_port, scrape
 
 
 async def put(session: AsyncSession, user: User) -> None:
@@ -44,7 +44,7 @@ async def wait_until_sent() -> None:
 async def test_a_server_sends_what_waits_when_it_starts_and_what_comes(
     session: AsyncSession, default_user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.mail.sender.POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(sender, "POLL_INTERVAL", 0.01)
     async with mail_server() as server:
         with other_settings(MAIL_URL=f"smtp://127.0.0.1:{server.port}", MAIL_SENDER="server"):
             await put(session, default_user)
@@ -108,7 +108,7 @@ async def test_development_logs_the_link_and_nothing_else_does(
     assert ("#token=" in "".join(lines)) == (environment == "dev")
 
 
-async def test_a_log_line_says_what_became_of_a_mail_and_not_to_whom_it_went(
+async def test_a_log_line_says_what_became_of_an_email_and_not_to_whom_it_went(
     session: AsyncSession, default_user: User, lines: list[str]
 ) -> None:
     async with mail_server() as server:
@@ -132,7 +132,7 @@ async def test_metrics_count_what_was_sent_what_failed_and_what_waits(
 ) -> None:
     names = ['mails_total{outcome="' + outcome + '"}' for outcome in ("sent", "failed", "dead")]
     before = [metric(name) for name in names]
-    async with mail_server() as server:
+    async with mail_server() as server, metrics.counting(database):
         with other_settings(MAIL_URL=f"smtp://127.0.0.1:{server.port}"):
             for replies in ([], ["550 no"], ["451 later"]):
                 server.replies["RCPT"] += replies
@@ -141,7 +141,7 @@ async def test_metrics_count_what_was_sent_what_failed_and_what_waits(
     assert [metric(name) for name in names] == [number + 1 for number in before]
     await session.execute(update(OutgoingMail).values(created_at=func.now() - func.make_interval(0, 0, 0, 0, 0, 5)))
     await session.commit()
-    await metrics.count(database)
+    await metrics.count_outbox(database)
     assert (metric("mails_waiting"), metric("mails_dead")) == (1, 1)
     assert 300 <= metric("mails_oldest_seconds") < 400
 
@@ -151,12 +151,12 @@ async def test_a_database_that_fails_does_not_end_the_sender(
 ) -> None:
     calls = iter([OSError("gone"), ValueError("a bug")])
     genuine = Sender.send_all
-    monkeypatch.setattr("app.features.mail.sender.POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(sender, "POLL_INTERVAL", 0.01)
 
-    async def fails_twice(sender: Sender) -> None:
+    async def fails_twice(one: Sender) -> None:
         if error := next(calls, None):
             raise error
-        await genuine(sender)
+        await genuine(one)
 
     monkeypatch.setattr(Sender, "send_all", fails_twice)
     async with mail_server() as server:
@@ -214,7 +214,7 @@ async def test_emails_whose_addressee_is_secret_leave_in_an_order_that_tells_not
 async def test_a_sender_wakes_when_an_email_is_due(
     session: AsyncSession, default_user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.features.mail.sender.POLL_INTERVAL", 3600)
+    monkeypatch.setattr(sender, "POLL_INTERVAL", 3600)
     async with mail_server() as server:
         with other_settings(MAIL_URL=f"smtp://127.0.0.1:{server.port}", MAIL_SENDER="server"):
             post(session, "recovery", default_user.email)
@@ -232,14 +232,14 @@ async def test_a_server_that_is_down_is_not_asked_again_at_once(
     passes, has_begun = 0, asyncio.Event()
     genuine = Sender.send_all
 
-    async def counted_pass(sender: Sender) -> None:
+    async def counted_pass(one: Sender) -> None:
         nonlocal passes
         passes += 1
-        await genuine(sender)
+        await genuine(one)
         has_begun.set()
 
     monkeypatch.setattr(Sender, "send_all", counted_pass)
-    monkeypatch.setattr("app.features.mail.sender.POLL_INTERVAL", 3600)
+    monkeypatch.setattr(sender, "POLL_INTERVAL", 3600)
     with other_settings(MAIL_URL="smtp://127.0.0.1:9", MAIL_SENDER="server"):
         async with sending(database):
             await has_begun.wait()
@@ -249,7 +249,7 @@ async def test_a_server_that_is_down_is_not_asked_again_at_once(
 
 @pytest.mark.parametrize("kind", ["recovery", "verification"])
 async def test_addresses_with_a_tag_share_what_their_mailbox_gets(
-    client: AsyncClient, session: AsyncSession, mailbox: Mailbox, default_user: User, kind: Kind
+    client: AsyncClient, session: AsyncSession, mailbox: Mailbox, default_user: User, kind: str
 ) -> None:
     users = [User(f"{name}@example.com", "-") for name in ("ana+0", "ANA+1", "ana+x+y", "ana+2", "ana+3", "ana+", "bo")]
     owner = User("ana+own@example.com", "-")

@@ -4,42 +4,32 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx import AsyncClient
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.features.mail.models import OutgoingMail
-from app.features.mail.tests.conftest import Mailbox, text_of
+from app.features.mail.tests.helpers import NEW, OWN_PASSWORD, Mailbox, change, register, state, text_of, verify
 from app.features.mail.tokens import create_mail_token
 from app.initial_data import create_first_superuser
 from app.models import LoginSession, User
-from app.tests.helpers import PASSWORD, bearer, begin, client_at, is_logged_in, login, refresh, try_login, try_refresh
+from app.tests.helpers import (
+    PASSWORD,
+    bearer,
+    begin,
+    client_at,
+    is_logged_in,
+    login,
+    refresh,
+    try_login,
+    try_refresh,
+    waiting_for_locks,
+)
 from app.tests.other_settings import application_with, other_settings
 
-NEW = "new@example.com"
 VERIFY = "Confirm your email address"
 NOT_VERIFIED = {"detail": "Email address not verified", "error": "email_not_verified"}
-
-
-async def register(client: AsyncClient, email: str = NEW) -> Response:
-    return await client.post("/users/register", json={"email": email, "password": PASSWORD})
-
-
-async def verify(client: AsyncClient, token: str, headers: dict[str, str] | None = None) -> Response:
-    """With the headers of a session, which therefore goes on."""
-    return await client.post("/auth/verify-email", json={"token": token}, headers=headers)
-
-
-async def change(client: AsyncClient, headers: dict[str, str], email: str, password: str = PASSWORD) -> Response:
-    body = {"email": email, "current_password": password}
-    return await client.post("/users/me/email", json=body, headers=headers)
-
-
-async def state(client: AsyncClient, headers: dict[str, str]) -> dict[str, str | None]:
-    response = await client.get("/users/me/email", headers=headers)
-    assert response.status_code == 200
-    shown: dict[str, str | None] = response.json()
-    return shown
 
 
 async def test_who_registers_verifies_the_address(client: AsyncClient, mailbox: Mailbox) -> None:
@@ -132,7 +122,7 @@ async def test_a_change_of_address_needs_the_password(
     assert await mailbox.collect() == []
 
 
-async def test_a_taken_address_gets_the_same_response_and_no_mail(
+async def test_a_taken_address_gets_the_same_response_and_no_email(
     client: AsyncClient,
     mailbox: Mailbox,
     default_user: User,
@@ -173,6 +163,38 @@ async def test_a_new_password_stops_a_change_of_address(
     await client.post("/users/reset-password", json=body, headers=default_user_headers)
     assert (await verify(client, token)).status_code == 400
     headers = bearer(await login(client, default_user, "a new and better one"))
+    assert (await state(client, headers))["pending"] is None
+
+
+@pytest.mark.parametrize("changed", [User.password_changed_at, User.factors_changed_at])
+async def test_a_password_or_factor_that_changes_meanwhile_stops_a_change_of_address(
+    client: AsyncClient,
+    session: AsyncSession,
+    mailbox: Mailbox,
+    default_user: User,
+    default_user_headers: dict[str, str],
+    changed: InstrumentedAttribute[datetime | None],
+) -> None:
+    """Whoever is shut out by it may have sent the request, with the password that was right until then."""
+    await session.execute(select(User.id).where(User.id == default_user.id).with_for_update())
+    asked = asyncio.create_task(change(client, default_user_headers, NEW))
+    await waiting_for_locks(1)
+    await session.execute(update(User).values({changed: func.now()}))
+    await session.commit()
+    assert (await asked).status_code == 400
+    assert await mailbox.collect() == []
+
+
+async def test_a_recovery_stops_a_change_of_address(
+    client: AsyncClient, mailbox: Mailbox, default_user: User, default_user_headers: dict[str, str]
+) -> None:
+    await change(client, default_user_headers, NEW)
+    token = await mailbox.token(NEW, "verify-email")
+    await client.post("/auth/forgot-password", json={"email": default_user.email})
+    recovery = {"token": await mailbox.token(default_user.email, "recover-password"), "new_password": OWN_PASSWORD}
+    assert (await client.post("/auth/recover-password", json=recovery)).status_code == 204
+    assert (await verify(client, token)).status_code == 400
+    headers = bearer(await login(client, default_user, OWN_PASSWORD))
     assert (await state(client, headers))["pending"] is None
 
 
@@ -235,7 +257,7 @@ async def test_of_two_verifications_at_once_one_wins(
     assert await mailbox.subjects() == {"Your email address was changed": "ana@example.com"}
 
 
-async def test_an_account_asks_for_ten_mails_and_then_has_to_wait(
+async def test_an_account_asks_for_ten_emails_and_then_has_to_wait(
     client: AsyncClient, default_user_headers: dict[str, str], other_user: User
 ) -> None:
     ask = "/auth/request-verification"
@@ -277,7 +299,7 @@ async def test_discreet_registration_tells_only_the_owner(
     assert await session.scalar(select(func.count()).select_from(User)) == 2
 
 
-async def test_a_deleted_account_gets_no_mail(
+async def test_a_deleted_account_gets_no_email(
     client: AsyncClient, session: AsyncSession, mailbox: Mailbox, default_user: User
 ) -> None:
     await client.post("/auth/forgot-password", json={"email": default_user.email})
@@ -288,7 +310,7 @@ async def test_a_deleted_account_gets_no_mail(
     assert (await session.scalars(select(OutgoingMail))).all() == []
 
 
-async def test_without_mail_none_of_it_is_there(session: AsyncSession) -> None:
+async def test_without_email_none_of_it_is_there(session: AsyncSession) -> None:
     async with application_with(MAIL_URL=None) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert not [path for path in paths if "email" in path or "forgot" in path or "recover-" in path]

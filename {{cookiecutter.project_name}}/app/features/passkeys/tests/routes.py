@@ -14,12 +14,12 @@ NAMES = {
     "POST /auth/browser/passkeys/login": "log_in_with_passkey_browser",
     "GET /.well-known/webauthn": "read_related_origins",
 }
-REGISTRATION = {
+CREATION = {
     "user": {"id": base64url(CALLER.id.bytes)},
     "challenge": create_challenge("passkey registration", holder_of_registration(CALLER.id, CALLER.session_id)),
 }
 BODIES: dict[tuple[str, str], Json] = {
-    ("POST", "/auth/passkeys"): {"json": Authenticator().create(REGISTRATION)},
+    ("POST", "/auth/passkeys"): {"json": Authenticator().create(CREATION)},
     ("POST", "/auth/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
     ("POST", "/auth/browser/passkeys/login"): {"json": Authenticator().get({"challenge": "x"})},
 }

@@ -279,4 +279,6 @@ async def test_what_comes_and_goes_is_logged(
     passkey_id = (await register(client, default_user_headers, Authenticator()))["id"]
     for _ in range(2):  # the second time in vain
         await client.delete(f"/auth/passkeys/{passkey_id}", headers=default_user_headers)
-    assert audited(caplog) == [(f"second_factor_{done}", str(default_user.id)) for done in ("added", "removed")]
+    assert audited(caplog) == [
+        (event, str(default_user.id)) for event in ("second_factor_added", "second_factor_removed")
+    ]

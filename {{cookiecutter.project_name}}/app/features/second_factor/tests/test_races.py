@@ -11,7 +11,7 @@ from httpx import AsyncClient, Response
 from sqlalchemy import Delete, Update, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.endpoints.reauthentication import proofs
+from app.api.endpoints.reauthentication import reauthentications
 from app.auth import known_clients, login
 from app.features.second_factor.models import RecoveryCode, TotpSecret
 from app.features.second_factor.tests.helpers import (
@@ -120,7 +120,7 @@ async def test_a_password_that_is_checked_while_the_app_is_confirmed_makes_no_se
     monkeypatch: pytest.MonkeyPatch,
     confirmed_first: bool,
 ) -> None:
-    check = proofs["password"].check
+    check = reauthentications["password"].check
 
     async def check_slowly(*args: Any) -> None:
         if confirmed_first:
@@ -130,7 +130,7 @@ async def test_a_password_that_is_checked_while_the_app_is_confirmed_makes_no_se
             await confirm_app()
 
     headers = bearer(await begin(default_user))
-    monkeypatch.setitem(proofs, "password", proofs["password"]._replace(check=check_slowly))
+    monkeypatch.setitem(reauthentications, "password", reauthentications["password"]._replace(check=check_slowly))
     response = await reauthenticate(client, headers, password=PASSWORD)
     assert response.status_code == (400 if confirmed_first else 401)
     assert await methods_of_recent_sessions(session) == []

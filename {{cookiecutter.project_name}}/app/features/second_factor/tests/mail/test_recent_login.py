@@ -3,7 +3,7 @@
 import pytest
 from httpx import AsyncClient
 
-from app.features.mail.tests.conftest import Mailbox
+from app.features.mail.tests.helpers import Mailbox
 from app.features.second_factor.tests.helpers import reauthenticate, set_up
 from app.models import User
 from app.tests.helpers import PASSWORD

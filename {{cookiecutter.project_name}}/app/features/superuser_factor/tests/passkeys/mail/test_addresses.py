@@ -5,7 +5,7 @@ from httpx import AsyncClient
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.features.mail.tests.conftest import Mailbox
+from app.features.mail.tests.helpers import Mailbox
 from app.features.passkeys.models import Passkey
 from app.features.superuser_factor.tests.helpers import has_rights
 from app.models import User
