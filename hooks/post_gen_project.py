@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -116,4 +117,8 @@ for script in Path().glob("*.sh"):
     script.chmod(0o755)  # a template from a zip archive has lost its file modes
 subprocess.run([sys.executable, "scripts/make_env.py"], check=True, stdout=subprocess.DEVNULL)
 start_repository()
-print(f"\nYour project is ready. Next:\n\n    cd {shlex.quote(str(Path.cwd()))}\n    make dev\n")
+folder = Path.cwd()
+# `cruft update`, `diff` and `link` render into folders of tempfile's, which they delete, to compare or to move.
+is_passing = folder.parent.name.startswith("tmp") and folder.parent.parent == Path(tempfile.gettempdir()).resolve()
+if not is_passing:
+    print(f"\nYour project is ready. Next:\n\n    cd {shlex.quote(str(folder))}\n    make dev\n")

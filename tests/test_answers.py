@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -62,6 +63,16 @@ def test_bad_name_is_refused_and_leaves_nothing_behind(name: str, template: Path
     assert "it starts with a letter, continues with letters, digits, - and _," in result.stderr.splitlines()[0]
     assert {path.name for path in tmp_path.iterdir()} == {"home", "out"}
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_only_a_project_that_stays_is_announced(template: Path, tmp_path: Path) -> None:
+    """`cruft update` renders twice into temporary folders, which it deletes."""
+    assert "Your project is ready" in cookiecutter(template, tmp_path / "out").stdout
+    passing = Path(tempfile.mkdtemp(dir=tmp_path))
+    command = render_command(template, passing)
+    result = run(*command, environment={"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)})
+    assert result.returncode == 0, result.stderr
+    assert "Your project is ready" not in result.stdout
 
 
 def test_absolute_path_as_a_name_is_refused_and_leaves_nothing_behind(template: Path, tmp_path: Path) -> None:

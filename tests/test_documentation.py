@@ -4,15 +4,18 @@ import json
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out, carry_out_in_one_shell, remove_the_example
-from scaffolding import ROOT, files, installed_project, lint, make, read_env, run, scaffold
-from serving import free_port, initialised_project, served
+from scaffolding import PATIENCE, ROOT, files, installed_project, lint, make, read_env, run, scaffold
+from serving import QUICK, Api, free_port, initialised_project, served
 
 INSIDE = Path(__file__).parent / "inside"
 
@@ -49,6 +52,47 @@ def test_list_of_commands_is_what_make_prints(installed: Path) -> None:
     follow(installed, "README.md", "Start")
 
 
+PRODUCTION = {"ENVIRONMENT": "production", "ALLOWED_HOSTS": "localhost,127.0.0.1"}  # what the image runs with
+
+
+def respond(api: Api, method: str, path: str, token: str = "", body: Mapping[str, object] | None = None) -> object:
+    """The JSON that comes back, or the status of a refusal."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    request = Request(f"{api.url}{path}", json.dumps(body).encode() if body else None, headers, method=method)
+    try:
+        with urlopen(request, timeout=PATIENCE) as response:
+            return json.load(response)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+def log_in(api: Api, email: str, password: str) -> str:
+    form = urlencode({"username": email, "password": password}).encode()
+    with urlopen(f"{api.url}/auth/access-token", form, timeout=PATIENCE) as response:
+        return str(json.load(response)["access_token"])
+
+
+def assert_events_are_served(api: Api) -> None:
+    """Those of the tutorial: their relation, optional field, filter, search and role."""
+    ana = {"email": "ana@example.com", "password": "correct horse battery staple"}
+    respond(api, "POST", "/users/register", body=ana)
+    owner, superuser = log_in(api, **ana), log_in(api, api.email, api.password)
+    event = {"slug": "party", "title": "Party", "starts_at": "2030-06-21T18:00:00+02:00", "place": "The garden"}
+    created = respond(api, "POST", "/events", owner, event)
+    assert isinstance(created, dict)
+    assert (created["place"], created["talks"]) == ("The garden", [])
+    talk = respond(api, "POST", "/events/party/talks", owner, {"title": "A talk"})
+    assert isinstance(talk, dict)
+
+    changed = respond(api, "PATCH", "/events/party", superuser, {"place": None, "status": "confirmed"})
+    assert changed == created | {"place": None, "status": "confirmed", "talks": [talk]}
+    assert respond(api, "PATCH", "/events/party", owner, {"title": None}) == 422
+    for query, found in (("?search=part&status=confirmed", [changed]), ("?status=planned", []), ("", [changed])):
+        assert respond(api, "GET", f"/events{query}", owner) == found
+    assert respond(api, "GET", "/events") == 401
+
+
 @pytest.mark.slow
 def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path) -> None:
     follow(installed, "docs/tutorial.md", "Add your own resource")
@@ -56,6 +100,10 @@ def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path
     shutil.copy(INSIDE / "tutorial/test_tutorial.py", installed / "app/tests")
     lint(installed, "walk")
     make(installed, "test")
+    initialised = run("bash", "init.sh", cwd=installed, environment=QUICK | PRODUCTION)
+    assert initialised.returncode == 0, initialised.stderr
+    with served(installed, free_port(), PRODUCTION) as deployed:
+        assert_events_are_served(deployed)
 
 
 @pytest.mark.slow
@@ -193,6 +241,33 @@ def test_links_lead_somewhere(featured: Path) -> None:
             other = (page.parent / name).resolve() if name else page
             assert other.exists(), f"{page.name}: {target}"
             assert not anchor or anchor in anchors[other], f"{page.name}: {target}"
+
+
+def test_links_say_where_they_lead(featured: Path) -> None:
+    for page in (path for path in files(featured) if path.suffix == ".md"):
+        text = page.read_text()
+        assert not re.findall(r"\[(?:that|this|these|here|it|one|below|see below|another way)\]\(|see below", text), (
+            page.name
+        )
+
+
+def test_threats_are_read_in_groups(featured: Path) -> None:
+    threats = (featured / "SECURITY.md").read_text().partition("## What is defended")[2].partition("\n## ")[0]
+    groups = re.split(r"^### ", threats, flags=re.MULTILINE)[1:]
+    assert len(groups) >= 4
+    assert all(1 <= len(re.findall(r"^\| (?!threat)", group, re.MULTILINE)) <= 8 for group in groups)
+
+
+def test_without_make_is_what_make_does(featured: Path) -> None:
+    """The same server, with one line in the log for each request; and an environment that `make` takes as it is."""
+    (server,) = re.findall(r"uvicorn (app\.main:app .*?) --timeout", (featured / "Makefile").read_text())
+    assert "--no-access-log" in server
+    without_make, with_uv = (
+        blocks(featured / "docs/development.md", section)[0].text for section in ("Without make", "With uv")
+    )
+    assert f"uvicorn {server}\n" in f"{without_make}\n"
+    assert "touch .venv/.installed" in without_make.splitlines()
+    assert "touch .venv/.installed" in with_uv.splitlines()
 
 
 def test_a_broken_block_is_named(tmp_path: Path) -> None:

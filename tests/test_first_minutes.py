@@ -35,7 +35,7 @@ def installed(template: Path, environment: Path, tmp_path_factory: pytest.TempPa
     with installed_project(template, environment, tmp_path_factory.mktemp("first minutes")) as project:
         env = project / "alembic/env.py"
         code = env.read_text()
-        env.write_text(code.replace("CONNECT_TIMEOUT = 30", "CONNECT_TIMEOUT = 1"))
+        env.write_text(code.replace("CONNECT_TIMEOUT = 5", "CONNECT_TIMEOUT = 1"))
         assert env.read_text() != code
         yield project
 
@@ -203,6 +203,10 @@ def test_unknown_target_is_reported(installed: Path) -> None:
     assert "There is no `make migrations`; `make` alone prints the list." in refusal(installed, "make", "migrations")
 
 
+def test_the_application_is_no_script_and_says_what_to_run(installed: Path) -> None:
+    assert "Run `make dev` instead" in refusal(installed, PYTHON, "app/main.py")
+
+
 @pytest.mark.usefixtures("databases")
 def test_migration_without_a_name_is_refused(installed: Path) -> None:
     assert 'Say what it does: make migration name="add toys"' in refusal(installed, "make", "migration")
@@ -212,6 +216,56 @@ def test_migration_without_a_name_is_refused(installed: Path) -> None:
 def test_port_of_the_server_is_taken(installed: Path, taken_port: int) -> None:
     said = refusal(installed, "make", "dev", f"PORT={taken_port}")
     assert f"Port '{taken_port}' is taken, or not a number from 1024 to 65535. Try: make dev PORT=8001" in said
+
+
+@pytest.mark.usefixtures("databases")
+def test_host_that_is_not_of_this_machine_is_reported(installed: Path) -> None:
+    said = refusal(installed, "make", "dev", "PORT=0", "HOST=192.0.2.1")
+    assert "'192.0.2.1' is no address of this machine" in said
+
+
+@pytest.mark.usefixtures("databases")
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::1]"])  # noqa: S104
+def test_server_says_when_it_ends_that_the_databases_run_on(host: str, installed: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    terminal, its_end = os.openpty()
+    command = ["make", "dev", f"PORT={port}", f"HOST={host}"]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, cwd=installed, env=ENVIRONMENT, stdin=its_end, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while "startup complete" not in log.read_text():
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        assert f"running on http://{host}:{port}" in log.read_text()
+    finally:
+        os.killpg(server.pid, signal.SIGINT)  # Ctrl-C reaches make, its shell and the server
+        server.wait(PATIENCE)
+        os.close(terminal)
+        os.close(its_end)
+    assert "The databases run on: make stop stops them." in log.read_text()
+
+
+@pytest.mark.usefixtures("databases")
+def test_a_copy_of_the_folder_leaves_the_databases_of_the_original_alone(installed: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copied = run("cp", "-a", installed, copy)
+    assert copied.returncode == 0, copied.stderr
+    stopped = run("make", "stop", cwd=copy)
+    assert stopped.returncode == 0, stopped.stderr
+    assert stopped.stdout.count(f"is another project's, in {installed}/.postgres/") == 2
+    assert run(*START, cwd=installed).stdout.count(": responds at") == 2
+
+    renamed = installed.rename(tmp_path / "renamed")
+    stopped = run("make", "stop", cwd=renamed)
+    started = run(PYTHON, "scripts/databases.py", "start", cwd=renamed.rename(installed))
+    assert "another project's" not in stopped.stdout
+    assert started.stdout.count("Starting a private PostgreSQL") == 2
 
 
 @pytest.mark.parametrize("port", ["70000", "http", ""])

@@ -34,7 +34,8 @@ PATIENCE = 120  # seconds: how long to wait for other replicas' migrations, and 
 # DATABASE_LOCK_TIMEOUT, and a pause follows.
 LOCK_TIMEOUT = 2
 PAUSES = (1, 2, 4, 8)  # seconds; the last one repeats
-CONNECT_TIMEOUT = 30  # seconds: how long the database may take to start
+# Seconds that the database may take to start; in development it runs already, or nobody has started it.
+CONNECT_TIMEOUT = 5 if settings.environment == "dev" else 30
 
 NO_LOCK = {"55P03", "40P01"}  # SQLSTATEs: lock not granted in time, deadlock
 NO_RIGHT = "42501"

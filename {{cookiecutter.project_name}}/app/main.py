@@ -1,5 +1,8 @@
 """The application, put together. Read this file first."""
 
+if __name__ == "__main__":  # Python looks for the imports below in this file's folder then
+    raise SystemExit("Run `make dev` instead, or in the project's folder: .venv/bin/python -m uvicorn app.main:app")
+
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 

@@ -96,6 +96,9 @@ def stop(folder: Path) -> None:
     # after a crash both may belong to another program
     if pid <= 0 or not listens(port) or "postgres" not in command_line(pid):
         return
+    if original := original_of(folder):
+        print(f"Left running: the database on port {port} is another project's, in {original}.")
+        return
     os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
     deadline = time.monotonic() + TIMEOUT
     while noted_pid_and_port(folder)[0] == pid:
@@ -162,6 +165,14 @@ def noted_pid_and_port(folder: Path) -> tuple[int, int]:
         return int(lines[0]), int(lines[3])
     except (FileNotFoundError, IndexError):
         return 0, 0
+
+
+def original_of(folder: Path) -> Path | None:
+    """Where the server runs that a copied folder's file names; None for one's own, even if the folder was renamed."""
+    noted = (folder / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+    original = Path(noted[1])
+    is_renamed = original == folder or noted_pid_and_port(original)[0] != int(noted[0])
+    return None if is_renamed else original
 
 
 def command_line(pid: int) -> str:

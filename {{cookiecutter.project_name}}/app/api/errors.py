@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request, Response, status
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Form
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -70,6 +71,11 @@ NOT_RECENT = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, LOG_IN_AGA
 # For routes that want a recent login, which a feature's rule may refuse.
 NO_RECENT_LOGIN = NOT_RECENT | documented(403, LOG_IN_STRONGER)
 
+NOT_A_FORM: dict[str, Any] = {
+    "type": "form_expected",
+    "loc": ("body",),
+    "msg": "Send a form (application/x-www-form-urlencoded) instead of JSON",
+}
 _NOT_RECENT = Refusal("insufficient_user_authentication", LOG_IN_AGAIN, 401)
 
 
@@ -98,7 +104,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     problems, size = [], 0
-    for problem in error.errors()[:MAX_PROBLEMS]:
+    for problem in [NOT_A_FORM] if _wants_a_form(request) else error.errors()[:MAX_PROBLEMS]:
         # Leaves out `input`, which may be a password. Keys can be any text: json.dumps escapes even a lone surrogate.
         loc = [part[:100] if isinstance(part, str) else part for part in problem["loc"]]
         problems.append(json.dumps({"type": problem["type"], "loc": loc, "msg": problem["msg"][:200]}))
@@ -109,6 +115,12 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     code = json.dumps(code_of(request, 422))[1:-1]
     body = '{"detail": [' + ", ".join(problems) + "]" + (code and f", {code}") + "}"
     return Response(body, 422, media_type="application/json")
+
+
+def _wants_a_form(request: Request) -> bool:
+    """Whether this route takes a form, and was sent JSON, which FastAPI takes for a form without fields."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    return isinstance(body and body.field_info, Form) and "json" in request.headers.get("Content-Type", "").lower()
 
 
 async def _rate_limited(request: Request, error: Exception) -> Response:

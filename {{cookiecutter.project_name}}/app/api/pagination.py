@@ -5,10 +5,10 @@ small list takes 1.2 times as long.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, TypeVarTuple
+from typing import Annotated, Any, TypeVar, TypeVarTuple
 from urllib.parse import quote
 
 from fastapi import Depends, Query, Request, Response
@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Row, Select, UnaryExpression, and_, literal, or_, tuple_
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.operators import desc_op
 
@@ -25,6 +26,8 @@ from app.core.database import Database
 from app.core.outages import is_data_error
 
 Columns = TypeVarTuple("Columns")
+Entity = TypeVar("Entity")
+Found = TypeVar("Found")
 Column = InstrumentedAttribute[Any] | ColumnElement[Any]
 
 DEFAULT_LIMIT = 50
@@ -51,29 +54,42 @@ class Page:
         Order by columns of the statement that are never NULL, each ascending or `.desc()`, the last one unique. An
         index on the same columns makes any page one range of it.
         """
+        return await self._fetch(self.database.fetch_all, statement, order_by)
+
+    async def fetch_objects(
+        self, session: AsyncSession, statement: Select[Entity], *order_by: Column
+    ) -> Sequence[Entity]:
+        """The same for objects: `select(Pet).options(selectinload(Pet.toys))` takes two statements for any page."""
+
+        async def fetch_all(page: Select[Entity]) -> Sequence[Entity]:
+            return (await session.scalars(page)).all()
+
+        return await self._fetch(fetch_all, statement, order_by)
+
+    async def _fetch(
+        self,
+        fetch_all: Callable[[Select[*Columns]], Awaitable[Sequence[Found]]],
+        statement: Select[*Columns],
+        order_by: Sequence[Column],
+    ) -> Sequence[Found]:
         page = statement.order_by(*order_by).limit(self.limit + 1)
-        if self.after is None:
-            rows = await self.database.fetch_all(page)
-        else:
-            rows = await self._fetch_after(self.after, page, order_by)
+        try:
+            if self.after is not None:
+                after = base64.b64decode(self.after, altchars=b"-_", validate=True)
+                page = page.where(_is_after(_cursor_type(order_by).validate_json(after), order_by))
+            rows = await fetch_all(page)
+        except (ValueError, DBAPIError) as error:
+            if self.after is None or (isinstance(error, DBAPIError) and not is_data_error(error)):
+                raise
+            message = "Not a cursor of this list"
+            problem = {"type": "value_error", "loc": ("query", "after"), "msg": message}
+            raise RequestValidationError([problem]) from None
         if len(rows) > self.limit:
             rows = rows[: self.limit]
             self.response.headers["Link"] = f'<{self._following(rows[-1], order_by)}>; rel="next"'
         return rows
 
-    async def _fetch_after(
-        self, after: str, page: Select[*Columns], order_by: Sequence[Column]
-    ) -> Sequence[Row[*Columns]]:
-        try:
-            last_row = _cursor_type(order_by).validate_json(base64.b64decode(after, altchars=b"-_", validate=True))
-            return await self.database.fetch_all(page.where(_is_after(last_row, order_by)))
-        except (ValueError, DBAPIError) as error:
-            if isinstance(error, DBAPIError) and not is_data_error(error):
-                raise
-        message = "Not a cursor of this list"
-        raise RequestValidationError([{"type": "value_error", "loc": ("query", "after"), "msg": message}])
-
-    def _following(self, last_row: Row[*tuple[Any, ...]], order_by: Sequence[Column]) -> str:
+    def _following(self, last_row: object, order_by: Sequence[Column]) -> str:
         """Without a host: behind a proxy, ours isn't the client's (RFC 8288 section 3.1 takes relative references)."""
         values = tuple(getattr(last_row, str(column.key)) for column in map(_undirected, order_by))
         cursor = base64.urlsafe_b64encode(_cursor_type(order_by).dump_json(values)).decode()

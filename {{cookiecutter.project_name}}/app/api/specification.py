@@ -1,27 +1,44 @@
 """The specification (OpenAPI) as tools want it: what FastAPI doesn't fill in by itself."""
 
 import inspect
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+LOG_IN: Final = "/auth/access-token"
+FIRST_TAG: Final = "auth"
+PASTE: Final = f"""Paste an access token here if the form can't log in: where more than a password is needed, for one.
+Every route that logs in returns one. With `API` for the address of the API, this does the same as the form:
+
+    curl "$API{LOG_IN}" --data-urlencode username=ana@example.com --data-urlencode password=…
+"""
+
 
 def complete_specification(app: FastAPI, prefix: str) -> None:
-    """Have `app.openapi()` describe the tags, say of public routes that they are, and where tokens come from."""
+    """Have `app.openapi()` describe the tags, say of public routes that they are, and where tokens come from.
+
+    Who reads it logs in first, so that comes first.
+    """
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             schema = generate()
-            schema["tags"] = _tags(app)
+            url = f"{prefix}{LOG_IN}"
+            schema["tags"] = sorted(_tags(app), key=lambda tag: tag["name"] != FIRST_TAG)
+            schema["paths"] = dict(sorted(schema["paths"].items(), key=lambda path: path[0] != url))
             for operations in schema["paths"].values():
                 for operation in operations.values():
-                    operation.setdefault("security", [])
-            for scheme in schema["components"].get("securitySchemes", {}).values():
+                    security = operation.setdefault("security", [])
+                    if security:
+                        security.append({"access_token": []})
+            schemes = schema["components"].get("securitySchemes", {})
+            for scheme in schemes.values():
                 # Swagger UI resolves a relative URL against the server, other tools against the document.
-                url = f"{prefix}/auth/access-token"
                 scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url}
+                scheme["description"] = "The username is the email address."
+            schemes["access_token"] = {"type": "http", "scheme": "bearer", "description": PASTE}
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -9,6 +9,7 @@ import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from pydantic_core import to_json
 from starlette.types import Scope
@@ -43,10 +44,13 @@ class RequestRecord(logging.LogRecord):
 
 def log_request(scope: Scope, seconds: float) -> None:
     state, client = scope["state"], scope.get("client")
+    route = getattr(scope.get("endpoint"), "__name__", None)
+    if route is None and settings.environment == "dev":
+        route = quote(scope["path"])
     fields = {
         "method": scope["method"],
         # The function's name instead of the URL, which may contain personal data or a secret.
-        "route": getattr(scope.get("endpoint"), "__name__", None),
+        "route": route,
         "status": state.get("status"),
         "duration_ms": round(seconds * 1000, 1),
         "user_id": state.get("user_id"),

@@ -185,6 +185,7 @@ class AsRoutesExpect:
             return
 
         async def send_head(message: Message) -> None:
+            scope["method"] = "HEAD"  # or Uvicorn would miss the body that Content-Length announces
             is_cut = message["type"] == "http.response.body" and message.get("more_body", False)
             if is_cut:
                 message["more_body"] = False

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.core.config import settings
 from app.core.database import Database, database
@@ -47,6 +48,17 @@ async def test_a_failed_insert_gives_its_connection_back(session: AsyncSession, 
         with pytest.raises(IntegrityError):
             await database.insert(User(default_user.email, "hash"))
     assert database.connections_in_use == 0
+
+
+async def test_objects_are_refused_in_words(session: AsyncSession, default_user: User) -> None:
+    """A type checker takes the rows for objects; they would be columns."""
+    words = r"no User objects: .*session: DbSession"
+    with pytest.raises(TypeError, match=words):
+        await database.fetch_all(select(User))
+    with pytest.raises(TypeError, match=words):
+        await database.fetch_one(select(User.id, aliased(User)))
+    assert await database.fetch_one(select(*User.__table__.columns))
+    assert await database.fetch_one(select(User.__table__))
 
 
 async def test_fetch_one_returns_the_first_row_or_none(session: AsyncSession) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 import tomllib
 
@@ -35,6 +36,26 @@ async def test_root_names_and_describes_the_application(client: AsyncClient) -> 
     response = await client.get("/")
     assert response.status_code == 200
     assert response.json() == {name: project[name] for name in ("name", "version", "description")}
+
+
+CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+async def test_root_leads_a_browser_to_the_documentation(client: AsyncClient) -> None:
+    page = await client.get("/", headers={"Accept": CHROMIUM})
+    assert page.headers["Content-Type"].startswith("text/html")
+    (path,) = re.findall('<a href="(.*)">', page.text)
+    assert (await client.get(client.base_url.join(path))).status_code == 200
+
+    for accepted in ("*/*", "application/json", "application/json, text/html;q=0.5"):
+        response = await client.get("/", headers={"Accept": accepted})
+        assert response.headers["Content-Type"] == "application/json"
+        assert "Accept" in response.headers["Vary"]
+
+
+async def test_root_names_no_documentation_where_there_is_none() -> None:
+    async with application_with(DOCS="false") as client:
+        assert (await client.get("/", headers={"Accept": CHROMIUM})).headers["Content-Type"] == "application/json"
 
 
 async def test_ready_when_the_database_is_at_the_newest_migration(client: AsyncClient) -> None:

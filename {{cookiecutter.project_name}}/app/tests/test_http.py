@@ -384,3 +384,17 @@ async def test_production_logs_a_json_line_for_each_request(capfd: pytest.Captur
     assert datetime.fromisoformat(line["time"]).tzinfo is not None
     assert "swordfish" not in str(line)
     assert None not in line.values()
+
+
+@pytest.mark.parametrize(("environment", "shown"), [("dev", "GET /no%20route%0A 404"), ("production", '"status":404')])
+async def test_the_path_of_no_route_is_logged_in_development_only(
+    environment: str, shown: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = settings.sqlalchemy_url.render_as_string(hide_password=False)
+    async with application_with(ENVIRONMENT=environment, DATABASE_URL=url, LOG_LEVEL="INFO") as client:
+        assert (await client.get("/no%20route%0A?with=query")).status_code == 404
+    (line,) = capfd.readouterr().out.splitlines()
+    assert shown in line
+    assert ("no%20route" in line) == (environment == "dev")
+    assert "None" not in line
+    assert "query" not in line

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import settings
-from app.initial_data import create_first_superuser
+from app.initial_data import create_first_superuser, reset_password
 from app.models import User
 from app.tests.helpers import bearer, tokens_in, try_login
 from app.tests.other_settings import other_settings
@@ -54,4 +54,28 @@ async def test_the_password_is_shown_once_when_it_is_created_for_development(ses
     url = settings.sqlalchemy_url.render_as_string(hide_password=False)
     with other_settings(ENVIRONMENT="dev", DATABASE_URL=url):
         assert PASSWORD in await create_first_superuser()
-        assert PASSWORD not in await create_first_superuser()
+        assert await create_first_superuser() == "A superuser already exists."
+
+
+async def test_a_newer_password_in_the_settings_is_noted_and_can_be_set(client: AsyncClient) -> None:
+    await create_first_superuser()
+    session_before = tokens_in(await try_login(client, EMAIL, PASSWORD))
+    url = settings.sqlalchemy_url.render_as_string(hide_password=False)
+    new = "the password of a newer .env"
+    with other_settings(ENVIRONMENT="dev", DATABASE_URL=url, FIRST_SUPERUSER_PASSWORD=new):
+        noted = await create_first_superuser()
+        assert "isn't FIRST_SUPERUSER_PASSWORD" in noted
+        assert "--reset-password" in noted
+        assert await reset_password() == f"The password of {EMAIL.lower()} is set."
+        assert await create_first_superuser() == "A superuser already exists."
+    assert (await client.get("/users/me", headers=bearer(session_before))).status_code == 401
+    assert (await try_login(client, EMAIL, new)).status_code == 200
+
+
+async def test_nobody_but_a_superuser_is_given_the_password_of_the_settings(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    body = {"email": EMAIL, "password": "a password of its own"}
+    await client.post("/users/register", json=body)
+    assert "is no superuser" in await reset_password()
+    assert (await try_login(client, EMAIL, body["password"])).status_code == 200

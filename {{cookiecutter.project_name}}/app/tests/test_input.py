@@ -150,6 +150,16 @@ async def test_a_malformed_login_form_is_a_4xx(client: AsyncClient, default_user
         assert "swordfish" not in response.text
 
 
+@pytest.mark.parametrize("path", ["/auth/access-token", "/auth/browser/login", "/auth/revoke"])
+async def test_json_at_a_route_that_takes_a_form_is_told_so(client: AsyncClient, path: str) -> None:
+    for headers in ({}, {"Content-Type": "application/vnd.api+JSON; charset=utf-8"}):
+        response = await client.post(path, json={"username": "ana@example.com", "password": "x"}, headers=headers)
+        assert response.status_code == 422
+        assert [problem["msg"] for problem in response.json()["detail"]] == [
+            "Send a form (application/x-www-form-urlencoded) instead of JSON"
+        ]
+
+
 async def test_a_malformed_multipart_form_is_a_4xx(client: AsyncClient) -> None:
     for boundary in (b"", b"; boundary=x", b"; boundary=" + b"x" * 1000, b"; boundary=\xff"):
         for body in (

@@ -58,7 +58,8 @@ def test_every_promised_route_exists_under_its_name() -> None:
     }
     for routes in said_by_features("routes"):
         promised |= routes.NAMES
-    assert {name: operation["operationId"] for name, operation in OPERATIONS.items()} == promised
+    names = {name: operation["operationId"] for name, operation in OPERATIONS.items()}
+    assert {name: names.get(name) for name in promised} == promised  # beside those that you add
 
 
 async def test_a_route_that_needs_a_token_documents_it_and_refuses_requests_without_one(client: AsyncClient) -> None:
@@ -113,13 +114,44 @@ def test_the_specification_says_where_the_api_is_whose_and_under_which_terms() -
 
 async def test_the_authorize_button_logs_in(client: AsyncClient, default_user: User) -> None:
     """Swagger UI resolves the token URL against the specification's own URL, and sends these fields."""
-    (scheme,) = (await client.get("/openapi.json")).json()["components"]["securitySchemes"].values()
-    flow = scheme["flows"]["password"]
+    schemes = (await client.get("/openapi.json")).json()["components"]["securitySchemes"]
+    flow = schemes["OAuth2PasswordBearer"]["flows"]["password"]
     form = {"grant_type": "password", "username": default_user.email, "password": PASSWORD}
     response = await client.post(client.base_url.join(flow["tokenUrl"]), data=form)
     assert response.status_code == 200
     form = {"grant_type": "refresh_token", "refresh_token": response.json()["refresh_token"]}
     assert (await client.post(client.base_url.join(flow["refreshUrl"]), data=form)).status_code == 200
+
+
+def test_a_token_can_be_pasted_wherever_the_form_logs_in() -> None:
+    """Accounts with a second factor have no other way: Swagger UI's form knows no code."""
+    assert app.openapi()["components"]["securitySchemes"]["access_token"]["scheme"] == "bearer"
+    for name, operation in OPERATIONS.items():
+        assert operation["security"] in ([], [{"OAuth2PasswordBearer": []}, {"access_token": []}]), name
+
+
+def test_the_specification_begins_with_the_login() -> None:
+    assert next(iter(OPERATIONS)) == "POST /auth/access-token"
+    assert app.openapi()["tags"][0]["name"] == "auth"
+
+
+def test_texts_for_clients_name_no_file_of_ours() -> None:
+    assert not re.findall(r"[\w./]+\.(?:py|md)\b", openapi.describe())
+
+
+async def test_the_page_is_short_and_asks_for_nothing_that_a_login_does_not_need(client: AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+    assert '"docExpansion": "none"' in page
+    for field in ("client_", "password_type"):  # the labels are Swagger UI's
+        assert re.search(rf'label\[for\^?="{field}"\].*display: none', page, re.DOTALL)
+
+
+async def test_the_other_page_of_fastapi_says_where_it_went(client: AsyncClient) -> None:
+    response = await client.get("/redoc")
+    assert (response.status_code, response.json()) == (
+        404,
+        {"detail": f"The documentation is at {settings.api_prefix}/docs"},
+    )
 
 
 async def test_the_documentation_page_loads_nothing_from_another_host(client: AsyncClient) -> None:

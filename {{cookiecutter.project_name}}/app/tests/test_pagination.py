@@ -3,6 +3,7 @@
 import base64
 import json
 import uuid
+from itertools import product
 
 import pytest
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from httpx import ASGITransport, AsyncClient
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api.deps import DbSession
 from app.api.pagination import Column, PageQuery
 from app.core.config import settings
 from app.models import EMAIL_MAX_LENGTH, User
@@ -133,10 +135,15 @@ async def test_a_list_can_have_any_order(session: AsyncSession, order_by: tuple[
         columns = select(User.email, User.id, User.created_at, User.is_active)
         return [{"email": user.email} for user in await page.fetch(columns, *order_by)]
 
+    @app.get("/objects")
+    async def read_objects(page: PageQuery, session: DbSession) -> list[Json]:
+        users = await page.fetch_objects(session, select(User), *order_by)
+        return [{"email": user.email} for user in users if isinstance(user, User)]
+
     ordered = (await session.scalars(select(User.email).order_by(*order_by))).all()
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
-        for limit in (1, 2, 4):
-            pages = await walk(client, f"/?limit={limit}", {})
+        for path, limit in product(("/", "/objects"), (1, 2, 4)):
+            pages = await walk(client, f"{path}?limit={limit}", {})
             assert [email for page in pages for email in emails(page)] == ordered
 
 

@@ -153,6 +153,16 @@ async def test_one_line_in_the_log_for_what_is_not_http_and_a_reload_waits_for_n
     assert log.count(b"Invalid HTTP request") == 1
 
 
+async def test_a_response_to_head_is_complete_for_the_server() -> None:
+    async with serving(command_of_make_dev()) as (port, server):
+        head = LIVE.replace(b"GET", b"HEAD")
+        responses = await response_to(port, (head + b"\r\n") * 2 + head + END)
+        server.terminate()
+        _, log = await server.communicate()
+    assert responses.count(b"HTTP/1.1 200 ") == 3
+    assert b"Content-Length" not in log
+
+
 async def test_the_process_ends_if_the_metrics_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Staying logged in, and getting out."""
+"""Logging in, staying logged in, and getting out."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""What other services need to know to use and verify our tokens; at the root, whatever API_PREFIX is."""
+"""What other services need to know to use and verify our tokens; always at the root of the host."""
 
 from fastapi import APIRouter, HTTPException, Response, status
 

@@ -1,4 +1,4 @@
-"""Accounts by email: forgotten passwords, verification and change of the address. docs/mail.md shows each flow."""
+"""Accounts by email: forgotten passwords, verification and change of the address."""
 
 import uuid
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Passkeys: registered, listed and removed by the account's owner. docs/passkeys.md shows each flow."""
+"""Passkeys: registered, listed and removed by the account's owner."""
 
 import uuid
 
