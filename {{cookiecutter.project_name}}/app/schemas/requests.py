@@ -37,7 +37,7 @@ WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL's text type holds any other character
 
 def _bare_and_lower(email: object) -> object:
     if not isinstance(email, str):
-        return email
+        return email.lower()
     if "<" in email:
         raise PydanticCustomError("value_error", "value is not a valid email address: it includes a name")
     if "=?" in email:  # email programs would decode it (RFC 2047) and write to somebody else
@@ -47,11 +47,14 @@ def _bare_and_lower(email: object) -> object:
 
 
 def canonical_email(email: str) -> str:
-    """The spelling under which an account is stored and looked up; an invalid address is returned unchanged."""
+    """The spelling under which an account is stored, looked up and rate limited; of an invalid address the lower case.
+
+    Rows that another system wrote may have one, such as ana@corp.local.
+    """
     try:
         return validate_email(str(_bare_and_lower(email)))[1]
     except PydanticCustomError:
-        return email
+        return email.lower()
 
 
 def _normalized(password: object) -> object:
