@@ -47,11 +47,14 @@ def _bare_and_lower(email: object) -> object:
 
 
 def canonical_email(email: str) -> str:
-    """The spelling under which an account is stored and looked up; an invalid address is returned unchanged."""
+    """The spelling under which an account is stored, looked up and rate limited; of an invalid address the lower case.
+
+    Rows that another system wrote may have one, such as ana@corp.local.
+    """
     try:
         return validate_email(str(_bare_and_lower(email)))[1]
     except PydanticCustomError:
-        return email
+        return email.lower()
 
 
 def _normalized(password: object) -> object:

@@ -77,6 +77,17 @@ async def test_guesses_count_however_the_email_is_spelled(
     assert_rate_limited(await try_login(client, default_user.email), at_most=60)
 
 
+async def test_they_count_too_for_an_imported_account_whose_address_no_registration_would_take(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    default_user.email = "ana@corp.local"
+    await session.commit()
+    for email in ("ana@corp.local", "ANA@corp.local", "Ana@Corp.Local"):
+        assert await fail(client, email) == [400]
+    await hit_more(session, GUESSES - 3, seconds_each=60)
+    assert_rate_limited(await try_login(client, "aNa@corp.local"), at_most=60)
+
+
 async def test_a_success_clears_the_count_of_the_account(
     client: AsyncClient, session: AsyncSession, default_user: User
 ) -> None:
