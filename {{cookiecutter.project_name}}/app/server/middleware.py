@@ -185,6 +185,7 @@ class AsRoutesExpect:
             return
 
         async def send_head(message: Message) -> None:
+            scope["method"] = "HEAD"  # for the server, which would miss the body of a GET, and close the connection
             is_cut = message["type"] == "http.response.body" and message.get("more_body", False)
             if is_cut:
                 message["more_body"] = False
