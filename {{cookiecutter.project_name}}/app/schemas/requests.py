@@ -37,7 +37,7 @@ WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL's text type holds any other character
 
 def _bare_and_lower(email: object) -> object:
     if not isinstance(email, str):
-        return email.lower()
+        return email
     if "<" in email:
         raise PydanticCustomError("value_error", "value is not a valid email address: it includes a name")
     if "=?" in email:  # email programs would decode it (RFC 2047) and write to somebody else

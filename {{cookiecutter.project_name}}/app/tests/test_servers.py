@@ -99,6 +99,13 @@ async def test_make_dev_limits_headers_to_64_kib(prefixed_server: int) -> None:
     await assert_headers_are_limited(prefixed_server)
 
 
+async def test_a_connection_goes_on_after_a_request_by_head(prefixed_server: int) -> None:
+    head = LIVE.replace(b"GET", b"HEAD") + b"\r\n"
+    unknown = head.replace(b"live", b"unknown")
+    responses = await response_to(prefixed_server, head, unknown, head, LIVE + END)
+    assert re.findall(rb"HTTP/1.1 (\d+) ", responses) == [b"200", b"404", b"200", b"200"]
+
+
 async def test_the_image_limits_headers_to_64_kib() -> None:
     async with serving(command_of_the_image()) as (port, _):
         await assert_headers_are_limited(port)

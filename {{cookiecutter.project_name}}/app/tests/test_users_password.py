@@ -1,6 +1,7 @@
 """`POST /users/reset-password`: changing the password ends every session."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -44,6 +45,19 @@ async def test_a_wrong_current_password_changes_nothing(
     assert (response.status_code, response.json()) == (400, {"detail": "Incorrect password"})
     assert await is_logged_in(client, tokens)
     assert (await try_login(client, default_user.email)).status_code == 200
+
+
+async def test_nobody_changes_a_password_all_the_time(
+    client: AsyncClient, default_user: User, other_user: User
+) -> None:
+    """Each change ends recoveries that the owner has asked for."""
+    passwords = [PASSWORD, *(f"{NEW_PASSWORD} {number}" for number in range(11))]
+    changes = [
+        (await change(client, await begin(default_user), *both)).status_code for both in itertools.pairwise(passwords)
+    ]
+    assert changes == [204] * 10 + [429]
+    assert (await try_login(client, default_user.email, passwords[10])).status_code == 200
+    assert (await change(client, await begin(other_user))).status_code == 204
 
 
 @pytest.mark.parametrize("new", ["7 chars", "x" * 129])

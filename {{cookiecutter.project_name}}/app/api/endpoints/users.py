@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from fastapi import APIRouter, HTTPException, status
 from sqlalchemy import delete, func, select, update
@@ -28,6 +29,7 @@ from app.auth.accounts import is_unchanged
 from app.auth.audit import audit
 from app.auth.login import admit_registration, hash_new_password
 from app.auth.notices import notify
+from app.auth.rate_limits import Limit, hit
 from app.models import LoginSession, User
 from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, UserUpdateRequest, refuse_own_address
 from app.schemas.responses import UserAdminResponse, UserResponse
@@ -97,6 +99,9 @@ async def reset_current_user_password(
     """Change the caller's password and end every session, including this one."""
     refuse_own_address(passwords.new_password, user.email)
     account = await check_own_password(autocommit, user, passwords.current_password, client)
+    # A new password ends the recoveries that were asked for before it: a thief of the password who changed it all the
+    # time would keep the owner out.
+    await hit(autocommit, [Limit("new password", str(user.id), 10, timedelta(hours=1))])
     hashed_password = await hash_new_password(passwords.new_password, client)
     changed = await session.scalar(
         update(User)
