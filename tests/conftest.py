@@ -75,6 +75,7 @@ class Progress:
             else:
                 self.terminal.ensure_newline()
                 self.terminal.write_line(line)
+                self.terminal.flush()  # else a file or a pipe gets it long afterwards
 
 
 @pytest.fixture(scope="session")
