@@ -125,7 +125,7 @@ async def test_the_authorize_button_logs_in(client: AsyncClient, default_user: U
 
 
 def test_a_token_can_be_pasted_wherever_the_form_logs_in() -> None:
-    """Accounts with a second factor have no other way: Swagger UI's form knows no code."""
+    """Where a login wants more than the password, Swagger UI has no form for the rest."""
     assert app.openapi()["components"]["securitySchemes"]["access_token"]["scheme"] == "bearer"
     for name, operation in OPERATIONS.items():
         assert operation["security"] in ([], [{"OAuth2PasswordBearer": []}, {"access_token": []}]), name
