@@ -20,6 +20,7 @@ from app.api.errors import (
     body_refused,
     unauthorized,
 )
+from app.auth.accounts import is_unchanged
 from app.auth.audit import audit
 from app.auth.caller import find_caller
 from app.auth.clients import Client
@@ -155,12 +156,8 @@ async def change_my_email(
     account = await check_own_password(autocommit, user, change.current_password, client)
     await _admit(autocommit, client, user.id)
     # A new password or factor since the check stops the change; it waits for one that is under way.
-    unchanged = select(User.id).where(
-        User.id == user.id,
-        User.password_changed_at == account.password_changed_at,
-        User.factors_changed_at.is_not_distinct_from(account.factors_changed_at),
-    )
-    if await session.scalar(unchanged.with_for_update(read=True)) is None:
+    unchanged = select(User.id).where(is_unchanged(account)).with_for_update(read=True)
+    if await session.scalar(unchanged) is None:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, INCORRECT_PASSWORD)
     new = insert(EmailChange).values(user_id=user.id, email=change.email)
     await session.execute(
