@@ -20,7 +20,7 @@ def add_routers(app: FastAPI, prefix: str, features: Sequence[Feature], *, with_
     app.include_router(reauthentication_router(), prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     refusals = [refusal for feature in features for refusal in feature.login_refusals]
     app.include_router(
-        token.login_router,
+        token.login_router(),
         prefix=f"{prefix}/auth",
         tags=["auth"],
         responses=with_codes({}, *refusals) | UNAVAILABLE,

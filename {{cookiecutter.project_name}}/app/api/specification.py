@@ -1,10 +1,22 @@
 """The specification (OpenAPI) as tools want it: what FastAPI doesn't fill in by itself."""
 
 import inspect
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+
+from app.api.errors import TOO_MANY_ATTEMPTS
+from app.api.grants import grants
+from app.auth.caller import bearers
+from app.auth.scopes import SCOPES
+
+# Features may limit wrong bearer tokens.
+_TOO_MANY: Final = {
+    "description": TOO_MANY_ATTEMPTS,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}},
+    "headers": {"Retry-After": {"schema": {"type": "string"}}},
+}
 
 
 def complete_specification(app: FastAPI, prefix: str) -> None:
@@ -17,11 +29,14 @@ def complete_specification(app: FastAPI, prefix: str) -> None:
             schema["tags"] = _tags(app)
             for operations in schema["paths"].values():
                 for operation in operations.values():
-                    operation.setdefault("security", [])
+                    if operation.setdefault("security", []) and bearers:
+                        operation["responses"].setdefault("429", _TOO_MANY)
             for scheme in schema["components"].get("securitySchemes", {}).values():
                 # Swagger UI reads it relative to the server, others relative to the document: absolute, it is right.
                 url = f"{prefix}/auth/access-token"
-                scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url}
+                scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url, "scopes": SCOPES}
+                for grant in grants.values():
+                    scheme["flows"][grant.flow] = {"tokenUrl": url, "scopes": SCOPES}
             app.openapi_schema = schema
         return app.openapi_schema
 
