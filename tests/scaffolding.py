@@ -30,8 +30,13 @@ COMBINATIONS: dict[str, dict[str, str]] = {
     "closed": {"license": "Proprietary", "postgres_version": "17"},
 }
 
-FEATURES = ("mail", "second_factor", "passkeys")
-PAIRS = (("mail", "second_factor"), ("mail", "passkeys"), ("second_factor", "passkeys"))  # which share a seam
+FEATURES = ("mail", "second_factor", "passkeys", "api_keys")
+PAIRS = (  # which share a seam
+    ("mail", "second_factor"),
+    ("mail", "passkeys"),
+    ("second_factor", "passkeys"),
+    ("mail", "api_keys"),
+)
 
 
 def features(*chosen: str) -> dict[str, str]:
