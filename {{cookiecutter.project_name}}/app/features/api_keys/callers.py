@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from hmac import compare_digest
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, Row, String, bindparam, func, select
+from sqlalchemy import Row, bindparam, func, select
 
 from app.auth.audit import audit
 from app.auth.caller import Bearer, Caller, superuser_rules
-from app.auth.claims import CLAIMS_COLUMN
 from app.auth.clients import Client
 from app.auth.rate_limits import RateLimitedError
 from app.auth.scopes import RESERVED
@@ -22,7 +21,7 @@ from app.features.api_keys.roles import scopes_of_account, scopes_of_roles
 from app.features.api_keys.uses import NEEDS_NOTE, end_key, end_tokens, note_use
 from app.models import User
 
-_ROLES: Final = select(UserRole.role).where(UserRole.user_id == User.id).scalar_subquery()
+_ROLES: Final = select(func.array_agg(UserRole.role)).where(UserRole.user_id == User.id).scalar_subquery()
 _BY_ID: Final = (
     select(
         User.__table__,
@@ -34,8 +33,7 @@ _BY_ID: Final = (
         ApiKey.expires_at,
         func.coalesce(ApiKey.expires_at <= func.now(), False).label("is_expired"),
         NEEDS_NOTE.label("needs_note"),
-        func.array(_ROLES, type_=ARRAY(String)).label("roles"),
-        CLAIMS_COLUMN,
+        _ROLES.label("roles"),  # None if there are none
     )
     .join_from(User, ApiKey, ApiKey.user_id == User.id)
     .where(ApiKey.id == bindparam("key_id"))
@@ -62,17 +60,14 @@ async def check_key(database: Database, key: Key, client: Client) -> Row[Any] | 
 
 def caller_of(row: Row[Any], scopes: Iterable[str]) -> Caller:
     """The owner as a caller with these scopes, as far as the key and, now, the owner have them."""
-    owner = Caller(**row._mapping, is_recent=False, is_program=True)
-    is_superuser = owner.is_superuser and all(rule.is_met(owner) for rule in superuser_rules)
-    of_account = scopes_of_account(is_superuser=is_superuser, of_roles=scopes_of_roles(row.roles))
-    granted = frozenset(scopes) & frozenset(row.key_scopes) & of_account
+    columns = dict(row._mapping, is_recent=False, is_program=True)
+    is_superuser = row.is_superuser and all(rule.is_met(Caller(**columns)) for rule in superuser_rules)
+    of_account = scopes_of_account(is_superuser=is_superuser, of_roles=scopes_of_roles(row.roles or ()))
+    granted = of_account.intersection(scopes, row.key_scopes)
+    columns["granted"], columns["given"] = granted, granted & RESERVED
     # Routes of one's own may ask for `is_superuser`: not with a key that can do less.
-    rights = {
-        "granted": granted,
-        "given": granted & RESERVED,
-        "is_superuser": is_superuser and "users:write" in granted,
-    }
-    return Caller(**vars(owner) | rights)
+    columns["is_superuser"] = is_superuser and "users:write" in granted
+    return Caller(**columns)
 
 
 async def _find_caller_by_key(database: Database, text: str, client: Client) -> Caller | None:

@@ -3,28 +3,32 @@
 import base64
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from fastapi import Request
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam, select
 
 from app.api.deps import client_of
 from app.api.errors import documented
 from app.api.grants import Grant
 from app.api.oauth_errors import OAuthError, Refusal
+from app.auth.claims import CLAIMS, CLAIMS_COLUMN
 from app.core.config import settings
 from app.core.database import Database
 from app.core.security import create_access_token
 from app.features.api_keys.callers import caller_of, check_key
 from app.features.api_keys.keys import Key, is_secret, read_key
 from app.features.api_keys.schemas import ClientCredentialsForm, ClientTokenResponse
+from app.models import User
 
 INVALID_CLIENT: Final = Refusal("invalid_client", "Invalid client id or secret", 401)
 INVALID_SCOPE: Final = Refusal("invalid_scope", "The key doesn't have these scopes")
 TWICE: Final = Refusal("invalid_request", "Send the client's secret in one way only")
 MAX_SCOPE_LENGTH: Final = 2000
 MAX_ID_LENGTH: Final = 100
+_CLAIMS: Final = select(CLAIMS_COLUMN).where(User.id == bindparam("user_id"))
 CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="token", charset="UTF-8"'}
 
 
@@ -38,16 +42,17 @@ async def issue_token(database: Database, form: ClientCredentialsForm, request: 
     wanted = frozenset(form.scope[: MAX_SCOPE_LENGTH + 1].split()) or has
     if not wanted <= has or len(form.scope) > MAX_SCOPE_LENGTH:
         raise OAuthError(INVALID_SCOPE)
-    return _issue(row, " ".join(sorted(wanted)))
+    claims = await database.fetch_one(_CLAIMS, {"user_id": row.id}) if CLAIMS else None
+    return _issue(row, " ".join(sorted(wanted)), claims.claims if claims else {})
 
 
-def _issue(row: Row[Any], scope: str) -> ClientTokenResponse:
+def _issue(row: Row[Any], scope: str, claims: Mapping[str, Any]) -> ClientTokenResponse:
     now = int(time.time())
     expires_at = now + settings.access_token_expire_minutes * 60
     if row.expires_at is not None:
         expires_at = min(expires_at, int(row.expires_at.timestamp()))
-    claims = (row.claims or {}) | {"client_id": str(row.key_id), "scope": scope}
-    token = create_access_token(row.id, row.session_id, now, expires_at, claims)
+    more = {**claims, "client_id": str(row.key_id), "scope": scope}
+    token = create_access_token(row.id, row.session_id, now, expires_at, more)
     return ClientTokenResponse(access_token=token, expires_in=expires_at - now, scope=scope)
 
 
