@@ -8,11 +8,12 @@ from urllib.parse import quote_plus
 import pytest
 from httpx import AsyncClient
 from jose import jwt
-from sqlalchemy import func, update
+from sqlalchemy import JSON, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.claims import CLAIMS
 from app.core.config import settings
-from app.features.api_keys import uses
+from app.features.api_keys import grant, uses
 from app.features.api_keys.models import ApiKey
 from app.features.api_keys.tests.helpers import (
     INVALID_CLIENT,
@@ -204,3 +205,14 @@ def test_the_specification_says_so() -> None:
     (scheme,) = app.openapi()["components"]["securitySchemes"].values()
     flow = scheme["flows"]["clientCredentials"]
     assert flow == {name: scheme["flows"]["password"][name] for name in ("tokenUrl", "scopes")}
+
+
+async def test_tokens_of_keys_have_the_claims_of_ones_own_too(
+    client: AsyncClient, key: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = func.json_build_object("address", User.email, "scope", "users:write", type_=JSON()).label("claims")
+    monkeypatch.setitem(CLAIMS, "address", User.email)
+    monkeypatch.setattr(grant, "_CLAIMS", select(claims).where(User.id == bindparam("user_id")))
+    token = (await exchange(client, basic(key["id"], key["key"]))).json()["access_token"]
+    issued = jwt.get_unverified_claims(token)
+    assert (issued["address"], issued["scope"]) == ("ana@example.com", "account toys:read")
