@@ -6,6 +6,11 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from app.api.errors import TOO_MANY_ATTEMPTS
+from app.api.grants import grants
+from app.auth.caller import bearers
+from app.auth.scopes import SCOPES
+
 LOG_IN: Final = "/auth/access-token"
 FIRST_TAG: Final = "auth"
 PASTE: Final = f"""Paste an access token here if the form can't log in: where more than a password is needed, for one.
@@ -13,6 +18,12 @@ Every route that logs in returns one. With `API` for the address of the API, thi
 
     curl "$API{LOG_IN}" --data-urlencode username=ana@example.com --data-urlencode password=…
 """
+# Features may limit wrong bearer tokens.
+_TOO_MANY: Final = {
+    "description": TOO_MANY_ATTEMPTS,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}},
+    "headers": {"Retry-After": {"schema": {"type": "string"}}},
+}
 
 
 def complete_specification(app: FastAPI, prefix: str) -> None:
@@ -33,10 +44,13 @@ def complete_specification(app: FastAPI, prefix: str) -> None:
                     security = operation.setdefault("security", [])
                     if security:
                         security.append({"access_token": []})
+                        if bearers:
+                            operation["responses"].setdefault("429", _TOO_MANY)
             schemes = schema["components"].get("securitySchemes", {})
             for scheme in schemes.values():
                 # Swagger UI resolves a relative URL against the server, other tools against the document.
-                scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url}
+                scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url, "scopes": SCOPES}
+                scheme["flows"] |= {grant.flow: {"tokenUrl": url, "scopes": SCOPES} for grant in grants.values()}
                 scheme["description"] = "The username is the email address."
             schemes["access_token"] = {"type": "http", "scheme": "bearer", "description": PASTE}
             app.openapi_schema = schema

@@ -3,13 +3,22 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, status
+from fastapi import APIRouter, HTTPException, Security, status
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.deps import Autocommit, CurrentClient, CurrentSuperuser, CurrentUser, DbSession, RecentFactor
+from app.api.deps import (
+    Autocommit,
+    CurrentClient,
+    CurrentSuperuser,
+    CurrentUser,
+    DbSession,
+    RecentFactor,
+    get_current_user,
+)
 from app.api.endpoints.reauthentication import check_own_password
 from app.api.errors import (
     BODY,
@@ -27,6 +36,7 @@ from app.api.errors import (
 from app.api.pagination import PAGED, PageQuery
 from app.auth.accounts import is_unchanged
 from app.auth.audit import audit
+from app.auth.caller import Caller
 from app.auth.login import admit_registration, hash_new_password
 from app.auth.notices import notify
 from app.auth.rate_limits import Limit, hit
@@ -35,6 +45,8 @@ from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, U
 from app.schemas.responses import UserAdminResponse, UserResponse
 
 router = APIRouter()
+
+UsersReader = Annotated[Caller, Security(get_current_user, scopes=["users:read"])]
 
 SUPERUSERS_LOCK = 2_026_112_101  # any number but the one in alembic/env.py
 
@@ -120,7 +132,7 @@ async def reset_current_user_password(
 
 
 @router.get("", responses=FORBIDDEN | PAGED)
-async def read_users(_: CurrentSuperuser, page: PageQuery) -> list[UserAdminResponse]:
+async def read_users(_: UsersReader, page: PageQuery) -> list[UserAdminResponse]:
     """List all accounts by email address, a page at a time."""
     email = func.lower(User.email, type_=User.email.type).label("lower_email")
     users = await page.fetch(select(*User.__table__.columns, email), email, User.id)
@@ -128,7 +140,7 @@ async def read_users(_: CurrentSuperuser, page: PageQuery) -> list[UserAdminResp
 
 
 @router.get("/{user_id:uuid}", responses=FORBIDDEN | NOT_FOUND)
-async def read_user(user_id: uuid.UUID, _: CurrentSuperuser, autocommit: Autocommit) -> UserAdminResponse:
+async def read_user(user_id: uuid.UUID, _: UsersReader, autocommit: Autocommit) -> UserAdminResponse:
     """Read any account."""
     user = await autocommit.fetch_one(select(*User.__table__.columns).where(User.id == user_id))
     if user is None:
