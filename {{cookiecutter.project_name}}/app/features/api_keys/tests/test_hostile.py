@@ -210,10 +210,10 @@ async def test_a_key_is_as_strong_as_the_login_that_made_it(
     """Otherwise a key of a session by password would go around what superusers have to log in with."""
     weak, strong = bearer(await begin(superuser)), bearer(await begin(superuser))
     weak_key = await created(client, weak)
-    await session.execute(update(LoginSession).values(login_method="passkey"))
+    await session.execute(update(LoginSession).values(login_method="smart card"))
     await session.commit()
     strong_key = await created(client, strong)
-    rule = SuperuserRule(lambda caller: caller.login_method == "passkey", lambda: None)
+    rule = SuperuserRule(lambda caller: caller.login_method == "smart card", lambda: None)
     superuser_rules.append(rule)
     try:
         for key, status in ((weak_key, 403), (strong_key, 200)):
