@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.errors import insufficient_scope, not_recent, unauthorized
-from app.auth.caller import RECENT, Caller, bearer_of, find_caller, missing_scopes
+from app.auth.caller import RECENT, Caller, bearer_of, find_caller, has_scopes
 from app.auth.clients import Client
 from app.auth.recent_login import missing_factor, recent_login_rules
 from app.core.database import Database, database
@@ -54,14 +54,15 @@ async def get_current_user(
     if caller is None:
         raise unauthorized(token_was_sent=True)
     connection.state.user_id = caller.id  # for the request log
-    if needed.scopes and await missing_scopes(database, caller, needed.scopes):
+    if needed.scopes and not await has_scopes(database, caller, needed.scopes):
         raise insufficient_scope(caller, needed.scopes)
     return caller
 
 
 CurrentUser = Annotated[Caller, Depends(get_current_user)]
-# For routes about what is logged in to the account.
+# For routes about what is logged in to the account, and for routes that read all accounts.
 AccountHolder = Annotated[Caller, Security(get_current_user, scopes=["account"])]
+UsersReader = Annotated[Caller, Security(get_current_user, scopes=["users:read"])]
 
 
 async def get_recent_user(user: CurrentUser, database: Autocommit) -> Caller:

@@ -7,7 +7,7 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from app.api.errors import INCORRECT_EMAIL_OR_PASSWORD, INVALID_REFRESH_TOKEN
-from app.api.oauth_errors import OAuthError, Refusal
+from app.api.oauth_errors import Documented, OAuthError, Refusal
 from app.auth.clients import Client
 from app.auth.login import authenticate, finish_login
 from app.auth.sessions import Tokens, spend_refresh_token
@@ -25,7 +25,7 @@ class Grant(NamedTuple):
     form: type[BaseModel]  # its parameters, all optional: other grants don't have them
     issue: Callable[[Database, Any, Request, Client], Awaitable[Response]]  # gets the form; raises what it refuses
     response: type[Response]
-    errors: dict[int | str, dict[str, Any]]  # of a route's `responses`
+    errors: Documented
     refusals: Sequence[Refusal]
     flow: str  # its name in OpenAPI
     auth_methods: Sequence[str]  # of clients, as RFC 8414 calls them

@@ -38,9 +38,8 @@ class Caller:
     session_id: uuid.UUID
     login_method: str
     is_recent: bool
-    is_program: bool = False  # no login: nobody is there to prove it
-    granted: frozenset[str] | None = None  # the scopes of its token; None: all that the account has
-    given: frozenset[str] = frozenset()  # the reserved scopes that the account is known to have
+    is_program: bool = False  # nobody is there to log in or to re-authenticate
+    granted: frozenset[str] | None = None  # the scopes of the token, of a program only its owner's; None: all
 
     def __init__(self, **columns: Any) -> None:
         vars(self).update(columns)
@@ -100,11 +99,13 @@ async def find_caller(database: Database, token: str) -> Caller | None:
     return caller
 
 
-async def missing_scopes(database: Database, caller: Caller, scopes: list[str]) -> list[str]:
-    """Which of these scopes the caller doesn't have. One query at most, for the reserved scopes of no superuser."""
-    missing = [scope for scope in scopes if caller.granted is not None and scope not in caller.granted]
-    reserved = [] if caller.is_superuser else [scope for scope in scopes if scope in RESERVED - caller.given]
-    for give in scope_givers if reserved and not missing else ():
-        given = await give(database, caller.id)
-        reserved = [scope for scope in reserved if scope not in given]
-    return missing or reserved
+async def has_scopes(database: Database, caller: Caller, scopes: list[str]) -> bool:
+    """Whether the caller has all of these scopes. One query at most, for reserved scopes of who is no superuser."""
+    if caller.granted is not None and not caller.granted.issuperset(scopes):
+        return False
+    if caller.is_superuser or caller.is_program:
+        return True
+    reserved = RESERVED.intersection(scopes)
+    for give in scope_givers if reserved else ():
+        reserved -= await give(database, caller.id)
+    return not reserved

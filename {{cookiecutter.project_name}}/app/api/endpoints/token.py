@@ -30,19 +30,17 @@ def login_router() -> APIRouter:
     Parameters: Any = create_model("TokenForm", __base__=tuple(forms), __doc__=TokenForm.__doc__)  # noqa: N806
     Issued: Any = reduce(or_, (grant.response for grant in grants.values()), TokenResponse)  # noqa: N806
     errors = reduce(or_, (grant.errors for grant in grants.values()), BODY | RATE_LIMITED)
-    refusals = [refusal for grant in grants.values() for refusal in grant.refusals]
+    refusals = [INCORRECT_LOGIN, INCORRECT_REFRESH_TOKEN, UNSUPPORTED_GRANT_TYPE]
+    refusals += [refusal for grant in grants.values() for refusal in grant.refusals]
     login_router = APIRouter(route_class=OAuthRoute)
 
     @login_router.post(
         "/access-token",
-        responses=with_codes(errors, INCORRECT_LOGIN, INCORRECT_REFRESH_TOKEN, UNSUPPORTED_GRANT_TYPE, *refusals),
+        responses=with_codes(errors, *refusals),
         description="\n\n".join([DESCRIPTION, *(grant.description for grant in grants.values())]),
     )
     async def login_access_token(
-        form: Annotated[Parameters, Form()],
-        request: Request,
-        client: CurrentClient,
-        autocommit: Autocommit,
+        form: Annotated[Parameters, Form()], request: Request, client: CurrentClient, autocommit: Autocommit
     ) -> Issued:
         match form.grant_type:
             case "password":

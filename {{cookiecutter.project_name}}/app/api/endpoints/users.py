@@ -3,22 +3,13 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Security, status
+from fastapi import APIRouter, HTTPException, status
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.deps import (
-    Autocommit,
-    CurrentClient,
-    CurrentSuperuser,
-    CurrentUser,
-    DbSession,
-    RecentFactor,
-    get_current_user,
-)
+from app.api.deps import Autocommit, CurrentClient, CurrentSuperuser, CurrentUser, DbSession, RecentFactor, UsersReader
 from app.api.endpoints.reauthentication import check_own_password
 from app.api.errors import (
     BODY,
@@ -36,7 +27,6 @@ from app.api.errors import (
 from app.api.pagination import PAGED, PageQuery
 from app.auth.accounts import is_unchanged
 from app.auth.audit import audit
-from app.auth.caller import Caller
 from app.auth.login import admit_registration, hash_new_password
 from app.auth.notices import notify
 from app.auth.rate_limits import Limit, hit
@@ -45,8 +35,6 @@ from app.schemas.requests import UserCreateRequest, UserUpdatePasswordRequest, U
 from app.schemas.responses import UserAdminResponse, UserResponse
 
 router = APIRouter()
-
-UsersReader = Annotated[Caller, Security(get_current_user, scopes=["users:read"])]
 
 SUPERUSERS_LOCK = 2_026_112_101  # any number but the one in alembic/env.py
 

@@ -11,7 +11,6 @@ from app.auth.audit import audit
 from app.auth.caller import Bearer, Caller, superuser_rules
 from app.auth.clients import Client
 from app.auth.rate_limits import RateLimitedError
-from app.auth.scopes import RESERVED
 from app.core.database import Database
 from app.core.security import AccessClaims, read_access_token
 from app.features.api_keys import wrong_keys
@@ -64,10 +63,8 @@ def caller_of(row: Row[Any], scopes: Iterable[str]) -> Caller:
     is_superuser = row.is_superuser and all(rule.is_met(Caller(**columns)) for rule in superuser_rules)
     of_account = scopes_of_account(is_superuser=is_superuser, of_roles=scopes_of_roles(row.roles or ()))
     granted = of_account.intersection(scopes, row.key_scopes)
-    columns["granted"], columns["given"] = granted, granted & RESERVED
     # Routes of one's own may ask for `is_superuser`: not with a key that can do less.
-    columns["is_superuser"] = is_superuser and "users:write" in granted
-    return Caller(**columns)
+    return Caller(**columns | {"granted": granted, "is_superuser": is_superuser and "users:write" in granted})
 
 
 async def _find_caller_by_key(database: Database, text: str, client: Client) -> Caller | None:
