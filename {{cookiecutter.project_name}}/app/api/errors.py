@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
 from app.api.oauth_errors import Documented, OAuthError, Refusal, code_of, refuse
+from app.api.specification import schema_of
 from app.auth.caller import RECENT
 from app.auth.password_queue import PasswordQueueFullError
 from app.auth.rate_limits import RateLimitedError
@@ -45,8 +46,9 @@ logger = logging.getLogger("app.errors")
 
 def documented(status_code: int, *messages: str, header: str | None = None) -> Documented:
     """The entry of a route's `responses` for an error with one of these messages."""
-    entry: dict[str, Any] = {"model": ErrorResponse, "description": " · ".join(messages)}
-    entry["content"] = {"application/json": {"examples": {text: {"value": {"detail": text}} for text in messages}}}
+    examples = {text: {"value": {"detail": text}} for text in messages}
+    content = {"application/json": {"schema": schema_of(ErrorResponse), "examples": examples}}
+    entry: dict[str, Any] = {"description": " · ".join(messages), "content": content}
     if header:
         entry["headers"] = {header: {"schema": {"type": "string"}}}
     return {status_code: entry}
