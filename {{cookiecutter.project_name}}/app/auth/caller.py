@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from sqlalchemy import bindparam, func, select
 
 from app.core.database import Database
+from app.core.prepared import Prepared
 from app.core.security import read_access_token
 from app.models import LoginSession, User
 
@@ -44,8 +45,8 @@ class Caller:
         raise AttributeError(f"The caller's {name} can't be set: load the User through a session, and commit.")
 
 
-# Built once, as building it takes longer than running it. It checks, too, that the session isn't over.
-_CALLER: Final = (
+# It checks, too, that the session isn't over.
+_CALLER: Final = Prepared(
     select(
         User.__table__,
         LoginSession.id.label("session_id"),
@@ -67,10 +68,10 @@ async def find_caller(database: Database, token: str) -> Caller | None:
     claims = read_access_token(token)
     if claims is None:
         return None
-    row = await database.fetch_one(_CALLER, {"user_id": claims.user_id, "session_id": claims.session_id})
+    row = await database.fetch_prepared(_CALLER, {"user_id": claims.user_id, "session_id": claims.session_id})
     if row is None:
         return None
-    caller = Caller(**row._mapping)
+    caller = Caller(**row)
     if caller.is_superuser and not all(rule.is_met(caller) for rule in superuser_rules):
         return Caller(**vars(caller) | {"is_superuser": False})
     return caller
