@@ -39,7 +39,7 @@ from pydantic_settings import (
 )
 from sqlalchemy import URL
 
-from app.core.database_url import address, to_asyncpg_url
+from app.core.database_url import address, ignored, settings_in, to_asyncpg_url
 from app.core.keys import private_key
 from app.core.origins import allowed_host, app_origin, web_origin
 from app.core.weak_secrets import MIN_SECRET_KEY_LENGTH, is_common, is_own_address, is_weak_key
@@ -171,6 +171,13 @@ class Settings(FeatureSettings):
     first_superuser_email: EmailStr | None = None
     first_superuser_password: SecretStr | None = Field(default=None, min_length=8, max_length=128)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_what_the_url_says(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A parameter of DATABASE_URL, such as `pgbouncer=true`, wins over the setting that it stands for."""
+        url = values.get("database_url")
+        return values | settings_in(url) if isinstance(url, str) else values
+
     @model_validator(mode="after")
     def _has_a_database(self) -> Self:
         if self.environment == "test" and self.test_database_url is None:
@@ -231,6 +238,11 @@ class Settings(FeatureSettings):
         if self.environment == "test" or self.migration_database_url is None:
             return self.sqlalchemy_url
         return to_asyncpg_url(self.migration_database_url.get_secret_value())
+
+    @property
+    def ignored_parameters(self) -> list[str]:
+        """The names of parameters of DATABASE_URL that change nothing."""
+        return ignored(self.database_url.get_secret_value()) if self.database_url else []
 
     @property
     def database_address(self) -> str:

@@ -322,11 +322,6 @@ def test_libpq_parameters_become_asyncpg_parameters(query: str, expected: dict[s
     assert to_asyncpg_url(f"postgresql://host/name{query}").query == expected
 
 
-def test_a_parameter_that_would_be_ignored_is_refused() -> None:
-    with pytest.raises(ValueError, match="connect_timeout"):
-        to_asyncpg_url("postgresql://host/name?connect_timeout=3")
-
-
 def test_printed_settings_show_no_secret() -> None:
     secrets = [settings.secret_key, *settings.secret_key_fallbacks, settings.test_database_url]
     secrets.append(settings.first_superuser_password)
