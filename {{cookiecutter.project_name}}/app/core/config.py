@@ -154,6 +154,8 @@ class Settings(FeatureSettings):
     backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = []
     # X-Forwarded-For counts only when one of these sends it: anybody else could make it up.
     trusted_proxies: Annotated[list[IPvAnyNetwork], *CommaSeparated] = []
+    # Or so many proxies stand before us, whatever their addresses; nobody may reach us past them.
+    trusted_proxy_hops: int = Field(default=0, ge=0, le=10)
 
     # Shutdown, in seconds
     # After SIGTERM the server keeps serving for the delay, with readiness at 503, until load balancers stop sending.
@@ -184,6 +186,17 @@ class Settings(FeatureSettings):
             raise ValueError("TEST_DATABASE_URL must be set: tests run against a database of their own")
         if self.environment != "test" and self.database_url is None:
             raise ValueError("DATABASE_URL must be set, e.g. postgresql://user:password@host:5432/name")
+        return self
+
+    @model_validator(mode="after")
+    def _trusts_proxies_in_one_way(self) -> Self:
+        if self.trusted_proxies and self.trusted_proxy_hops:
+            raise ValueError("TRUSTED_PROXIES and TRUSTED_PROXY_HOPS are two answers to one question: set one of them")
+        if any(network.prefixlen == 0 for network in self.trusted_proxies):
+            raise ValueError(
+                "TRUSTED_PROXIES must not be everybody: any client could then make up its IP address. If nobody knows"
+                " your proxies' addresses, set TRUSTED_PROXY_HOPS to how many there are"
+            )
         return self
 
     @model_validator(mode="after")
