@@ -1,7 +1,8 @@
 """Every setting, its type, its default and its reason.
 
-Settings are read once, from the environment, else from `.env`, else from these defaults. README.md and `.env.example`
-list them in the same sections. An invalid value stops the program with a message that names the variable.
+Settings are read once, from the environment, else from `.env`, else from these defaults; NAME_FILE may name a file that
+holds NAME. docs/settings.md and `.env.example` list them in the same sections. An invalid value stops the program with
+a message that names the variable.
 
 A feature has settings of its own: a subclass of FeatureSettings in its folder, and `load` to read it.
 """
@@ -11,7 +12,7 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -94,9 +96,10 @@ class FeatureSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """An empty variable of the environment wins over `.env`, too: `PUBLIC_URL= make dev` has none."""
         env_file = DotEnvSettingsSource(settings_cls, env_file=ENV_FILE)
-        given = {name.lower() for name in os.environ}
+        given = {name.lower(): value for name, value in os.environ.items()}
         env_file.env_vars = {name: value for name, value in env_file.env_vars.items() if name not in given}
-        return init_settings, env_settings, env_file
+        in_files = read_files(settings_cls, env_file.env_vars | given)
+        return init_settings, InitSettingsSource(settings_cls, in_files), env_settings, env_file
 
     @field_validator("*", mode="before")
     @classmethod
@@ -107,6 +110,23 @@ class FeatureSettings(BaseSettings):
         if isinstance(value, str) and re.fullmatch(r"""(["']).*\1""", value, re.DOTALL):
             raise ValueError("is in quotes, which are part of the value here: remove them")
         return value
+
+
+def read_files(kind: type[BaseSettings], variables: Mapping[str, str | None]) -> dict[str, Any]:
+    """The settings whose variable with _FILE behind its name says in which file they are: SECRET_KEY_FILE, for example.
+
+    Raises ValueError, for what can't be read and for a setting that is given in both ways.
+    """
+    found: dict[str, Any] = {}
+    for name in kind.model_fields:
+        if path := variables.get(f"{name}_file"):
+            if variables.get(name):
+                raise ValueError(f"{name.upper()} and {name.upper()}_FILE are both set: remove one of them")
+            try:
+                found[name] = Path(path).read_text(encoding="utf-8").rstrip("\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"{name.upper()}_FILE can't be read: {error}") from None
+    return found
 
 
 class Settings(FeatureSettings):
@@ -277,6 +297,8 @@ def load(kind: type[Kind]) -> Kind:
         raise SystemExit(_refusal([*lines, *unknown_names(*loaded, kind)])) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f".env can't be read; it must be UTF-8, and readable by this user: {error}") from None
+    except ValueError as error:
+        raise SystemExit(_refusal([str(error)])) from None
     loaded.setdefault(kind, settings)
     return settings
 
@@ -300,7 +322,7 @@ def unknown_names(*kinds: type[FeatureSettings]) -> Iterator[str]:
     words = Counter(name.partition("_")[0] for name in known if "_" in name)
     beginnings = tuple(f"{word}_" for word, count in words.items() if count > 1)
     for name in dotenv_values(ENV_FILE):
-        if name.upper() in {*known, *listed}:
+        if not {name.upper(), name.upper().removesuffix("_FILE")}.isdisjoint({*known, *listed}):
             continue
         (nearest,) = get_close_matches(name.upper(), known, n=1, cutoff=0)
         is_alike = bool(get_close_matches(name.upper(), [nearest], cutoff=0.75))
