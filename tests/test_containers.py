@@ -33,7 +33,7 @@ def test_dockerfile_is_clean(project: Path) -> None:
 
 
 def test_scripts_are_clean(project: Path) -> None:
-    result = run(tool("shellcheck"), *project.glob("*.sh"))
+    result = run(tool("shellcheck"), *project.rglob("*.sh"))
     assert result.returncode == 0, result.stdout
 
 
