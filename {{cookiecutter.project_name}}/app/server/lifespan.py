@@ -27,6 +27,8 @@ def lifespan(meanwhile: Sequence[Lifespan]) -> Callable[[FastAPI], AbstractAsync
     @asynccontextmanager
     async def start_and_end(_: FastAPI) -> AsyncIterator[None]:
         delay_shutdown()
+        if names := ", ".join(settings.ignored_parameters):
+            logger.info("Of DATABASE_URL, these parameters change nothing: %s. See docs/database-urls.md.", names)
         await warn_of_too_few_connections()
         # Everything imported so far stays. Freezing it saves the garbage collector 30 ms in each full collection.
         gc.collect()
