@@ -137,10 +137,12 @@ async def test_a_statement_is_repeated_on_another_connection_only_if_it_just_rea
     # A prepared one begins on an idle connection, and goes on as any other.
     writes = update(User).values(email=cast(func.nextval("attempts"), String)).returning(ends)
     for prepared, attempts in [(Prepared(breaks), 7), (Prepared(writes), 8)]:
-        assert await database.fetch_one(select(1))
+        own = Database(settings.sqlalchemy_url)
+        await own.fetch_one(select(func.now()))
         with pytest.raises(DBAPIError):
-            await database.fetch_prepared(prepared, {})
+            await own.fetch_prepared(prepared, {})
         assert await session.scalar(text("SELECT last_value FROM attempts")) == attempts
+        await own.dispose()
     await session.execute(text("DROP SEQUENCE attempts"))
     await session.commit()
 
