@@ -3,6 +3,7 @@
 from app.api.feature import Feature
 from app.features.mail.feature import mail
 from app.features.passkeys.feature import passkeys
+from app.features.second_factor.account_pages.feature import second_factor_pages  # second_factor, account_pages
 from app.features.second_factor.feature import second_factor
 from app.features.superuser_factor.feature import superuser_factor
 
@@ -12,4 +13,5 @@ FEATURES: list[Feature] = [
     second_factor,
     passkeys,
     superuser_factor,
+    second_factor_pages,  # second_factor, account_pages
 ]

@@ -1,0 +1,40 @@
+"""The QR code of an authenticator app; the template's tests read it with the eyes of a browser."""
+
+from xml.etree import ElementTree
+
+import pytest
+from httpx import AsyncClient
+
+URI = "otpauth://totp/api:ana%40example.com?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=api"
+
+
+async def test_a_qr_code_is_a_drawing_of_lines_that_no_cache_keeps(
+    client: AsyncClient, default_user_headers: dict[str, str]
+) -> None:
+    drawings = set()
+    for uri in (URI, URI.replace("ana", "bob")):
+        response = await client.post("/auth/totp/qr-code", headers=default_user_headers, json={"otpauth_uri": uri})
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"] == "no-store"
+        (path,) = ElementTree.fromstring(response.json()["svg"])  # noqa: S314 — our own
+        assert path.tag == "{http://www.w3.org/2000/svg}path"
+        drawings.add(path.attrib["d"])
+    assert len(drawings) == 2
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["", "https://example.com", "otpauth://hotp/a?secret=A", f"{URI}\n", f"{URI}<svg>é", URI + "a" * 1024],
+    ids=["nothing", "link", "counter", "newline", "not ASCII", "long"],
+)
+async def test_nothing_but_such_a_uri_is_drawn(
+    client: AsyncClient, default_user_headers: dict[str, str], uri: str
+) -> None:
+    response = await client.post("/auth/totp/qr-code", headers=default_user_headers, json={"otpauth_uri": uri})
+    assert response.status_code == 422
+
+
+async def test_the_longest_account_has_a_qr_code(client: AsyncClient, default_user_headers: dict[str, str]) -> None:
+    uri = f"otpauth://totp/{'p' * 64}:{'%C3%A9' * 122}%40a.example?secret={'A' * 32}&issuer={'p' * 64}"
+    response = await client.post("/auth/totp/qr-code", headers=default_user_headers, json={"otpauth_uri": uri})
+    assert response.status_code == 200
