@@ -1,7 +1,7 @@
 """The QR code with which an authenticator app is set up. The page draws none itself, and asks nobody else to."""
 
-from io import BytesIO
 from typing import Annotated
+from xml.etree import ElementTree
 
 import segno
 from fastapi import APIRouter
@@ -30,16 +30,16 @@ class QrCodeRequest(JsonRequest):
 
 
 class QrCodeResponse(Response):
-    """`svg` is one element, without a script or a style."""
+    """For `<svg viewBox="0 0 {size} {size}"><path d="{path}" stroke="black"/></svg>`, on white."""
 
-    svg: Annotated[str, Field(examples=['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 45 45">…</svg>'])]
+    size: Annotated[int, Field(examples=[45])]
+    path: Annotated[str, Field(examples=["M4 4.5h7m3 0h1m…"])]
 
 
 @router.post("/totp/qr-code", responses=UNAUTHORIZED | BODY)
 def draw_qr_code(code: QrCodeRequest, _: CurrentUser) -> QrCodeResponse:  # not async: it takes up to 50 ms, in a thread
-    """Draw the URI that an authenticator app reads."""
+    """Draw the URI that an authenticator app reads, with the margin that a QR code needs."""
     # The best of the eight masks takes ten times longer to find than any of them takes to draw; readers know them all.
     drawing = segno.make_qr(code.otpauth_uri, error="l", boost_error=False, mask=0)
-    svg = BytesIO()
-    drawing.save(svg, kind="svg", xmldecl=False, omitsize=True, svgclass=None, lineclass=None)
-    return QrCodeResponse(svg=svg.getvalue().decode())
+    (path,) = ElementTree.fromstring(drawing.svg_inline())  # noqa: S314 — no stranger's XML
+    return QrCodeResponse(size=drawing.symbol_size()[0], path=path.attrib["d"])
