@@ -14,11 +14,11 @@ addSection("password", async ({ email }) => {
 
 onSubmit(find("#change-password"), async ({ username, current_password, new_password }) => {
   await api("POST", "/users/reset-password", { json: { current_password, new_password } });
-  tellOtherTabs();
   try {
     await beginSession("/login", { form: { username, password: new_password } });
   } catch {
-    await goToLogin("password-changed"); // a code may be wanted
+    tellOtherTabs();
+    await goToLogin("password-changed"); // more than a password may be wanted
   }
   /** @type {HTMLFormElement} */ (find("#change-password")).reset();
   await reload("sessions");
@@ -38,7 +38,7 @@ function sessionItem({ id, created_at, last_used_at, user_agent, current }) {
     element("p", {}, "Logged in ", timeElement(created_at), ", last used ", timeElement(last_used_at)),
   ));
   if (current) {
-    item.append(element("span", { className: "badge", textContent: "This one" }));
+    item.append(element("span", { className: "badge", textContent: "This device" }));
     return item;
   }
   const form = element("form", {}, element("button", { className: "quiet", textContent: "Log out" }));
@@ -87,7 +87,10 @@ find("#log-out").addEventListener("click", async () => {
   }
 });
 
-onOtherTab((event) => (event === "over" ? goToLogin("logged-out") : location.reload()));
+onOtherTab(async (event) => {
+  if (event === "over") await goToLogin("logged-out");
+  else if ((await api("GET", "/users/me")).email !== find("#who").textContent) location.reload();
+});
 // After “back”, the browser may show the page as it was, with a session that is over by now.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
@@ -110,7 +113,16 @@ async function start() {
   waiting.hidden = true;
   find("#account").hidden = false;
   find("#log-out").hidden = false;
-  if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  showTarget();
 }
+
+/** Whoever comes for one section finds it open. */
+function showTarget() {
+  const section = location.hash && document.getElementById(location.hash.slice(1));
+  if (!section) return;
+  for (const details of section.querySelectorAll("details")) details.open = true;
+  section.scrollIntoView();
+}
+addEventListener("hashchange", showTarget);
 
 start();

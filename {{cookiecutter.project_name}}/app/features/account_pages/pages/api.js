@@ -54,15 +54,20 @@ const tabs = new BroadcastChannel("session");
  * @returns {Promise<any>}
  */
 export async function api(method, path, body) {
+  let isRefreshed = false;
   for (;;) {
     const used = accessToken;
     try {
       return await send(method, path, body, used ? { Authorization: `Bearer ${used}` } : {});
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
-      if (error.code === "insufficient_user_authentication" && reauthenticate) await reauthenticate(error);
-      else if (!used) throw error;
-      else if (accessToken === used && !(await resume())) await goToLogin("ended");
+      if (error.code === "insufficient_user_authentication" && reauthenticate) {
+        await reauthenticate(error);
+        continue;
+      }
+      if (!used || isRefreshed) throw error;
+      isRefreshed = true;
+      if (accessToken === used && !(await resume())) await goToLogin("ended"); // else another request has just refreshed
     }
   }
 }
@@ -118,7 +123,7 @@ export function goToLogin(reason) {
   return new Promise(() => {});
 }
 
-/** Have the other tabs find out that the session is over, where it wasn't `endSession` that ended it. */
+/** Tell the other tabs that the session is over, where it wasn't `endSession` that ended it. */
 export const tellOtherTabs = () => tabs.postMessage("over");
 
 /** @param {(event: "begun" | "over") => void} listener hears what other tabs did */
@@ -138,6 +143,7 @@ export function setReauthentication(dialog) {
  * @returns {Promise<T>}
  */
 async function inTurn(request) {
+  if (!isSecureContext) throw new ApiError(0); // then the cookie wouldn't be stored either
   return navigator.locks.request("session", request);
 }
 
@@ -157,6 +163,7 @@ async function send(method, path, { json, form } = {}, headers = {}) {
       headers: json === undefined ? headers : { ...headers, "Content-Type": "application/json" },
       cache: "no-store",
       redirect: "error",
+      signal: AbortSignal.timeout(30_000), // milliseconds
     });
   } catch {
     throw new ApiError(0);

@@ -20,5 +20,5 @@ find("#reason").textContent = REASONS[reason] ?? "";
 onSubmit(find("#login"), (fields) => logIn("/login", { form: fields }));
 
 // Whoever is logged in already has nothing to do here.
-if (!(reason in REASONS)) resume().then((isLoggedIn) => isLoggedIn && goOn(), console.warn);
+resume().then((isLoggedIn) => isLoggedIn && goOn(), console.warn);
 onOtherTab((event) => event === "begun" && goOn());

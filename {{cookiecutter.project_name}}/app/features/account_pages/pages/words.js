@@ -63,6 +63,7 @@ export function inWords(error) {
     return [{ text: GENERAL }];
   }
   const { status, retryAfter, body } = error;
+  if (status === 0 && !isSecureContext) return [{ text: "This page works over HTTPS only: its address has to begin with https://." }];
   if (status === 0) return [{ text: "The server can’t be reached. Check your connection, and try again." }];
   if (status === 429) return [{ text: `Too many attempts. Try again in ${inTime(retryAfter ?? 60)}.` }];
   if (Array.isArray(body.detail)) return body.detail.map(ofProblem);
