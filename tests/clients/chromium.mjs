@@ -15,11 +15,16 @@ const complaints = [];
 export async function open(url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 800, height: 1300 }, ...options });
   context.setDefaultTimeout(120_000);
+  return openTab(context, url);
+}
+
+/** A page that shares cookies with the others of its context. */
+export async function openTab(context, url) {
   const page = await context.newPage();
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {
-    const isRefusal = /^Failed to load resource: the server responded with a status of 4/.test(message.text());
-    if (message.type() === "error" && !isRefusal) complaints.push(message.text());
+    const isRefusal = /^Failed to load resource: (the server responded with a status of [45]|net::ERR_INTERNET_DISCONNECTED)/;
+    if (message.type() === "error" && !isRefusal.test(message.text())) complaints.push(message.text());
   });
   page.on("request", (request) => {
     const { protocol, host } = new URL(request.url());

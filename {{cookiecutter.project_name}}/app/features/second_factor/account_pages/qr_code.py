@@ -42,4 +42,4 @@ def draw_qr_code(code: QrCodeRequest, _: CurrentUser) -> QrCodeResponse:  # not 
     # The best of the eight masks takes ten times longer to find than any of them takes to draw; readers know them all.
     drawing = segno.make_qr(code.otpauth_uri, error="l", boost_error=False, mask=0)
     (path,) = ElementTree.fromstring(drawing.svg_inline())  # noqa: S314 — no stranger's XML
-    return QrCodeResponse(size=drawing.symbol_size()[0], path=path.attrib["d"])
+    return QrCodeResponse(size=int(drawing.symbol_size()[0]), path=path.attrib["d"])

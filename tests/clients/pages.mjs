@@ -1,0 +1,69 @@
+// What the scripts share that drive the account pages.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { query, settings } from "./chromium.mjs";
+
+const require = createRequire(import.meta.url);
+export const PAGES = `${settings.api}/account`;
+export const PASSWORD = "people who click on pages";
+
+/** Fill a form's fields by their labels, and submit it by its button. */
+export async function submit(page, fields, button) {
+  for (const [label, value] of Object.entries(fields)) await page.getByLabel(label, { exact: true }).fill(value);
+  await page.getByRole("button", { name: button, exact: true }).click();
+}
+
+/** What the page says of an error, in the summary that screen readers announce and that has the focus. */
+export async function summary(page) {
+  const box = page.getByRole("alert").filter({ visible: true }).first();
+  await box.waitFor();
+  return (await box.innerText()).trim();
+}
+
+export async function register(page, email) {
+  query("DELETE FROM rate_limits");
+  await page.goto(`${PAGES}/register`);
+  await submit(page, { "Email address": email, Password: PASSWORD }, "Create an account");
+  await page.waitForURL(PAGES);
+  await page.getByRole("heading", { name: "Your account" }).waitFor();
+}
+
+export const logIn = (page, email, password = PASSWORD) =>
+  submit(page, { "Email address": email, Password: password }, "Log in");
+
+export const arrive = (page) => page.getByRole("heading", { name: "Your account" }).waitFor();
+
+/** Every session of this account is as good as one that began an hour ago. */
+export const growOld = (email) =>
+  query(`UPDATE login_sessions SET authenticated_at = authenticated_at - interval '1 hour' FROM users
+    WHERE users.id = user_id AND users.email = '${email}'`);
+
+/** The link in the newest email to this address, which may still be on its way: the newest after `earlier` others. */
+export async function mailedLink(address, page, earlier = 0) {
+  for (;;) {
+    const links = readdirSync(settings.mail)
+      .filter((name) => name.endsWith(".eml"))
+      .sort()
+      .map((name) => readFileSync(join(settings.mail, name), "utf8"))
+      .filter((text) => text.includes(`To: ${address}`))
+      .map((text) => new RegExp(`^${PAGES}/${page}#token=\\S+`, "m").exec(text)?.[0])
+      .filter(Boolean);
+    if (links.length > earlier) return links.at(-1);
+    await setTimeout(100); // the test's own time limit ends this
+  }
+}
+
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+/** Have axe-core look at the page as it is now. */
+export async function audit(page, name) {
+  await page.evaluate(axe);
+  const violations = await page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run();
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  });
+  assert.deepEqual(violations, [], name);
+}
