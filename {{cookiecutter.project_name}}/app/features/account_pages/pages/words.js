@@ -33,6 +33,7 @@ const DETAILS = {
   "Only superusers may do this": null,
   "There was an error parsing the body": null,
   "Too many attempts, try again later": null, // see `inWords`
+  "Unsupported grant type": null,
   "User not found": null,
 };
 
