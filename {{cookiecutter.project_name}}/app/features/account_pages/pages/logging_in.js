@@ -48,11 +48,12 @@ export function returnTo() {
 }
 
 /**
- * Show this part of the page and hide the other steps, each of which has the attribute `data-step`.
+ * Show this part of the page and hide the other steps, each of which has the attribute `data-step`. The focus goes to
+ * what has a `tabindex`, its heading for example, else to its first field or button.
  * @param {HTMLElement} step
  */
 export function showStep(step) {
   for (const other of document.querySelectorAll("[data-step]")) /** @type {HTMLElement} */ (other).hidden = true;
   step.hidden = false;
-  find("input, button", step).focus();
+  find("[tabindex], input, button", step).focus();
 }

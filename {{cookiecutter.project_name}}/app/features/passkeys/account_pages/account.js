@@ -9,7 +9,7 @@ import { refusalInWords } from "./words.js";
 /** @typedef {{id: string, name: string, created_at: string, last_used_at: string | null}} Passkey */
 
 const form = /** @type {HTMLFormElement} */ (find("#passkey-add"));
-form.hidden = !isSupported;
+find("#passkey-adding").hidden = !isSupported;
 find("#passkeys-unsupported").hidden = isSupported;
 
 addSection("passkeys", async () => {
