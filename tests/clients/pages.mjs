@@ -67,3 +67,16 @@ export async function audit(page, name) {
   });
   assert.deepEqual(violations, [], name);
 }
+
+/** Nothing that a script could read later is left in the browser. */
+export async function nothingIsStored(page) {
+  const stored = await page.evaluate(async () => [
+    localStorage.length,
+    sessionStorage.length,
+    document.cookie,
+    (await indexedDB.databases()).length,
+    (await caches.keys()).length,
+    history.state,
+  ]);
+  assert.deepEqual(stored, [0, 0, "", 0, 0, null]);
+}

@@ -19,15 +19,16 @@ async function offer() {
     waiting.abort();
     offer();
   }, RENEWAL);
+  /** @type {PublicKeyCredentialJSON} */
+  let passkey;
   try {
-    const passkey = await getPasskey({ mediation: "conditional", signal }).finally(() => clearTimeout(renewal));
-    await logIn("/passkeys/login", { json: passkey }).catch((error) => {
-      showErrors(form, inWords(error));
-      offer();
-    });
+    passkey = await getPasskey({ mediation: "conditional", signal });
   } catch {
-    // Nothing was offered, or no longer: the button is there, and says why.
+    return; // nothing was offered, or no longer: the button is there, and says why
+  } finally {
+    clearTimeout(renewal);
   }
+  await logIn("/passkeys/login", { json: passkey }).catch((error) => showErrors(form, inWords(error)));
 }
 
 async function start() {
