@@ -80,3 +80,20 @@ export async function nothingIsStored(page) {
   ]);
   assert.deepEqual(stored, [0, 0, "", 0, 0, null]);
 }
+
+/**
+ * A summary with this text has the focus, and screen readers hear it; if it is about a field, the field says it, too.
+ * @param scope the page, or the form where others have summaries, too
+ */
+export async function refused(scope, text, label) {
+  const box = scope.getByRole("alert").filter({ visible: true, hasText: text });
+  await box.waitFor();
+  assert.ok(await box.evaluate((element) => element === document.activeElement), `${text} has no focus`);
+  if (!label) return;
+  const field = scope.getByLabel(label, { exact: true }).filter({ visible: true });
+  const description = await field.evaluate((input) =>
+    input.getAttribute("aria-describedby").split(" ").map((id) => document.getElementById(id).innerText).join(" "),
+  );
+  assert.equal(await field.getAttribute("aria-invalid"), "true");
+  assert.ok(description.includes(text), description);
+}
