@@ -1,7 +1,7 @@
 // Every account page, as people with a phone or a large screen see it, by day and by night; axe-core looks at each.
 import assert from "node:assert/strict";
 import { authenticatorOf, close, nextCode, open, settings } from "./chromium.mjs";
-import { PAGES, PASSWORD, arrive, audit, growOld, logIn, mailedLink, register, submit, summary } from "./pages.mjs";
+import { PAGES, PASSWORD, arrive, audit, growOld, logIn, mailedLink, register, secretOf, submit, summary } from "./pages.mjs";
 
 const email = "ana@example.com";
 
@@ -37,7 +37,7 @@ try {
   await submit(page.getByRole("dialog"), { "Your password": PASSWORD }, "Go on");
   await page.getByRole("img", { name: "A QR code" }).waitFor();
   await look(page, "second-factor-set-up");
-  const secret = (await page.locator("#app-secret").innerText()).replaceAll(" ", "");
+  const secret = await secretOf(page);
   await submit(page.locator("#app-confirm"), { Code: await nextCode(secret) }, "Turn it on");
   await page.getByRole("heading", { name: "Keep your recovery codes" }).waitFor();
   await look(page, "recovery-codes");

@@ -1,7 +1,7 @@
 // From the registration to the deletion, by keyboard only: with Tab, Enter and what is typed.
 import assert from "node:assert/strict";
 import { authenticatorOf, close, nextCode, open } from "./chromium.mjs";
-import { PAGES, PASSWORD, arrive, growOld, nothingIsStored } from "./pages.mjs";
+import { PAGES, PASSWORD, arrive, growOld, nothingIsStored, recoveryCodesOf, scanned, secretOf } from "./pages.mjs";
 
 const email = "keyboard@example.com";
 
@@ -54,11 +54,14 @@ try {
 
   await press("Set up an app");
   await focusIsAt("1. Scan this");
-  const secret = (await page.locator("#app-secret").innerText()).replaceAll(" ", "");
+  const secret = await secretOf(page);
+  const uri = new URL(await scanned(page, "#qr-code"));
+  assert.equal(uri.searchParams.get("secret"), secret);
+  assert.ok(decodeURIComponent(uri.pathname).endsWith(email));
   await type("Code", await nextCode(secret));
   await page.keyboard.press("Enter");
   await focusIsAt("Keep your recovery codes");
-  const [first, second, third] = await page.locator("#codes li").allInnerTexts();
+  const [first, second, third] = await recoveryCodesOf(page);
   await press("Copy");
   await page.locator("#codes-said:not(:empty)").waitFor();
   await press("I have kept them");
@@ -107,6 +110,7 @@ try {
   await type("To confirm, enter your email address", email);
   await page.keyboard.press("Enter");
   await said("Your account and everything that belonged to it are deleted.");
+  await page.waitForLoadState("networkidle"); // the login page finds out that the cookie is good for nothing
   assert.deepEqual(await page.context().cookies(`${PAGES}/../auth/browser`), []);
   await nothingIsStored(page);
   console.log("from the registration to the deletion by keyboard");

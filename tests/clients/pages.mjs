@@ -36,6 +36,36 @@ export const logIn = (page, email, password = PASSWORD) =>
 
 export const arrive = (page) => page.getByRole("heading", { name: "Your account" }).waitFor();
 
+/** The page's secret for an authenticator app. */
+export async function secretOf(page) {
+  await page.getByRole("heading", { name: "1. Scan this" }).waitFor();
+  return (await page.locator("#app-secret").innerText()).replaceAll(" ", "");
+}
+
+const jsQr = readFileSync(require.resolve("jsqr/dist/jsQR.js"), "utf8");
+
+/** What a phone reads from the picture of this element. */
+export async function scanned(page, selector) {
+  const picture = (await page.locator(selector).screenshot()).toString("base64");
+  const reader = await page.context().newPage();
+  await reader.evaluate(jsQr);
+  const text = await reader.evaluate(async (picture) => {
+    const bytes = Uint8Array.from(atob(picture), (character) => character.charCodeAt(0));
+    const { width, height } = await createImageBitmap(new Blob([bytes]));
+    const context = new OffscreenCanvas(width, height).getContext("2d");
+    context.drawImage(await createImageBitmap(new Blob([bytes])), 0, 0);
+    return globalThis.jsQR(context.getImageData(0, 0, width, height).data, width, height)?.data;
+  }, picture);
+  await reader.close();
+  return text;
+}
+
+/** The recovery codes that the page shows. */
+export async function recoveryCodesOf(page) {
+  await page.getByRole("heading", { name: "Keep your recovery codes" }).waitFor();
+  return page.locator("#codes li").allInnerTexts();
+}
+
 /** Every session of this account is as good as one that began an hour ago. */
 export const growOld = (email) =>
   query(`UPDATE login_sessions SET authenticated_at = authenticated_at - interval '1 hour' FROM users

@@ -6,7 +6,13 @@ import { addSection, reload } from "../../account_pages/pages/sections.js";
 import { isSupported } from "./passkey.js";
 import { refusalInWords } from "./words.js";
 
-/** @typedef {{id: string, name: string, created_at: string, last_used_at: string | null}} Passkey */
+/**
+ * @typedef {object} Passkey
+ * @property {string} id
+ * @property {string} name
+ * @property {string} created_at
+ * @property {string | null} last_used_at
+ */
 
 const form = /** @type {HTMLFormElement} */ (find("#passkey-add"));
 find("#passkey-adding").hidden = !isSupported;

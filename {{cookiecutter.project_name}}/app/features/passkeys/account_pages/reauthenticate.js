@@ -21,7 +21,7 @@ onSubmit(form, async () => {
     return;
   }
   await beginSession("/passkeys/login", { json: passkey });
-  const former = sessions.find((/** @type {{current: boolean}} */ session) => session.current);
+  const former = sessions.find((/** @type Record<string, unknown> */ session) => session.current);
   await api("DELETE", `/auth/sessions/${former.id}`).catch(() => {}); // it may have ended by itself
   proven();
 });
