@@ -48,7 +48,11 @@ def site(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with pages(folder) as listed:
         origin = f"http://localhost:{listed}"
         # Without a leeway, two refreshes at once would end a session: the tabs have to take turns.
-        settings = {"PUBLIC_URL": f"http://localhost:{port}", "BACKEND_CORS_ORIGINS": origin, "REFRESH_TOKEN_LEEWAY": "0"}
+        settings = {
+            "PUBLIC_URL": f"http://localhost:{port}",
+            "BACKEND_CORS_ORIGINS": origin,
+            "REFRESH_TOKEN_LEEWAY": "0",
+        }
         with served(api.project, port, settings) as own:
             yield Site(own, origin)
 

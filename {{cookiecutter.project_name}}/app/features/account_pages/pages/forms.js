@@ -87,7 +87,8 @@ export function clearErrors(form) {
 function problemsOf(form) {
   const inputs = /** @type {HTMLInputElement[]} */ ([...form.querySelectorAll("input")]);
   return inputs
-    .filter((input) => !input.validity.valid)
+    // Browsers take addresses such as jürgen@example.com for mistakes; the API doesn't.
+    .filter(({ validity, value }) => !validity.valid && !(validity.typeMismatch && /[^ -~]/.test(value)))
     .map((input) => {
       const { missing = "Fill this in.", invalid = input.validationMessage } = input.dataset;
       return { text: input.validity.valueMissing ? missing : invalid, field: input.name };
