@@ -66,6 +66,12 @@ try {
   await look(page, "verified");
 
   page = await open(`${PAGES}/login`); // without the passkey, which a virtual authenticator uses before anybody clicks
+  await page.waitForLoadState("networkidle");
+  const weight = await page.evaluate(() => {
+    const loaded = ["navigation", "resource"].flatMap((type) => performance.getEntriesByType(type));
+    return loaded.reduce((sum, { decodedBodySize }) => sum + decodedBodySize, 0);
+  });
+  assert.ok(weight <= 60_000, `the login page weighs ${weight} bytes`);
   await look(page, "login");
   await logIn(page, email, "wrong");
   await summary(page);

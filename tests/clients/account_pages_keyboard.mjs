@@ -1,5 +1,6 @@
 // From the registration to the deletion, by keyboard only: with Tab, Enter and what is typed.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { authenticatorOf, close, nextCode, open } from "./chromium.mjs";
 import { PAGES, PASSWORD, arrive, growOld, nothingIsStored, recoveryCodesOf, scanned, secretOf } from "./pages.mjs";
 
@@ -61,9 +62,19 @@ try {
   await type("Code", await nextCode(secret));
   await page.keyboard.press("Enter");
   await focusIsAt("Keep your recovery codes");
-  const [first, second, third] = await recoveryCodesOf(page);
+  const codes = await recoveryCodesOf(page);
+  const [first, second, third] = codes;
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await press("Copy");
-  await page.locator("#codes-said:not(:empty)").waitFor();
+  await said("Copied.");
+  assert.deepEqual((await page.evaluate(() => navigator.clipboard.readText())).split("\n"), codes);
+  const download = page.waitForEvent("download");
+  await press("Save as a file");
+  assert.deepEqual(readFileSync(await (await download).path(), "utf8").trim().split("\n"), codes);
+  await page.emulateMedia({ media: "print" });
+  const printed = (await page.locator("body").innerText()).trim();
+  assert.ok(printed.startsWith("Authenticator app") && printed.endsWith(codes.at(-1)), printed);
+  await page.emulateMedia({ media: null });
   await press("I have kept them");
   await focusIsAt("Authenticator app");
 

@@ -5,6 +5,8 @@ import re
 import pytest
 from httpx import AsyncClient
 
+from app.tests.other_settings import application_with
+
 URI = "otpauth://totp/api:ana%40example.com?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=api"
 
 
@@ -40,3 +42,8 @@ async def test_the_longest_account_has_a_qr_code(client: AsyncClient, default_us
     uri = f"otpauth://totp/{'p' * 64}:{'%C3%A9' * 122}%40a.example?secret={'A' * 32}&issuer={'p' * 64}"
     response = await client.post("/auth/totp/qr-code", headers=default_user_headers, json={"otpauth_uri": uri})
     assert response.status_code == 200
+
+
+async def test_without_the_pages_nothing_is_drawn() -> None:
+    async with application_with(ACCOUNT_PAGES="false") as client:
+        assert (await client.post("/auth/totp/qr-code", json={"otpauth_uri": URI})).status_code == 404
