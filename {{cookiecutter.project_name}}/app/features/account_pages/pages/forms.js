@@ -66,11 +66,13 @@ export function showErrors(form, errors) {
   const summary = element("div", { className: "summary", role: "alert", tabIndex: -1 });
   summary.append(list);
   form.prepend(summary);
+  document.title = `Error: ${document.title}`; // what screen readers say first
   summary.focus();
 }
 
 /** @param {HTMLElement} form */
 export function clearErrors(form) {
+  document.title = document.title.replace(/^Error: /, "");
   for (const old of form.querySelectorAll(".summary, .error")) old.remove();
   for (const input of form.querySelectorAll("[aria-invalid]")) {
     input.removeAttribute("aria-invalid");
