@@ -100,7 +100,8 @@ try {
   console.log("a login is refused");
 
   const key = await authenticatorOf(page);
-  const add = () => submit(page, { "A name for the new passkey": "Key" }, "Save the passkey");
+  const name = "<img src=x onerror=alert(1)> & Key"; // texts are set as text
+  const add = () => submit(page, { "A name for the new passkey": name }, "Save the passkey");
   await page.getByRole("button", { name: "I have kept them" }).click();
   await page.getByText("Add a passkey").click();
   await key.send("setUserVerified", { isUserVerified: false });
@@ -109,7 +110,8 @@ try {
   await refused(page, "No passkey was used");
   await key.send("setUserVerified", { isUserVerified: true });
   await add();
-  await says("The passkey “Key” is added.");
+  await says(`The passkey “${name}” is added.`);
+  assert.equal(await page.locator("#passkey-list strong").innerText(), name);
   await add();
   await refused(page, "This device has a passkey of your account already.");
   const mine = `(SELECT id FROM users WHERE email = '${email}')`;
@@ -140,7 +142,7 @@ try {
   assert.equal(await page.locator("#session-list li").count(), 2); // the new login, and the one elsewhere: not the former
   query("DELETE FROM passkeys");
   accepting();
-  await page.getByRole("button", { name: "Remove Key" }).click();
+  await page.getByRole("button", { name: `Remove ${name}` }).click();
   await refused(page, "That passkey is removed already.");
   await page.getByRole("button", { name: "Log out", exact: true }).first().click();
   await refused(page, "This passkey doesn’t work here"); // the browser offers it at once
