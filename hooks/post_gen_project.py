@@ -22,6 +22,7 @@ FEATURES = {
     "mail": {{cookiecutter.mail}},
     "second_factor": {{cookiecutter.second_factor}},
     "passkeys": {{cookiecutter.passkeys}},
+    "account_pages": {{cookiecutter.account_pages}},
     "api_keys": {{cookiecutter.api_keys}},
     "superuser_factor": {{cookiecutter.second_factor or cookiecutter.passkeys}},  # cruft would keep a derived answer
     "account_tokens": {{cookiecutter.mail or cookiecutter.second_factor}},
@@ -79,8 +80,11 @@ def without_regions(text: str) -> str:
 
 
 def without_lines(registry: str) -> str:
-    """Drop the lines that end in the name of an unchosen feature, whatever punctuation follows it."""
-    return re.sub(rf"(?m)^.*\b({UNCHOSEN})[^\w\n]*\n", "", registry)
+    """Drop the lines that end in the name of an unchosen feature, whatever punctuation follows it.
+
+    A line that needs two features ends in a comment with both.
+    """
+    return re.sub(rf"(?m)^.*(\b({UNCHOSEN})[^\w\n]*|# .*\b({UNCHOSEN})\b.*)\n", "", registry)
 
 
 def without_packages(lock: str) -> str:

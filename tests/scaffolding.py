@@ -30,12 +30,15 @@ COMBINATIONS: dict[str, dict[str, str]] = {
     "closed": {"license": "Proprietary", "postgres_version": "17"},
 }
 
-FEATURES = ("mail", "second_factor", "passkeys", "api_keys")
+FEATURES = ("mail", "second_factor", "passkeys", "account_pages", "api_keys")
 DERIVED = {"superuser_factor": {"second_factor", "passkeys"}, "account_tokens": {"mail", "second_factor"}}
 PAIRS = (  # which share a seam
     ("mail", "second_factor"),
     ("mail", "passkeys"),
     ("second_factor", "passkeys"),
+    ("mail", "account_pages"),
+    ("second_factor", "account_pages"),
+    ("passkeys", "account_pages"),
     ("mail", "api_keys"),
 )
 
