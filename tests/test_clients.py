@@ -45,7 +45,7 @@ def test_authlib_and_requests_oauthlib_exchange_an_api_key(api: Api) -> None:
 
 
 def test_oauth4webapi_and_openid_client_exchange_an_api_key(api: Api, tmp_path: Path) -> None:
-    (tmp_path / "node_modules").symlink_to(node_with(*NODE, "openid-client@6") / "node_modules")
+    link_node_packages(tmp_path, *NODE, "openid-client@6")
     script = shutil.copy(CLIENTS / "programs.mjs", tmp_path)
 
     result = run("node", script, api.url, *api_key(api), cwd=tmp_path)

@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 from app.core.config import PROJECT, settings
 from app.core.pages import pages_path
-from app.schemas.requests import PASSWORD_MIN_LENGTH
 
 FEATURES: Final = Path(__file__).parents[1]
 OWN: Final = "account_pages/pages"
@@ -76,7 +75,7 @@ def put_together(path: str, present: dict[str, File]) -> str:
         "project": str(PROJECT["name"]),
         "pages": str(pages_path()),
         "files": f"{pages_path()}/files",
-        "password_min_length": str(PASSWORD_MIN_LENGTH),
+        "password_min_length": str(settings.password_min_length),
         "origins": " ".join(settings.named_cors_origins),
     }
     places = [name for name in Template(content).get_identifiers() if name not in {*values, "scripts"}]
