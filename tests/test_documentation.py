@@ -112,7 +112,7 @@ def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path
     follow(installed, "docs/tutorial.md", "Add your own resource")
 
     shutil.copy(INSIDE / "tutorial/test_tutorial.py", installed / "app/tests")
-    lint(installed, "walk")
+    lint(installed)
     make(installed, "test")
     initialised = run("bash", "init.sh", cwd=installed, environment=QUICK | PRODUCTION)
     assert initialised.returncode == 0, initialised.stderr
@@ -129,7 +129,7 @@ def test_the_example_is_removed_in_five_plain_steps(installed: Path) -> None:
     make(installed, "migrate")
     make(installed, "openapi")
 
-    lint(installed, "without example")
+    lint(installed)
     make(installed, "test")
     assert not traces(installed, r"Pet[A-Z]|PET_|_pets?\b|\bpets[./]|/pets")
 
@@ -199,7 +199,7 @@ def test_a_role_of_ones_own_works(template: Path, environment: Path, tmp_path: P
     with installed_project(template, environment, tmp_path, features("api_keys")) as project:
         follow(project, "docs/api_keys.md", "A role of your own")
         make(project, "format")
-        lint(project, "role")
+        lint(project)
         result = run("make", "test", "ARGS=app/tests/test_reports.py app/tests/test_openapi.py", cwd=project)
         assert result.returncode == 0, result.stdout
 
@@ -225,7 +225,7 @@ def test_recipes_work(installed: Path) -> None:
         shutil.copy(test, installed / f"app/tests/test_recipe_{test.name}")
 
     make(installed, "format")
-    lint(installed, "recipes")
+    lint(installed)
     result = run("make", "test", "ARGS=-k recipe --quiet --tb=short", cwd=installed)
     assert result.returncode == 0, result.stdout
     assert run(".venv/bin/python", "-m", "alembic", "check", cwd=installed).returncode == 0
