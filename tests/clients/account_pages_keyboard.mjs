@@ -90,8 +90,11 @@ try {
   await page.keyboard.press("Enter");
   await said("The passkey “Phone” is added.");
 
+  const passkey = page.waitForRequest((request) => request.url().endsWith("/auth/browser/passkeys/login"));
   await press("Log out");
-  await arrive(page); // a virtual authenticator takes at once what the browser offers beside the passwords
+  await passkey; // a virtual authenticator takes at once what the browser offers beside the passwords
+  await page.waitForURL(PAGES);
+  await arrive(page);
   await page.addInitScript(() => (PublicKeyCredential.isConditionalMediationAvailable = async () => false));
   await press("Log out");
   await said("You are logged out.");
