@@ -14,6 +14,7 @@ LEFTOVERS = (
     "demo",
     ".env",
     ".postgres",
+    ".mail",
     "openapi.json",
     "__pycache__",
     ".*_cache",

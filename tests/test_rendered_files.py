@@ -29,6 +29,7 @@ WORDS = {
         r"|\bsecond_factor(?!s|_added|_removed)|\bcodes? of an app"
     ),
     "passkeys": r"(?i)passkey|webauthn|\brp_id|cbor",
+    "api_keys": r"(?i:\bAPI[ -]keys?\b)|\bapi_keys?\b|ApiKey|client.credentials|\bROLES\b|\brole_(granted|revoked)",
     "superuser_factor": r"(?i)second.factor|superuser_factor|insufficient_factor",
     "account_tokens": r"(?i)account.tokens?\b",
 }

@@ -7,7 +7,7 @@ from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from app.api.specification import schema_of
+from app.api.error_schemas import schema_of
 from app.schemas.responses import OAuthErrorResponse, OAuthValidationErrorResponse
 
 # The code of an error that isn't an OAuthError, by its status. Without a code, authlib takes an error for a token.

@@ -4,10 +4,13 @@ import inspect
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.openapi.constants import REF_PREFIX
 from fastapi.routing import iter_route_contexts
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+
+from app.api.error_schemas import referred_to
+from app.api.errors import TOO_MANY_ATTEMPTS
+from app.api.grants import grants
+from app.auth.caller import bearers
+from app.auth.scopes import SCOPES
 
 LOG_IN: Final = "/auth/access-token"
 FIRST_TAG: Final = "auth"
@@ -16,19 +19,12 @@ Every route that logs in returns one. With `API` for the address of the API, thi
 
     curl "$API{LOG_IN}" --data-urlencode username=ana@example.com --data-urlencode password=…
 """
-
-_referred_to: Final[set[type[BaseModel]]] = set()
-
-
-def schema_of(*models: type[BaseModel]) -> dict[str, Any]:
-    """The schema of an error with a body of one of these models, for a route's `responses`.
-
-    `{"model": ErrorResponse}` says the same, but FastAPI then builds a validator for each error of each route: two
-    hundred of them, which are never used.
-    """
-    _referred_to.update(models)
-    references = [{"$ref": REF_PREFIX + model.__name__} for model in models]
-    return references[0] if len(references) == 1 else {"anyOf": references}
+# Features may limit wrong bearer tokens.
+_TOO_MANY: Final = {
+    "description": TOO_MANY_ATTEMPTS,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}},
+    "headers": {"Retry-After": {"schema": {"type": "string"}}},
+}
 
 
 def complete_specification(app: FastAPI, prefix: str) -> None:
@@ -43,7 +39,7 @@ def complete_specification(app: FastAPI, prefix: str) -> None:
             schema = generate()
             url = f"{prefix}{LOG_IN}"
             schema["tags"] = sorted(_tags(app), key=lambda tag: tag["name"] != FIRST_TAG)
-            schemas = schema["components"]["schemas"] | _schemas()
+            schemas = schema["components"]["schemas"] | referred_to()
             schema["components"]["schemas"] = dict(sorted(schemas.items()))
             schema["paths"] = dict(sorted(schema["paths"].items(), key=lambda path: path[0] != url))
             for operations in schema["paths"].values():
@@ -51,23 +47,19 @@ def complete_specification(app: FastAPI, prefix: str) -> None:
                     security = operation.setdefault("security", [])
                     if security:
                         security.append({"access_token": []})
+                        if bearers:
+                            operation["responses"].setdefault("429", _TOO_MANY)
             schemes = schema["components"].get("securitySchemes", {})
             for scheme in schemes.values():
                 # Swagger UI resolves a relative URL against the server, other tools against the document.
-                scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url}
+                scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url, "scopes": SCOPES}
+                scheme["flows"] |= {grant.flow: {"tokenUrl": url, "scopes": SCOPES} for grant in grants.values()}
                 scheme["description"] = "The username is the email address."
             schemes["access_token"] = {"type": "http", "scheme": "bearer", "description": PASTE}
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation shows
-
-
-def _schemas() -> dict[str, Any]:
-    """What `schema_of` refers to, by name."""
-    models = [(model, "serialization") for model in _referred_to]
-    schemas: dict[str, Any] = models_json_schema(models, ref_template=REF_PREFIX + "{model}")[1]["$defs"]  # type: ignore[arg-type]
-    return schemas
 
 
 def _tags(app: FastAPI) -> list[dict[str, str]]:
