@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
+from app.api.error_schemas import schema_of
 from app.api.oauth_errors import Documented, OAuthError, Refusal, code_of, refuse
 from app.auth.caller import RECENT, Caller, superuser_rules
 from app.auth.password_queue import PasswordQueueFullError
@@ -47,11 +48,11 @@ logger = logging.getLogger("app.errors")
 
 def documented(status_code: int, *messages: str, header: str | None = None, error: str | None = None) -> Documented:
     """The entry of a route's `responses` for an error with one of these messages, and maybe with a code."""
-    entry: dict[str, Any] = {"model": OAuthErrorResponse if error else ErrorResponse}
-    entry["description"] = " · ".join(messages)
     code = {"error": error} if error else {}
     examples = {text: {"value": {"detail": text} | code} for text in messages}
-    entry["content"] = {"application/json": {"examples": examples}}
+    schema = schema_of(OAuthErrorResponse if error else ErrorResponse)
+    content = {"application/json": {"schema": schema, "examples": examples}}
+    entry: dict[str, Any] = {"description": " · ".join(messages), "content": content}
     if header:
         entry["headers"] = {header: {"schema": {"type": "string"}}}
     return {status_code: entry}

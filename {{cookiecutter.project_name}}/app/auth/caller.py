@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, func, select
 from app.auth.clients import Client
 from app.auth.scopes import RESERVED, scope_givers
 from app.core.database import Database
+from app.core.prepared import Prepared
 from app.core.security import read_access_token
 from app.models import LoginSession, User
 
@@ -67,8 +68,8 @@ def bearer_of(token: str) -> Bearer | None:
     return next((bearer for bearer in bearers if bearer.is_mine(token)), None)
 
 
-# Built once, as building it takes longer than running it. It checks, too, that the session isn't over.
-_CALLER: Final = (
+# It checks, too, that the session isn't over.
+_CALLER: Final = Prepared(
     select(
         User.__table__,
         LoginSession.id.label("session_id"),
@@ -90,10 +91,10 @@ async def find_caller(database: Database, token: str) -> Caller | None:
     claims = read_access_token(token)
     if claims is None:
         return None
-    row = await database.fetch_one(_CALLER, {"user_id": claims.user_id, "session_id": claims.session_id})
+    row = await database.fetch_prepared(_CALLER, {"user_id": claims.user_id, "session_id": claims.session_id})
     if row is None:
         return None
-    caller = Caller(**row._mapping, granted=claims.scopes)
+    caller = Caller(**row, granted=claims.scopes)
     if caller.is_superuser and not all(rule.is_met(caller) for rule in superuser_rules):
         return Caller(**vars(caller) | {"is_superuser": False})
     return caller
