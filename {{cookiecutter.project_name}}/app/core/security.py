@@ -73,8 +73,8 @@ CLIENT_ID: Final = str(PROJECT["name"])  # all clients that people log in with a
 class AccessClaims(NamedTuple):
     user_id: uuid.UUID
     session_id: uuid.UUID
-    client_id: str | None = None
-    scopes: frozenset[str] | None = None  # None: all that its account has
+    client_id: str
+    scopes: frozenset[str] | None  # None: all that its account has
 
 
 def create_access_token(
@@ -142,13 +142,14 @@ def _read_genuine(
     """
     keys = _keys_for(token.partition(".")[0], secret_keys, private_keys)
     claims = json.loads(jws.verify(token, keys, ALGORITHMS))  # type: ignore[arg-type] # only its stubs refuse a list
-    if not claims["iss"] == claims["aud"] == issuer or not isinstance(claims["jti"], str):
+    texts = claims["jti"], claims.get("client_id", CLIENT_ID)
+    if not claims["iss"] == claims["aud"] == issuer or any(not isinstance(text, str) for text in texts):
         raise ValueError("issued elsewhere")
     times = claims["iat"], claims.get("nbf", 0), claims["exp"]
     if any(type(moment) is not int for moment in times):  # "1", 1.0 and true are not Unix seconds
         raise ValueError("times of another type")
     scopes = frozenset(claims["scope"].split(" ")) if "scope" in claims else None
-    read = AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"]), claims.get("client_id"), scopes)
+    read = AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"]), texts[1], scopes)
     return _GenuineClaims(read, max(times[:2]), times[2])
 
 

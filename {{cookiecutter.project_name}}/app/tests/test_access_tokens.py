@@ -84,6 +84,7 @@ async def test_every_claim_is_required(client: AsyncClient, genuine: str) -> Non
         "sub": ["ana@example.com", "", None, 1, ["x"], {}, NOBODY],
         "sid": ["", None, 1, [], {}, "' OR true --", NOBODY],
         "jti": [None, 1, []],
+        "client_id": [None, 1, [], {}],
     }.items(),
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -5,14 +5,16 @@ from collections.abc import Iterable
 from hmac import compare_digest
 from typing import Any, Final
 
+from fastapi import HTTPException
 from sqlalchemy import Row, bindparam, func, select
 
+from app.api.errors import NOT_NOW
 from app.auth.audit import audit
 from app.auth.caller import Bearer, Caller, superuser_rules
 from app.auth.clients import Client
 from app.auth.rate_limits import RateLimitedError
 from app.core.database import Database
-from app.core.security import AccessClaims, read_access_token
+from app.core.security import CLIENT_ID, AccessClaims, read_access_token
 from app.features.api_keys import wrong_keys
 from app.features.api_keys.keys import Key, hash_of, looks_like_a_key, read_key
 from app.features.api_keys.models import ApiKey, UserRole
@@ -78,8 +80,8 @@ async def _end_by_key(database: Database, text: str, client: Client) -> None:
     key = read_key(text)
     try:
         row = key and await check_key(database, key, client)
-    except RateLimitedError:  # revocation says the same to everybody
-        return
+    except RateLimitedError as error:  # RFC 7009 section 2.2.1: as long as there is no 200, the key works
+        raise HTTPException(503, NOT_NOW, {"Retry-After": str(error.retry_after)}) from None
     if row:
         await end_key(database, row.id, row.key_id, client)
 
@@ -90,8 +92,10 @@ by_key: Final = Bearer(looks_like_a_key, _find_caller_by_key, _end_by_key)
 def _read_token(token: str) -> tuple[uuid.UUID, AccessClaims] | None:
     """The key's id, and the claims of a token that it was exchanged for; None for other tokens."""
     claims = read_access_token(token)
+    if claims is None or claims.client_id == CLIENT_ID:
+        return None
     try:
-        return (uuid.UUID(claims.client_id), claims) if claims and claims.client_id else None
+        return uuid.UUID(claims.client_id), claims
     except ValueError:
         return None
 

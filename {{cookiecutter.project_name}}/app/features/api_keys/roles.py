@@ -10,11 +10,11 @@ from app.auth.scopes import RESERVED, SCOPES
 from app.core.database import Database
 from app.features.api_keys.models import UserRole
 
-# By their names. They are for reserved scopes: every account has the others. `users:write` alone gives nothing, as its
-# routes are for superusers.
+# By their names. `users:write` alone gives nothing, as its routes are for superusers.
 ROLES: Final[dict[str, frozenset[str]]] = {
     "support": frozenset({"users:read"}),
 }
+RESERVED.update(*ROLES.values())  # what a role gives isn't everybody's
 
 _ROLES_OF: Final = select(UserRole.role).where(UserRole.user_id == bindparam("user_id"))
 

@@ -80,6 +80,7 @@ async def test_each_way_to_send_the_secret_works(client: AsyncClient, key: Json)
         "Basic " + base64.b64encode(b"%00:%00").decode(),
         "Basic " + base64.b64encode(b"%zz:%e9%").decode(),
         "Basic " + base64.b64encode(b"x" * 5000).decode(),
+        "Basic " + base64.b64encode(b"%" * 40_000).decode(),
         "Basic " + base64.b64encode("٣٣:٣٣".encode()).decode(),
         "Bearer x",
         "Digest username=x",
@@ -118,9 +119,22 @@ async def test_a_wrong_client_is_refused(client: AsyncClient, default_user: User
             assert (response.status_code, response.json()) == INVALID_CLIENT, (client_id, secret)
 
 
-async def test_a_secret_in_two_places_is_refused(client: AsyncClient, key: Json) -> None:
-    response = await exchange(client, basic(key["id"], key["key"]), client_id=key["id"], client_secret=key["key"])
-    assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
+async def test_a_client_that_is_named_in_two_ways_is_refused(client: AsyncClient, key: Json) -> None:
+    header = basic(key["id"], key["key"])
+    for form in (
+        {"client_id": key["id"], "client_secret": key["key"]},
+        {"client_secret": key["key"]},
+        {"client_id": "another"},
+    ):
+        response = await exchange(client, header, **form)
+        assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
+
+
+async def test_no_header_is_decoded_that_is_longer_than_any_of_ours(client: AsyncClient, key: Json) -> None:
+    """Decoding 48 KiB of per cent signs would hold up other requests."""
+    good = basic(key["id"], key["key"])["Authorization"].removeprefix("Basic ")
+    for spaces, status in ((100, 200), (grant.MAX_BASIC_LENGTH, 401)):
+        assert (await exchange(client, {"Authorization": f"Basic {' ' * spaces}{good}"})).status_code == status
 
 
 async def test_too_many_wrong_secrets_are_limited(client: AsyncClient, key: Json) -> None:
@@ -138,7 +152,17 @@ async def test_a_token_may_have_fewer_scopes_and_no_more(client: AsyncClient, ke
     fewer = await token_of(client, key, scope="toys:read")
     assert await status_of(client, fewer) == 200
     assert await status_of(client, fewer, "/auth/sessions") == 403
-    for scope in ("users:read", "account users:write", "nonsense", "account " * 100_000):
+    for scope, issued in (
+        ("toys:read toys:read", "toys:read"),
+        (" toys:read  account ", "account toys:read"),
+        ("", "account toys:read"),
+        (" ", "account toys:read"),
+    ):
+        response = await exchange(client, basic(key["id"], key["key"]), scope=scope)
+        assert response.json()["scope"] == issued
+    # Of white space, only a space separates scopes (RFC 6749 section 3.3).
+    strange = ("account\ttoys:read", "account\u00a0toys:read", "account\n", "account,toys:read", "ACCOUNT", "account\0")
+    for scope in ("users:read", "account users:write", "nonsense", "account " * 100_000, *strange):
         response = await exchange(client, basic(key["id"], key["key"]), scope=scope)
         assert (response.status_code, response.json()["error"]) == (400, "invalid_scope")
 
