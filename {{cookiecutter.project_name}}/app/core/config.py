@@ -137,6 +137,12 @@ class Settings(FeatureSettings):
     docs: bool = True  # /docs and /openapi.json
     # Where clients find us: the issuer and audience of access tokens.
     public_url: PublicUrl | None = None
+    # Whom to tell of a vulnerability: /.well-known/security.txt (RFC 9116).
+    security_contact: str | None = Field(
+        default=None,
+        pattern=r"^(mailto:[!-~]+@[!-~]+|(https://|tel:)[!-~]+)$",
+        examples=["mailto:security@example.com"],
+    )
 
     # Tokens and passwords
     # Signs every token. The fallbacks verify: former keys, and the next one before any process signs with it.
