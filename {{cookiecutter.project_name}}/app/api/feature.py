@@ -11,8 +11,8 @@ from app.api.login_routes import Mount
 from app.api.oauth_errors import Refusal
 from app.auth.audit import EVENTS
 from app.auth.caller import SuperuserRule, superuser_rules
-from app.auth.credentials import credentials
-from app.auth.login import HiddenAccounts, LoginStep, hidden_accounts, login_steps
+from app.auth.credentials import credentials, ways_to_log_in
+from app.auth.login import HiddenAccounts, LoginStep, hidden_accounts, login_steps, strong_methods
 from app.auth.notices import Sender, senders
 from app.auth.recent_login import RecentLoginRule, SecondFactor, recent_login_rules, second_factors
 from app.core.database import Database
@@ -31,12 +31,14 @@ class Feature:
     hidden_accounts: Sequence[HiddenAccounts] = ()
     login_steps: Sequence[LoginStep] = ()
     login_refusals: Sequence[Refusal] = ()  # raised by the steps; for the documentation
+    strong_methods: Sequence[str] = ()  # methods of logins that are as good as one with a second factor
     second_factors: Sequence[SecondFactor] = ()
     reauthentications: Mapping[str, Reauthentication] = field(default_factory=dict)  # by their fields in the body
     recent_login_rules: Sequence[RecentLoginRule] = ()
     superuser_rules: Sequence[SuperuserRule] = ()
     # Accounts
-    credentials: Sequence[Any] = ()  # models whose rows are ways to log in, beside the password
+    ways_to_log_in: Sequence[Any] = ()  # models whose rows are each enough for a login, without the password
+    credentials: Sequence[Any] = ()  # other models whose rows play a part in a login
     senders: Sequence[Sender] = ()  # of notices
     registrars: Sequence[Registrar] = ()
 
@@ -47,10 +49,12 @@ def connect(features: Sequence[Feature]) -> None:
         EVENTS.extend(feature.audit_events)
         hidden_accounts.extend(feature.hidden_accounts)
         login_steps.extend(feature.login_steps)
+        strong_methods.update(feature.strong_methods)
         second_factors.extend(feature.second_factors)
         reauthentications.update(feature.reauthentications)
         recent_login_rules.extend(feature.recent_login_rules)
         superuser_rules.extend(feature.superuser_rules)
-        credentials.extend(feature.credentials)
+        ways_to_log_in.extend(feature.ways_to_log_in)
+        credentials.extend([*feature.ways_to_log_in, *feature.credentials])
         senders.extend(feature.senders)
         registrars.extend(feature.registrars)
