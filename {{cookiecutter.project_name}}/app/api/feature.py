@@ -16,6 +16,7 @@ from app.auth.login import HiddenAccounts, LoginStep, hidden_accounts, login_ste
 from app.auth.notices import Sender, senders
 from app.auth.recent_login import RecentLoginRule, SecondFactor, recent_login_rules, second_factors
 from app.core.database import Database
+from app.core.pages import Pages, pages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Feature:
     mounts: Sequence[Mount] = ()
     is_on: Callable[[], bool] = lambda: True  # whether the settings let the routes exist
     lifespan: Callable[[Database], AbstractAsyncContextManager[None]] | None = None  # around the serving of requests
+    pages: str | None = None  # the path of pages for people, below API_PREFIX; see core/pages.py
     audit_events: Sequence[str] = ()
     # Logging in
     hidden_accounts: Sequence[HiddenAccounts] = ()
@@ -58,3 +60,5 @@ def connect(features: Sequence[Feature]) -> None:
         credentials.extend([*feature.ways_to_log_in, *feature.credentials])
         senders.extend(feature.senders)
         registrars.extend(feature.registrars)
+        if feature.pages is not None:
+            pages.append(Pages(feature.pages, feature.is_on))
