@@ -5,6 +5,7 @@ from app.features.account_pages.feature import account_pages
 from app.features.mail.feature import mail
 from app.features.passkeys.feature import passkeys
 from app.features.second_factor.feature import second_factor
+from app.features.sign_in.feature import sign_in
 from app.features.superuser_factor.feature import superuser_factor
 
 FEATURES: list[Feature] = [
@@ -14,4 +15,5 @@ FEATURES: list[Feature] = [
     passkeys,
     superuser_factor,
     account_pages,
+    sign_in,
 ]

@@ -22,7 +22,7 @@ MFA_REQUIRED: Final = Refusal("mfa_required", "Second factor required", 403, Mfa
 
 
 async def stop_without_code(database: Database, account: Account, _: Client, method: str) -> None:
-    """A login step: where a second factor is set up, a password, or what is as good, isn't enough. Raises the 403, with an MFA token."""
+    """A login step: where a second factor is set up, a weaker login isn't enough. Raises the 403, with an MFA token."""
     if method not in strong_methods and await has_second_factor(database, account.id):
         raise OAuthError(MFA_REQUIRED, mfa_token=create_mfa_token(account))
 

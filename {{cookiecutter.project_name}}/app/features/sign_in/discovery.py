@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -69,7 +69,10 @@ async def key_of(configuration: Configuration, key_id: str | None) -> dict[str, 
     raise InvalidAnswerError(f"{url}: no such key")
 
 
-def _read(kind: type[Any], document: object, url: str) -> Any:
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def _read(kind: type[Kind], document: object, url: str) -> Kind:
     try:
         return kind.model_validate(document)
     except ValidationError as error:

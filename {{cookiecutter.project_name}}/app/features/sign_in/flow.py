@@ -23,6 +23,7 @@ from app.features.sign_in.providers import Provider
 
 LIFETIME: Final = timedelta(minutes=10)
 CODE_LIFETIME: Final = timedelta(minutes=1)
+LIMIT: Final = (600, timedelta(seconds=2))  # at once of a client, and the time until one more
 COOKIE: Final = "__Secure-sign_in"
 
 FlowCookie = Annotated[str, Cookie(alias=COOKIE, max_length=4096)]
@@ -35,7 +36,7 @@ def random_text() -> str:
 
 
 class Flow(BaseModel):
-    """`state` protects against foreign callbacks, `nonce` against foreign ID tokens, `verifier` against stolen codes."""
+    """`state` is against foreign callbacks, `nonce` against foreign ID tokens, `verifier` against stolen codes."""
 
     provider: str
     redirect_uri: str

@@ -94,8 +94,8 @@ async def reauthenticate(database: Database, person: Person, flow: Flow, caller:
 
 
 async def _find(database: Database, person: Person) -> Row[Any] | None:
-    known = (Identity.issuer == person.issuer) & (Identity.subject == person.subject)
-    return await database.fetch_one(select(Identity.id, Identity.user_id).where(known))
+    columns = select(Identity.__table__.c.id, Identity.__table__.c.user_id)
+    return await database.fetch_one(columns.where(Identity.issuer == person.issuer, Identity.subject == person.subject))
 
 
 async def _use(database: Database, identity_id: uuid.UUID, person: Person) -> bool:
@@ -130,7 +130,7 @@ async def _join(database: Database, provider: Provider, person: Person, client: 
         try:
             await session.flush()
             await _add(session, user, provider, person, is_news=not is_new)
-            if user.email_verified_at is None:
+            if is_new and not person.is_verified:
                 notify(session, "registered", user.email, user.id)
             await session.commit()
         except IntegrityError:
@@ -144,13 +144,11 @@ def _would_be_hidden(email: str) -> bool:
     return any(hides(unverified) for hides in hidden_accounts)
 
 
-async def _add(
-    session: AsyncSession, user: User, provider: Provider, person: Person, *, is_news: bool = True
-) -> None:
+async def _add(session: AsyncSession, user: User, provider: Provider, person: Person, *, is_news: bool = True) -> None:
     """Store the identity and tell the owner. Raises IntegrityError if it is linked already."""
     session.add(Identity(user.id, provider.id, person.issuer, person.subject, person.email))
     await session.flush()
-    if await session.scalar(select(func.count()).where(Identity.user_id == user.id)) > MAX_IDENTITIES:
+    if await session.scalar(select(func.count()).where(Identity.user_id == user.id)) == MAX_IDENTITIES + 1:
         raise SignInRefusedError("too_many_identities")
     if is_news:
         notify(session, "identity_linked", user.email, user.id, provider=provider.name)

@@ -53,7 +53,7 @@ def parameters_of(error: Exception) -> dict[str, str]:
         case OAuthError():
             return {name: value for name, value in error.content.items() if name != "detail"}
         case HTTPException():
-            return {"error": "invalid_token" if error.status_code == 401 else "access_denied"}  # noqa: PLR2004
+            return {"error": "invalid_token" if error.status_code == 401 else "access_denied"}
         case InvalidAnswerError():
             logger.warning("A sign-in was refused: %s", error)
             return {"error": "invalid_response"}

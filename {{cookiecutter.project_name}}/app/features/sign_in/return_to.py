@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 from fastapi import HTTPException, status
 
 from app.core.config import settings
+from app.core.pages import pages_path
 from app.features.sign_in.settings import sign_in_settings
 
 REFUSED: Final = "return_to must be a path here, an address of BACKEND_CORS_ORIGINS or of NATIVE_APP_SCHEMES"
@@ -43,3 +44,14 @@ def _is_safe(return_to: str) -> bool:
 
 def with_fragment(address: str, parameters: dict[str, str]) -> str:
     return f"{address.partition('#')[0]}#{urlencode(parameters, quote_via=quote)}"
+
+
+def home() -> str:
+    return pages_path() or "/"
+
+
+def place_of_refusals(return_to: str) -> str:
+    """Where somebody reads why a login was refused: of our own pages only the login page is open to them."""
+    pages = pages_path()
+    is_ours = pages and re.match(re.escape(pages) + r"([/?#]|$)", return_to)
+    return f"{pages}/login?{urlencode({'return_to': return_to})}" if is_ours else return_to

@@ -56,9 +56,9 @@ class SignInSettings(FeatureSettings):
     # SIGN_IN__GOOGLE__CLIENT_ID and the like: each value has a line of its own, and secrets can come from a store.
     model_config = SettingsConfigDict(env_nested_delimiter="__")
 
-    sign_in: dict[ProviderId, ProviderSettings] = {}
+    sign_in: dict[ProviderId, ProviderSettings] = Field({})
     # Schemes of mobile and desktop applications, to whose addresses a login may return.
-    native_app_schemes: Annotated[list[Annotated[str, AfterValidator(_app_scheme)]], *CommaSeparated] = []
+    native_app_schemes: Annotated[list[Annotated[str, AfterValidator(_app_scheme)]], *CommaSeparated] = Field([])
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
