@@ -100,6 +100,8 @@ async def _claims_of(
 ) -> Claims:
     """The claims of an ID token that passes every check. Raises InvalidAnswerError for any other."""
     algorithms = set(ALGORITHMS) & set(configuration.id_token_signing_alg_values_supported)
+    if not algorithms:  # joserfc would have defaults of its own
+        raise InvalidAnswerError("the configuration lists no algorithm that we accept")
     try:
         key_id = jws.extract_compact(id_token.encode()).headers().get("kid")
         key = await key_of(configuration, key_id if isinstance(key_id, str) else None)

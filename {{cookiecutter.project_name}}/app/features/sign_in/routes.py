@@ -78,7 +78,7 @@ async def begin_sign_in(
     try:
         location = await begin(autocommit, provider, flow, client)
     except REFUSALS as error:
-        return back(place_of_refusals(flow.return_to), parameters_of(error))
+        return back(_place_of_refusals(flow), parameters_of(error))
     response = RedirectResponse(location, status.HTTP_303_SEE_OTHER)
     set_flow_cookie(response, flow)
     return response
@@ -105,18 +105,18 @@ async def finish_sign_in(
 ) -> Response:
     """Take a browser back from a provider, and send it where the sign-in was to lead, with the cookie of a session."""
     flow = read_flow(cookie, provider, answer.state)
-    if flow is None:  # the cookie stays: whoever made this browser call us must not end its sign-in
-        audit("sign_in_refused", client, None)
-        return back(place_of_refusals(home()), {"error": "invalid_state"})
     try:
+        await hit(autocommit, limits_of_client("sign-in callback", client, *LIMIT))
+        if flow is None:
+            raise SignInRefusedError("invalid_state")
         response = await _finish(autocommit, provider, flow, answer, client)
     except REFUSALS as error:
-        place = flow.return_to if flow.purpose != "login" or flow.code_challenge else place_of_refusals(flow.return_to)
         parameters = parameters_of(error)
-        if parameters["error"] != "mfa_required":
-            audit("sign_in_refused", client, flow.user_id)
-        response = back(place, parameters)
-    clear_flow_cookie(response, provider)
+        if parameters["error"] not in {"mfa_required", "temporarily_unavailable"}:
+            audit("sign_in_refused", client, flow.user_id if flow else None)
+        response = back(_place_of_refusals(flow), parameters)
+    if flow is not None:  # else it stays: whoever made this browser call us must not end its sign-in
+        clear_flow_cookie(response, provider)
     return response
 
 
@@ -140,7 +140,6 @@ async def _finish(
     database: Database, provider: Provider, flow: Flow, answer: ProviderAnswer, client: Client
 ) -> Response:
     """The response of a sign-in that succeeds. Raises one of REFUSALS."""
-    await hit(database, limits_of_client("sign-in callback", client, *LIMIT))
     if not await spend(database, flow):
         raise SignInRefusedError("invalid_state")
     person = await _person(provider, flow, answer)
@@ -175,6 +174,13 @@ async def _log_in(database: Database, provider: Provider, flow: Flow, account: A
     response = RedirectResponse(flow.return_to, status.HTTP_303_SEE_OTHER)
     with_cookie(tokens, response)
     return response
+
+
+def _place_of_refusals(flow: Flow | None) -> str:
+    if flow is None:
+        return place_of_refusals(home())
+    is_for_login_page = flow.purpose == "login" and not flow.code_challenge
+    return place_of_refusals(flow.return_to) if is_for_login_page else flow.return_to
 
 
 def back(address: str, parameters: dict[str, str]) -> Response:

@@ -3,14 +3,16 @@
 import asyncio
 import base64
 import hashlib
+import json
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
-from joserfc import jwt
 from joserfc.jwk import ECKey
+from joserfc.jws import JWSRegistry
 
 from app.features.sign_in.flow import challenge_of
 from app.tests.helpers import Json
@@ -22,7 +24,9 @@ class FakeProvider:
     def __init__(self, issuer: str = "https://login.example", client_id: str = "us") -> None:
         self.issuer, self.client_id = issuer, client_id
         self.key = ECKey.generate_key("P-256", {"kid": "1", "use": "sig"})
+        self.signer: Callable[[bytes], bytes] = self.sign
         self.person: Json = {"sub": "42", "email": "ana@example.com", "email_verified": True}
+        self.subject: Callable[[], str] | None = None
         self.claims: Json = {}
         self.header: Json = {}
         self.answer: Json = {}  # parameters of the callback
@@ -71,8 +75,12 @@ class FakeProvider:
     def _tokens(self, request: httpx.Request) -> httpx.Response:
         form = {name: value for name, (value,) in parse_qs(request.content.decode()).items()}
         asked = self._codes.pop(form["code"], None)
-        basic = base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode()
-        assert basic == f"{self.client_id}:secret%20of%20the%20company"
+        if "client_secret" in form:
+            assert "Authorization" not in request.headers
+            assert (form["client_id"], form["client_secret"]) == (self.client_id, "secret of the company")
+        else:
+            basic = base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode()
+            assert basic == f"{self.client_id}:secret%20of%20the%20company"
         if asked is None or form["redirect_uri"] != asked["redirect_uri"]:
             return httpx.Response(400, json={"error": "invalid_grant"})
         assert challenge_of(form["code_verifier"]) == asked["code_challenge"]
@@ -89,14 +97,24 @@ class FakeProvider:
             "at_hash": half_hash("an access token"),
             **({"auth_time": now} if "max_age" in asked else {}),
             **self.person,
+            **({"sub": self.subject()} if self.subject else {}),
         }
         claims = {name: value for name, value in (claims | self.claims).items() if value is not None}
         header = {"alg": "ES256", "kid": "1"} | self.header
-        return jwt.encode(header, claims, self.key, algorithms=[header["alg"]])
+        header = {name: value for name, value in header.items() if value is not None}
+        signed = ".".join(encoded(json.dumps(part).encode()) for part in (header, claims))
+        return f"{signed}.{encoded(self.signer(signed.encode()))}"
+
+    def sign(self, data: bytes, key: ECKey | None = None) -> bytes:
+        return JWSRegistry.algorithms["ES256"].sign(data, key or self.key)
+
+
+def encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def half_hash(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:16]).rstrip(b"=").decode()
+    return encoded(hashlib.sha256(text.encode()).digest()[:16])
 
 
 class Network:
