@@ -118,10 +118,13 @@ async def _claims_of(
 
 def _check(claims: Claims, provider: Provider, configuration: Configuration, flow: Flow, key: dict[str, Any]) -> None:
     issuer = configuration.issuer
-    if provider.is_microsoft and re.fullmatch(GUID, str(claims.get("tid"))):
-        issuer = issuer.replace("{tenantid}", claims["tid"])
+    if provider.is_microsoft:
+        tenant = str(claims.get("tid"))
+        if not re.fullmatch(GUID, tenant):
+            raise ValueError("tid")
+        issuer = issuer.replace("{tenantid}", tenant)
         # Microsoft says of each key whose tokens it signs.
-        if key.get("issuer", configuration.issuer).replace("{tenantid}", claims["tid"]) != issuer:
+        if str(key.get("issuer", issuer)).replace("{tenantid}", tenant) != issuer:
             raise ValueError("signed for another tenant")
     jwt.JWTClaimsRegistry(
         now=int(time.time()),
