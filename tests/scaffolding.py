@@ -30,9 +30,20 @@ COMBINATIONS: dict[str, dict[str, str]] = {
     "closed": {"license": "Proprietary", "postgres_version": "17"},
 }
 
-FEATURES = ("mail", "second_factor", "passkeys")
+FEATURES = ("mail", "second_factor", "passkeys", "account_pages", "sign_in")
 DERIVED = {"superuser_factor": {"second_factor", "passkeys"}, "account_tokens": {"mail", "second_factor"}}
-PAIRS = (("mail", "second_factor"), ("mail", "passkeys"), ("second_factor", "passkeys"))  # which share a seam
+PAIRS = (  # which share a seam
+    ("mail", "second_factor"),
+    ("mail", "passkeys"),
+    ("second_factor", "passkeys"),
+    ("mail", "account_pages"),
+    ("second_factor", "account_pages"),
+    ("passkeys", "account_pages"),
+    ("mail", "sign_in"),
+    ("second_factor", "sign_in"),
+    ("passkeys", "sign_in"),
+    ("account_pages", "sign_in"),
+)
 
 
 def features(*chosen: str) -> dict[str, str]:

@@ -123,7 +123,8 @@ def test_the_example_is_removed_in_five_plain_steps(installed: Path) -> None:
 
 def test_a_lost_password_is_recovered_by_curl_alone(template: Path, environment: Path, tmp_path: Path) -> None:
     port = str(free_port())
-    with initialised_project(template, environment, tmp_path) as project, served(project, int(port), {"PORT": port}):
+    settings = {"PORT": port, "ACCOUNT_PAGES": "false"}
+    with initialised_project(template, environment, tmp_path) as project, served(project, int(port), settings):
         for block in blocks(project / "docs/mail.md", "By curl"):
             carry_out(replace(block, text=block.text.replace("8000", port)), project)
 

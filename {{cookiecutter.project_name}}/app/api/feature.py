@@ -33,7 +33,7 @@ class Feature:
     hidden_accounts: Sequence[HiddenAccounts] = ()
     login_steps: Sequence[LoginStep] = ()
     login_refusals: Sequence[Refusal] = ()  # raised by the steps; for the documentation
-    strong_methods: Sequence[str] = ()  # methods of logins that are as good as one with a second factor
+    strong_methods: Sequence[str] = ()  # login methods that are better than a password alone
     second_factors: Sequence[SecondFactor] = ()
     reauthentications: Mapping[str, Reauthentication] = field(default_factory=dict)  # by their fields in the body
     recent_login_rules: Sequence[RecentLoginRule] = ()

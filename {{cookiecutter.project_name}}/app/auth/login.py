@@ -22,8 +22,7 @@ LoginStep = Callable[[Database, Account, Client, str], Awaitable[None]]
 
 login_steps: Final[list[LoginStep]] = []  # features add theirs
 
-# The methods of logins that a second factor was part of, or that need none. Features add theirs. A login by any other
-# method is as good as one by password.
+# Login methods that are better than a password alone. Features add theirs; any other method is as weak as a password.
 strong_methods: Final[set[str]] = set()
 
 # Whether a login treats an account as if it didn't exist, even with the right password.

@@ -1,4 +1,4 @@
-"""Addresses of mail, as providers write them."""
+"""Email addresses, as providers write them."""
 
 import string
 from typing import Final

@@ -3,7 +3,7 @@
 import logging
 from typing import Literal
 
-from fastapi import HTTPException
+from fastapi import HTTPException, status
 
 from app.api.oauth_errors import OAuthError
 from app.auth.password_queue import PasswordQueueFullError
@@ -60,3 +60,9 @@ def parameters_of(error: Exception) -> dict[str, str]:
         case _:
             logger.warning("A sign-in was not possible: %s %s", type(error).__name__, error)
             return {"error": "temporarily_unavailable"}
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether somebody may have tried something; a login step may only want more, and a provider be down."""
+    is_session_over = isinstance(error, HTTPException) and error.status_code == status.HTTP_401_UNAUTHORIZED
+    return is_session_over or isinstance(error, SignInRefusedError | InvalidAnswerError)

@@ -31,7 +31,7 @@ from app.features.sign_in.flow import (
 from app.features.sign_in.github import github_url, sign_in_with_github
 from app.features.sign_in.openid import authorization_url, sign_in_with_openid, with_query
 from app.features.sign_in.providers import PROVIDER_NOT_FOUND, Person, Provider, provider_of, providers
-from app.features.sign_in.refusals import REFUSALS, SignInRefusedError, parameters_of
+from app.features.sign_in.refusals import REFUSALS, SignInRefusedError, is_refused, parameters_of
 from app.features.sign_in.return_to import REFUSED, checked, home, is_app, place_of_refusals, with_fragment
 from app.features.sign_in.schemas import ProviderAnswer, ProviderResponse, SignInQuery
 
@@ -111,10 +111,9 @@ async def finish_sign_in(
             raise SignInRefusedError("invalid_state")
         response = await _finish(autocommit, provider, flow, answer, client)
     except REFUSALS as error:
-        parameters = parameters_of(error)
-        if parameters["error"] not in {"mfa_required", "temporarily_unavailable"}:
+        if is_refused(error):
             audit("sign_in_refused", client, flow.user_id if flow else None)
-        response = back(_place_of_refusals(flow), parameters)
+        response = back(_place_of_refusals(flow), parameters_of(error))
     if flow is not None:  # else it stays: whoever made this browser call us must not end its sign-in
         clear_flow_cookie(response, provider)
     return response

@@ -25,13 +25,22 @@ onSubmit(find("#change-password"), async ({ username, current_password, new_pass
   return "Your password is changed, and all other devices are logged out.";
 });
 
+/**
+ * @typedef {object} Session as the API has it
+ * @property {string} id
+ * @property {string} created_at
+ * @property {string} last_used_at
+ * @property {string | null} user_agent
+ * @property {boolean} current
+ */
+
 addSection("sessions", async () => {
-  /** @type {{id: string, created_at: string, last_used_at: string, user_agent: string | null, current: boolean}[]} */
+  /** @type {Session[]} */
   const sessions = await api("GET", "/auth/sessions");
   find("#session-list").replaceChildren(...sessions.map(sessionItem));
 });
 
-/** @param {{id: string, created_at: string, last_used_at: string, user_agent: string | null, current: boolean}} session */
+/** @param {Session} session */
 function sessionItem({ id, created_at, last_used_at, user_agent, current }) {
   const item = element("li", {}, element("div", {},
     element("strong", { textContent: device(user_agent ?? "") }),

@@ -11,7 +11,7 @@ export const PAGES = `${API}/account`;
 export class ApiError extends Error {
   /**
    * @param {number} status
-   * @param {{detail?: unknown, error?: string, [name: string]: unknown}} body as the API sent it
+   * @param {Record<string, unknown>} body as the API sent it
    * @param {number} [retryAfter] seconds
    */
   constructor(status, body = {}, retryAfter) {
@@ -23,7 +23,7 @@ export class ApiError extends Error {
 
   /** The code of OAuth, `mfa_required` for example; empty where there is none. */
   get code() {
-    return this.body.error ?? "";
+    return String(this.body.error ?? "");
   }
 }
 

@@ -3,7 +3,11 @@
 import { element, find, CancelledError } from "./forms.js";
 import { inWords } from "./words.js";
 
-/** @typedef {{id: string, email: string}} Account */
+/**
+ * @typedef {object} Account
+ * @property {string} id
+ * @property {string} email
+ */
 
 /** @type {Map<string, (account: Account) => Promise<void>>} */
 const sections = new Map();

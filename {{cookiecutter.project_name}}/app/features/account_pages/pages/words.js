@@ -8,6 +8,13 @@ import { ApiError } from "./api.js";
  * @property {string} [field] the name of the field that it is about
  */
 
+/**
+ * @typedef {object} Problem of FastAPI's 422
+ * @property {string} type
+ * @property {(string | number)[]} loc
+ * @property {string} msg
+ */
+
 const GENERAL = "Something went wrong on our side. Try again in a moment.";
 
 /** By the API's `detail`; null: no page causes it, or it has nothing to say to people.
@@ -33,6 +40,7 @@ const DETAILS = {
   "Only superusers may do this": null,
   "There was an error parsing the body": null,
   "Too many attempts, try again later": null, // see `inWords`
+  "Unsupported grant type": null,
   "User not found": null,
 };
 
@@ -73,7 +81,7 @@ export function inWords(error) {
 }
 
 /**
- * @param {{type: string, loc: (string | number)[], msg: string}} problem of FastAPI's 422
+ * @param {Problem} problem
  * @returns {Words}
  */
 function ofProblem({ type, loc, msg }) {

@@ -41,7 +41,7 @@ SAYS: dict[str, dict[str, Any]] = {
     "nothing of it": {"email": ADDRESS, "email_verified": None},
     "a lie": {"email": ADDRESS, "email_verified": "false"},
     "no address": {"email": None, "email_verified": True},
-    "no address of mail": {"email": "Ana <ana@example.com>", "email_verified": True},
+    "no email address": {"email": "Ana <ana@example.com>", "email_verified": True},
     "another address": {"email": "bob@example.com", "email_verified": True},
 }
 NEW_VERIFIED, NEW_UNVERIFIED = "new and verified", "new and unverified"
@@ -49,7 +49,7 @@ JOINED = "joined"
 
 
 def expected(account: str, says: str) -> str:
-    if says in {"no address", "no address of mail"}:
+    if says in {"no address", "no email address"}:
         return "email_required"
     is_verified = says in {"verified", "verified, in words", "another address"}
     if account == "none" or says == "another address":
