@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 TEST := $(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 SOURCES := benchmarks deploy_test hooks scripts tests
 
-.PHONY: help demo test test-all deploy-test lint format lock bench
+.PHONY: help demo test test-all screenshots deploy-test lint format lock bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -19,6 +19,9 @@ test: .venv/.installed ## Run the quick tests, in minutes, a generated project's
 
 test-all: .venv/.installed ## Run all tests: floods, upgrades, every pip, every set of features (ARGS="-k name" for some)
 	@$(TEST) $(ARGS)
+
+screenshots: .venv/.installed ## Take pictures of every account page into screenshots/: phone and desk, light and dark
+	SCREENSHOTS="$(CURDIR)/screenshots" $(PYTHON) -m pytest tests/test_account_pages.py -k every_page --numprocesses 0
 
 bench: .venv/.installed ## Measure a project beside a bare floor (ARGS=growth.py: as its tables grow)
 	$(PYTHON) scripts/bench.py $(ARGS)

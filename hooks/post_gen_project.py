@@ -80,8 +80,11 @@ def without_regions(text: str) -> str:
 
 
 def without_lines(registry: str) -> str:
-    """Drop the lines that end in the name of an unchosen feature, whatever punctuation follows it."""
-    return re.sub(rf"(?m)^.*\b({UNCHOSEN})[^\w\n]*\n", "", registry)
+    """Drop the lines that end in the name of an unchosen feature, whatever punctuation follows it.
+
+    A line that needs two features ends in a comment with both.
+    """
+    return re.sub(rf"(?m)^.*(\b({UNCHOSEN})[^\w\n]*|# .*\b({UNCHOSEN})\b.*)\n", "", registry)
 
 
 def without_packages(lock: str) -> str:

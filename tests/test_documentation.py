@@ -14,7 +14,19 @@ from urllib.request import Request, urlopen
 
 import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out, carry_out_in_one_shell, remove_the_example
-from scaffolding import PATIENCE, ROOT, files, installed_project, lint, make, read_env, run, scaffold
+from scaffolding import (
+    ALL,
+    PATIENCE,
+    ROOT,
+    files,
+    installed_project,
+    link_environment,
+    lint,
+    make,
+    read_env,
+    run,
+    scaffold,
+)
 from serving import QUICK, Api, free_port, initialised_project, served
 
 INSIDE = Path(__file__).parent / "inside"
@@ -127,6 +139,20 @@ def test_a_lost_password_is_recovered_by_curl_alone(template: Path, environment:
     with initialised_project(template, environment, tmp_path) as project, served(project, int(port), settings):
         for block in blocks(project / "docs/mail.md", "By curl"):
             carry_out(replace(block, text=block.text.replace("8000", port)), project)
+
+
+def test_a_section_and_colours_of_one_s_own_are_on_the_account_page(
+    template: Path, environment: Path, tmp_path: Path
+) -> None:
+    project = scaffold(template, tmp_path, ALL)
+    link_environment(project, environment)
+    for section in ("A section on the account page", "Your colours on the account pages"):
+        follow(project, "docs/recipes.md", section)
+    show = "import app.main; from app.features.account_pages.files import page; print(page('account'))"
+    shown = run(project / ".venv/bin/python", "-c", show, cwd=project)
+    assert shown.returncode == 0, shown.stderr
+    assert '<section id="pets"' in shown.stdout
+    assert 'src="/account/files/pet_list/account_pages/account.js"' in shown.stdout
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 from app.api.feature import Feature
 from app.features.account_pages.feature import account_pages
 from app.features.mail.feature import mail
+from app.features.passkeys.account_pages.feature import passkeys_pages  # passkeys, account_pages
 from app.features.passkeys.feature import passkeys
+from app.features.second_factor.account_pages.feature import second_factor_pages  # second_factor, account_pages
 from app.features.second_factor.feature import second_factor
 from app.features.sign_in.feature import sign_in
 from app.features.superuser_factor.feature import superuser_factor
@@ -15,5 +17,7 @@ FEATURES: list[Feature] = [
     passkeys,
     superuser_factor,
     account_pages,
+    second_factor_pages,  # second_factor, account_pages
+    passkeys_pages,  # passkeys, account_pages
     sign_in,
 ]

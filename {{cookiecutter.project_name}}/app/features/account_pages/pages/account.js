@@ -55,7 +55,8 @@ function sessionItem({ id, created_at, last_used_at, user_agent, current }) {
   onSubmit(form, async () => {
     await api("DELETE", `/auth/sessions/${id}`);
     await reload("sessions");
-    find("#sessions-title").focus();
+    find("#sessions-status").textContent = "That device is logged out.";
+    find("#sessions-title").focus(); // the button that had it is gone
   });
   item.append(form);
   return item;

@@ -66,11 +66,13 @@ export function showErrors(form, errors) {
   const summary = element("div", { className: "summary", role: "alert", tabIndex: -1 });
   summary.append(list);
   form.prepend(summary);
+  document.title = `Error: ${document.title}`; // what screen readers say first
   summary.focus();
 }
 
 /** @param {HTMLElement} form */
 export function clearErrors(form) {
+  document.title = document.title.replace(/^Error: /, "");
   for (const old of form.querySelectorAll(".summary, .error")) old.remove();
   for (const input of form.querySelectorAll("[aria-invalid]")) {
     input.removeAttribute("aria-invalid");
@@ -87,7 +89,8 @@ export function clearErrors(form) {
 function problemsOf(form) {
   const inputs = /** @type {HTMLInputElement[]} */ ([...form.querySelectorAll("input")]);
   return inputs
-    .filter((input) => !input.validity.valid)
+    // Browsers take addresses such as jürgen@example.com for mistakes; the API doesn't.
+    .filter(({ validity, value }) => !validity.valid && !(validity.typeMismatch && /[^ -~]/.test(value)))
     .map((input) => {
       const { missing = "Fill this in.", invalid = input.validationMessage } = input.dataset;
       return { text: input.validity.valueMissing ? missing : invalid, field: input.name };

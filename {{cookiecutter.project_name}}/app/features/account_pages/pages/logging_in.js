@@ -17,6 +17,16 @@ export function onRefusal(code, step) {
 }
 
 /**
+ * Go on with a login that was refused before it came to this page; false if no step takes over.
+ * @param {{error?: string, [name: string]: unknown}} body
+ */
+export function takeOver(body) {
+  const step = steps.get(body.error ?? "");
+  step?.(body);
+  return step !== undefined;
+}
+
+/**
  * Log in by a route below /auth/browser, then leave for where the login should lead. Throws ApiError, unless a step
  * takes over.
  * @param {string} route `/login`, `/passkeys/login`
@@ -48,11 +58,12 @@ export function returnTo() {
 }
 
 /**
- * Show this part of the page and hide the other steps, each of which has the attribute `data-step`.
+ * Show this part of the page and hide the other steps, each of which has the attribute `data-step`. The focus goes to
+ * what has a `tabindex`, its heading for example, else to its first field or button.
  * @param {HTMLElement} step
  */
 export function showStep(step) {
   for (const other of document.querySelectorAll("[data-step]")) /** @type {HTMLElement} */ (other).hidden = true;
   step.hidden = false;
-  find("input, button", step).focus();
+  find("[tabindex], input, button", step).focus();
 }

@@ -12,8 +12,9 @@ const REASONS = {
   "password-changed": "Your password is changed. Log in with the new one.",
 };
 
-const reason = new URLSearchParams(location.search).get("reason") ?? "";
-find("#reason").textContent = REASONS[reason] ?? "";
+const query = new URLSearchParams(location.search);
+const ofAll = query.has("return_to") ? "Log in to go on." : "";
+find("#reason").textContent = REASONS[query.get("reason") ?? ""] ?? ofAll;
 
 /** @type {HTMLAnchorElement} */ (find("#register-link")).search = location.search;
 

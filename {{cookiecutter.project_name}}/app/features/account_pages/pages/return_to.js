@@ -11,5 +11,5 @@ export function isSafe(address, origins) {
   const origin = origins.find((allowed) => /^https?:/.test(allowed) && `${address}/`.startsWith(`${allowed}/`)) ?? "";
   const path = address.slice(origin.length).split(/[?#]/, 1)[0];
   if (origin && path === "") return true;
-  return /^(\/[^/]+)*\/?$/.test(path) && path !== "" && !/(^|\/)(\.|%2e){1,2}(\/|$)|%(2f|5c|0|1|7f)/i.test(path);
+  return /^(\/[^/]+)*\/?$/.test(path) && path !== "" && !/(^|\/)(\.|%2e){1,2}(\/|$)|%(2f|5c|[01][0-9a-f]|7f)/i.test(path);
 }
