@@ -12,7 +12,7 @@ from app.features.sign_in.settings import sign_in_settings
 
 REFUSED: Final = "return_to must be a path here, an address of BACKEND_CORS_ORIGINS or of NATIVE_APP_SCHEMES"
 MAX_LENGTH: Final = 2000
-# Judged by the text alone, as browsers and libraries read odd addresses differently; the account pages do the same.
+# Judged by the text alone, as browsers and libraries read odd addresses differently; our own pages do the same.
 _VISIBLE: Final = re.compile(r"[!-\[\]-~]+")  # ASCII without the backslash, which browsers read as a slash
 _PATH: Final = re.compile(r"(/[^/]+)*/?")
 _HIDDEN: Final = re.compile(r"%(2f|5c|[01][0-9a-f]|7f)", re.IGNORECASE)

@@ -47,6 +47,7 @@ export const readProviders = () => api("GET", "/auth/providers");
  * @param {string} returnTo
  */
 export function loginAddress({ id }, returnTo) {
+  if (returnTo.startsWith(`${location.origin}/`)) returnTo = returnTo.slice(location.origin.length); // a path of ours
   return `${API}/auth/providers/${id}/login?${new URLSearchParams({ return_to: returnTo })}`;
 }
 

@@ -1,16 +1,18 @@
 """What several test files do."""
 
+from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 from httpx import AsyncClient, Response
-from sqlalchemy import select
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.cookies import COOKIE as REFRESH_COOKIE
 from app.core.database import database
 from app.core.passwords import NO_PASSWORD
 from app.features.sign_in.models import Identity
 from app.features.sign_in.tests.provider import FakeProvider
-from app.models import User
+from app.models import LoginSession, User
 from app.tests.helpers import Json
 
 PAGE = "https://app.example.com/welcome"
@@ -65,3 +67,22 @@ async def identities() -> list[tuple[str, str]]:
     columns = select(Identity.__table__.c.subject, User.__table__.c.email)
     rows = await database.fetch_all(columns.join(User, User.id == Identity.user_id).order_by(Identity.subject))
     return [(row.subject, row.email) for row in rows]
+
+
+async def start(client: AsyncClient, headers: dict[str, str], purpose: str = "link", **more: str) -> Response:
+    path = f"/auth/browser/providers/company/{purpose}"
+    return await client.post(
+        path, json={"return_to": PAGE}, headers=headers | {"Origin": "https://app.example.com"} | more
+    )
+
+
+async def finish(client: AsyncClient, company: FakeProvider, started: Response) -> str:
+    """The address that the browser ends up at."""
+    assert started.status_code == 200, started.text
+    return (await come_back(client, company.authorize(started.json()["location"]))).headers["Location"]
+
+
+async def make_stale(session: AsyncSession) -> None:
+    """Nobody has logged in within the last ten minutes."""
+    await session.execute(update(LoginSession).values(authenticated_at=func.now() - timedelta(minutes=11)))
+    await session.commit()

@@ -1,15 +1,11 @@
 """Linked logins: added and removed by the account's owner, in a session with a recent login."""
 
 import time
-from datetime import timedelta
 
 import pytest
-from httpx import AsyncClient, Response
-from sqlalchemy import func, update
+from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth import recent_login
-from app.auth.recent_login import SecondFactor
 from app.features.sign_in import joining
 from app.features.sign_in.settings import sign_in_settings
 from app.features.sign_in.tests.helpers import (
@@ -18,29 +14,19 @@ from app.features.sign_in.tests.helpers import (
     begin,
     come_back,
     error_of,
+    finish,
     headers_of,
     identities,
     is_logged_in,
+    make_stale,
     sign_in,
+    start,
 )
 from app.features.sign_in.tests.provider import FakeProvider
-from app.models import LoginSession, User
+from app.models import User
 from app.tests.helpers import PASSWORD, AuditLines, Json, bearer, client_at, login, try_login
 
 NOT_RECENT = (401, "insufficient_user_authentication")
-
-
-async def start(client: AsyncClient, headers: dict[str, str], purpose: str = "link", **more: str) -> Response:
-    path = f"/auth/browser/providers/company/{purpose}"
-    return await client.post(
-        path, json={"return_to": PAGE}, headers=headers | {"Origin": "https://app.example.com"} | more
-    )
-
-
-async def finish(client: AsyncClient, company: FakeProvider, started: Response) -> str:
-    """The address that the browser ends up at."""
-    assert started.status_code == 200, started.text
-    return (await come_back(client, company.authorize(started.json()["location"]))).headers["Location"]
 
 
 async def link(client: AsyncClient, headers: dict[str, str], company: FakeProvider) -> str:
@@ -52,12 +38,6 @@ async def read(client: AsyncClient, headers: dict[str, str]) -> list[Json]:
     assert response.status_code == 200
     listed: list[Json] = response.json()
     return listed
-
-
-async def make_stale(session: AsyncSession) -> None:
-    """Nobody has logged in within the last ten minutes."""
-    await session.execute(update(LoginSession).values(authenticated_at=func.now() - timedelta(minutes=11)))
-    await session.commit()
 
 
 async def test_an_owner_links_a_login_whatever_its_address_and_removes_it(
@@ -216,7 +196,7 @@ async def test_signing_in_once_more_makes_a_session_recent(
 
 
 async def test_only_the_owner_who_has_just_proved_it_makes_a_session_recent(
-    client: AsyncClient, session: AsyncSession, company: FakeProvider, monkeypatch: pytest.MonkeyPatch
+    client: AsyncClient, session: AsyncSession, company: FakeProvider
 ) -> None:
     await sign_in(client, company)
     headers = await headers_of(client)
@@ -227,19 +207,6 @@ async def test_only_the_owner_who_has_just_proved_it_makes_a_session_recent(
         assert error_of(await reauthenticate(client, headers, company)) == "login_required"
     company.claims, company.person["sub"] = {}, "43"
     assert error_of(await reauthenticate(client, headers, company)) == "identity_taken"
-    assert not await is_recent(client, headers)
-
-    # Where there is a second factor, the first one alone is not enough.
-    company.person["sub"] = "42"
-    started = await start(client, headers, "reauthenticate")
-
-    async def is_set_up(*_: object) -> bool:
-        return True
-
-    monkeypatch.setattr(recent_login, "second_factors", [SecondFactor(is_set_up, "Invalid code")])
-    response = await start(client, headers, "reauthenticate")
-    assert (response.status_code, response.json()["detail"]) == (400, "Invalid code")
-    assert error_of(await finish(client, company, started)) == "insufficient_user_authentication"
     assert not await is_recent(client, headers)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.second_factor.tests.helpers import set_up
 from app.features.sign_in.flow import challenge_of
-from app.features.sign_in.tests.helpers import is_logged_in, sign_in
+from app.features.sign_in.tests.helpers import error_of, finish, headers_of, is_logged_in, sign_in, start
 from app.features.sign_in.tests.provider import FakeProvider
 from app.models import User
 from app.tests.helpers import AuditLines
@@ -45,3 +45,17 @@ async def test_a_sign_in_goes_on_with_a_code(
     code = dict(parse_qsl(urlsplit(await sign_in(client, company, **query)).fragment))["code"]
     response = await client.post("/auth/providers/exchange", json={"code": code, "code_verifier": verifier})
     assert (response.status_code, response.json()["error"]) == (403, "mfa_required")
+
+
+async def test_a_provider_alone_makes_no_session_recent_where_a_code_is_wanted(
+    client: AsyncClient, company: FakeProvider
+) -> None:
+    await sign_in(client, company)
+    headers = await headers_of(client)
+    started = await start(client, headers, "reauthenticate")
+    await set_up(client, headers)
+    response = await start(client, headers, "reauthenticate")
+    assert (response.status_code, response.json()["detail"]) == (400, "Invalid code")
+    assert error_of(await finish(client, company, started)) == "insufficient_user_authentication"
+    response = await start(client, headers)
+    assert (response.status_code, response.json()["error"]) == (401, "insufficient_user_authentication")
