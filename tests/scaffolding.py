@@ -39,6 +39,10 @@ PAIRS = (  # which share a seam
     ("mail", "account_pages"),
     ("second_factor", "account_pages"),
     ("passkeys", "account_pages"),
+    ("mail", "sign_in"),
+    ("second_factor", "sign_in"),
+    ("passkeys", "sign_in"),
+    ("account_pages", "sign_in"),
     ("mail", "api_keys"),
 )
 

@@ -8,6 +8,7 @@ from app.features.passkeys.account_pages.feature import passkeys_pages  # passke
 from app.features.passkeys.feature import passkeys
 from app.features.second_factor.account_pages.feature import second_factor_pages  # second_factor, account_pages
 from app.features.second_factor.feature import second_factor
+from app.features.sign_in.feature import sign_in
 from app.features.superuser_factor.feature import superuser_factor
 
 FEATURES: list[Feature] = [
@@ -19,5 +20,6 @@ FEATURES: list[Feature] = [
     account_pages,
     second_factor_pages,  # second_factor, account_pages
     passkeys_pages,  # passkeys, account_pages
+    sign_in,
     api_keys,
 ]

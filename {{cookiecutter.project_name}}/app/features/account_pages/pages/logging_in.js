@@ -17,6 +17,16 @@ export function onRefusal(code, step) {
 }
 
 /**
+ * Go on with a login that was refused before it came to this page; false if no step takes over.
+ * @param {{error?: string, [name: string]: unknown}} body
+ */
+export function takeOver(body) {
+  const step = steps.get(body.error ?? "");
+  step?.(body);
+  return step !== undefined;
+}
+
+/**
  * Log in by a route below /auth/browser, then leave for where the login should lead. Throws ApiError, unless a step
  * takes over.
  * @param {string} route `/login`, `/passkeys/login`

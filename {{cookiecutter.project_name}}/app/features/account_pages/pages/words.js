@@ -24,6 +24,7 @@ const DETAILS = {
   "Incorrect password": ["That isn’t your password.", "current_password"],
   "Cannot use this email address": ["This email address can’t be used. Perhaps you have an account already?", "email"],
   "The last active superuser must remain": "This is the last superuser’s account. Make somebody else superuser first.",
+  "This is the only way to log in to the account": "This is your only way to log in. Set up another one first.",
   "Session not found": "That session is over already.",
   "Log in again, or re-authenticate, to do this": "Log in again to do this.",
   "Log in with more than a password to do this": "Log out, and log in with more than a password, to do this.",

@@ -25,7 +25,7 @@ NOW = datetime(2030, 6, 21, 16, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_text_and_html_say_the_same_and_load_nothing(kind: str) -> None:
-    content = render(kind, NOW, "tokentoken" if kind in PAGES else None, example_data(kind))
+    content = render(kind, NOW, "tokentoken" if kind in PAGES else None, example_data(text_paths()[kind]))
     words = re.sub(r"\s+", " ", content.text)
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", content.html.partition("<body")[2].partition(">")[2]))
     for sentence in re.findall(r"[A-Z][^.:$]*[.:]", words.partition(" -- ")[0].replace("'", "&#x27;")):
