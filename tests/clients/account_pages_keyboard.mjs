@@ -70,7 +70,12 @@ try {
   assert.deepEqual((await page.evaluate(() => navigator.clipboard.readText())).split("\n"), codes);
   const download = page.waitForEvent("download");
   await press("Save as a file");
-  assert.deepEqual(readFileSync(await (await download).path(), "utf8").trim().split("\n"), codes);
+  assert.deepEqual(
+    readFileSync(await (await download).path(), "utf8")
+      .trim()
+      .split("\n"),
+    codes,
+  );
   await page.emulateMedia({ media: "print" });
   const printed = (await page.locator("body").innerText()).trim();
   assert.ok(printed.startsWith("Authenticator app") && printed.endsWith(codes.at(-1)), printed);
