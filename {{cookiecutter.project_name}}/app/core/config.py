@@ -275,7 +275,7 @@ def unknown_names(*kinds: type[FeatureSettings]) -> Iterator[str]:
     words = Counter(name.partition("_")[0] for name in known if "_" in name)
     beginnings = tuple(f"{word}_" for word, count in words.items() if count > 1)
     for name in dotenv_values(ENV_FILE):
-        if name.upper() in {*known, *listed}:
+        if {name.upper(), name.upper().partition("__")[0]} & {*known, *listed}:  # a part of a setting is its setting's
             continue
         (nearest,) = get_close_matches(name.upper(), known, n=1, cutoff=0)
         is_alike = bool(get_close_matches(name.upper(), [nearest], cutoff=0.75))

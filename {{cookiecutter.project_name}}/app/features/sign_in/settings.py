@@ -59,7 +59,7 @@ class SignInSettings(FeatureSettings):
 
     sign_in: dict[ProviderId, ProviderSettings] = Field({})
     # Schemes of mobile and desktop applications, to whose addresses a login may return.
-    native_app_schemes: Annotated[list[Annotated[str, AfterValidator(_app_scheme)]], *CommaSeparated] = Field([])
+    sign_in_app_schemes: Annotated[list[Annotated[str, AfterValidator(_app_scheme)]], *CommaSeparated] = Field([])
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
