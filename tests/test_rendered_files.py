@@ -32,7 +32,7 @@ WORDS = {
     "passkeys": r"(?i)passkey|webauthn|\brp_id|cbor",
     "account_pages": r"(?i)\baccount[ _-]pages?\b",
     "sign_in": (
-        r"SIGN_IN|(?i:\bsign[_-]ins?\b|sign in with others|native_app)|\b[Ii]dentities\b|OpenID Connect|joserfc"
+        r"SIGN_IN|(?i:\bsign[_-]ins?\b|sign in with others)|\b[Ii]dentities\b|OpenID Connect|joserfc"
         r"|[Ll]inked logins?|identity_(un)?link"
     ),
     "api_keys": r"(?i:\bAPI[ -]keys?\b)|\bapi_keys?\b|ApiKey|client.credentials|\bROLES\b|\brole_(granted|revoked)",

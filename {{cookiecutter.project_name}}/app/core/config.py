@@ -339,7 +339,8 @@ def unknown_names(*kinds: type[FeatureSettings]) -> Iterator[str]:
     words = Counter(name.partition("_")[0] for name in known if "_" in name)
     beginnings = tuple(f"{word}_" for word, count in words.items() if count > 1)
     for name in dotenv_values(ENV_FILE):
-        if not {name.upper(), name.upper().removesuffix("_FILE")}.isdisjoint({*known, *listed}):
+        setting = name.upper().removesuffix("_FILE").partition("__")[0]  # which may be in a file, or in parts
+        if {name.upper(), setting} & {*known, *listed}:
             continue
         (nearest,) = get_close_matches(name.upper(), known, n=1, cutoff=0)
         is_alike = bool(get_close_matches(name.upper(), [nearest], cutoff=0.75))

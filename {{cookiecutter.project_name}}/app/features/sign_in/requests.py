@@ -33,6 +33,8 @@ async def fetch_json(method: str, url: str, **arguments: Any) -> Any:
             status_code, body = await _fetch(client, method, url, **arguments)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:  # a TimeoutError is an OSError
         raise ProviderUnavailableError(f"{url}: {type(error).__name__}") from None
+    except ValueError:  # what another response brought along can't be sent
+        raise InvalidAnswerError(f"{url}: no header can have that") from None
     if status_code == httpx.codes.TOO_MANY_REQUESTS or status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise ProviderUnavailableError(f"{url}: {status_code}")
     if status_code != httpx.codes.OK:

@@ -10,7 +10,7 @@ from app.core.config import settings
 from app.core.pages import pages_path
 from app.features.sign_in.settings import sign_in_settings
 
-REFUSED: Final = "return_to must be a path here, an address of BACKEND_CORS_ORIGINS or of NATIVE_APP_SCHEMES"
+REFUSED: Final = "return_to must be a path here, an address of BACKEND_CORS_ORIGINS or of SIGN_IN_APP_SCHEMES"
 MAX_LENGTH: Final = 2000
 # Judged by the text alone, as browsers and libraries read odd addresses differently; our own pages do the same.
 _VISIBLE: Final = re.compile(r"[!-\[\]-~]+")  # ASCII without the backslash, which browsers read as a slash
@@ -28,7 +28,7 @@ def checked(return_to: str) -> str:
 def is_app(return_to: str) -> bool:
     """Whether it belongs to an application that isn't a page (RFC 8252 section 7.1)."""
     scheme, _, rest = return_to.partition(":")
-    return scheme in sign_in_settings.native_app_schemes and bool(_VISIBLE.fullmatch(rest))
+    return scheme in sign_in_settings.sign_in_app_schemes and bool(_VISIBLE.fullmatch(rest))
 
 
 def _is_safe(return_to: str) -> bool:

@@ -39,7 +39,7 @@ router = APIRouter()
 
 GivenProvider = Annotated[Provider, Depends(provider_of)]
 UNKNOWN: Final = documented(404, PROVIDER_NOT_FOUND)
-CHALLENGE_MISPLACED: Final = "code_challenge belongs to an address of NATIVE_APP_SCHEMES, and to no other"
+CHALLENGE_MISPLACED: Final = "code_challenge belongs to an address of SIGN_IN_APP_SCHEMES, and to no other"
 SENT_BACK: Final[Documented] = {303: {"description": "To the provider, or back with `#error=…`"}}
 
 

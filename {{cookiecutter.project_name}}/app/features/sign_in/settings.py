@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from pydantic_settings import SettingsConfigDict
 
 from app.core.config import CommaSeparated, FeatureSettings, load, settings
+from app.features.sign_in.models import ISSUER_MAX_LENGTH
 
 # As long as a session's login method can be.
 ProviderId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=20)]
@@ -45,7 +46,7 @@ class ProviderSettings(BaseModel):
 
     client_id: str = Field(min_length=1)
     client_secret: SecretStr = Field(min_length=1)
-    issuer: Annotated[str, AfterValidator(_issuer)] | None = None
+    issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(default=None, max_length=ISSUER_MAX_LENGTH)
     tenant: str | None = Field(default=None, pattern=rf"^({GUID}|common|organizations|consumers)$")
     name: str | None = None  # on the button
     scope: str = "openid email"
@@ -58,7 +59,7 @@ class SignInSettings(FeatureSettings):
 
     sign_in: dict[ProviderId, ProviderSettings] = Field({})
     # Schemes of mobile and desktop applications, to whose addresses a login may return.
-    native_app_schemes: Annotated[list[Annotated[str, AfterValidator(_app_scheme)]], *CommaSeparated] = Field([])
+    sign_in_app_schemes: Annotated[list[Annotated[str, AfterValidator(_app_scheme)]], *CommaSeparated] = Field([])
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:

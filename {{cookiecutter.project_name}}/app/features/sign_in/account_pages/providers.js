@@ -33,8 +33,8 @@ addWords({
   "The provider is unavailable, try again later": REFUSALS.temporarily_unavailable,
   "This provider doesn't say when somebody logged in there": REFUSALS.login_required,
   "Provider not found": null,
-  "return_to must be a path here, an address of BACKEND_CORS_ORIGINS or of NATIVE_APP_SCHEMES": null,
-  "code_challenge belongs to an address of NATIVE_APP_SCHEMES, and to no other": null,
+  "return_to must be a path here, an address of BACKEND_CORS_ORIGINS or of SIGN_IN_APP_SCHEMES": null,
+  "code_challenge belongs to an address of SIGN_IN_APP_SCHEMES, and to no other": null,
   "Invalid or expired code": null,
 });
 

@@ -29,6 +29,7 @@ class FakeProvider:
         self.subject: Callable[[], str] | None = None
         self.claims: Json = {}
         self.header: Json = {}
+        self.access_token = "an access token"
         self.answer: Json = {}  # parameters of the callback
         self.configuration: Json = {
             "issuer": issuer,
@@ -84,7 +85,7 @@ class FakeProvider:
         if asked is None or form["redirect_uri"] != asked["redirect_uri"]:
             return httpx.Response(400, json={"error": "invalid_grant"})
         assert challenge_of(form["code_verifier"]) == asked["code_challenge"]
-        return httpx.Response(200, json={"access_token": "an access token", "id_token": self.id_token(asked)})
+        return httpx.Response(200, json={"access_token": self.access_token, "id_token": self.id_token(asked)})
 
     def id_token(self, asked: dict[str, str]) -> str:
         now = int(time.time())
@@ -94,7 +95,7 @@ class FakeProvider:
             "exp": now + 300,
             "iat": now,
             "nonce": asked["nonce"],
-            "at_hash": half_hash("an access token"),
+            "at_hash": half_hash(self.access_token),
             **({"auth_time": now} if "max_age" in asked else {}),
             **self.person,
             **({"sub": self.subject()} if self.subject else {}),

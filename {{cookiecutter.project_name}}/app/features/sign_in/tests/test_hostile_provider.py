@@ -140,6 +140,10 @@ def userinfo_of_another(company: FakeProvider) -> None:
     company.responses["/userinfo"] = httpx.Response(200, json=company.person | {"sub": "43"})
 
 
+def token_that_is_no_header(company: FakeProvider) -> None:
+    company.claims, company.access_token = {"email": None}, "\N{SNOWMAN}"
+
+
 def answer(path: str, response: httpx.Response) -> Tamper:
     return lambda company: company.responses.update({path: response})
 
@@ -160,6 +164,7 @@ RESPONSES: dict[str, Tamper] = {
     "keys that are text": answer("/keys", httpx.Response(200, json={"keys": "x"})),
     "keys elsewhere": answer("/keys", httpx.Response(302, headers={"Location": "https://evil.example/"})),
     "userinfo of somebody else": userinfo_of_another,
+    "an access token that no header can have": token_that_is_no_header,
 }
 
 

@@ -1,11 +1,13 @@
 """Which providers there may be, and what is said of one that is not complete."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.auth.login import strong_methods
-from app.core.config import load, settings
+from app.core import config
+from app.core.config import load, settings, unknown_names
 from app.features.sign_in.feature import _is_on
 from app.features.sign_in.settings import SignInSettings, sign_in_settings
 from app.tests.other_settings import refusal_of
@@ -25,6 +27,14 @@ def test_each_value_has_a_variable_of_its_own(monkeypatch: pytest.MonkeyPatch) -
     assert loaded["google"].client_secret.get_secret_value() == "y"
 
 
+def test_one_underscore_too_few_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("SIGN_IN__GOOGLE__CLIENT_ID=x\nSIGN_IN_GOOGLE_CLIENT_SECRET=y")
+    monkeypatch.setattr(config, "ENV_FILE", env_file)
+    (line,) = unknown_names(SignInSettings)
+    assert line.startswith("SIGN_IN_GOOGLE_CLIENT_SECRET: no such setting; did you mean SIGN_IN")
+
+
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
@@ -35,7 +45,7 @@ def test_each_value_has_a_variable_of_its_own(monkeypatch: pytest.MonkeyPatch) -
         (COMPANY | {"SIGN_IN__ACME__ISSUER": "https://a.example/?x"}, "SIGN_IN__ACME__ISSUER: must look like"),
         (MICROSOFT, "SIGN_IN__MICROSOFT__TENANT must be set"),
         (MICROSOFT | {"SIGN_IN__MICROSOFT__TENANT": "contoso.com"}, "SIGN_IN__MICROSOFT__TENANT: "),
-        ({"NATIVE_APP_SCHEMES": "https"}, "NATIVE_APP_SCHEMES: must have schemes such as com.example.app"),
+        ({"SIGN_IN_APP_SCHEMES": "https"}, "SIGN_IN_APP_SCHEMES: must have schemes such as com.example.app"),
         ({"SIGN_IN": '{"A-b": {"issuer": "https://a.example", "client_id": "x", "client_secret": "x"}}'}, "SIGN_IN"),
     ],
 )
