@@ -19,7 +19,7 @@ PORT: Final = 5432
 _SCHEMES: Final = {"postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2"}
 _SHAPE: Final = "must look like postgresql://user:password@host:5432/name"
 _HOST: Final = re.compile(
-    r"(?:\[(?P<bracketed>.+)\]|(?P<name>/.*|[^:\[\]]*))(?::(?P<port>\d*))?|(?P<bare>[0-9A-Fa-f.:]+)"
+    r"(?:\[(?P<bracketed>.+)\]|(?P<name>/.*|[^:\[\]]*))(?::(?P<port>\d*))?|(?P<bare>[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f.:]*)"
 )
 _ONE_OF: Final = {
     "pgbouncer": {"true", "false"},
@@ -56,8 +56,7 @@ def to_asyncpg_url(url: str) -> URL:
     Raises ValueError for anything else, with words that don't show the URL.
     """
     parsed = _parse(url)
-    query = _parameters(parsed)
-    hosts = _hosts(parsed)
+    given_query, hosts, query = parsed.query, _hosts(parsed), _parameters(parsed)
     parsed = parsed.set(drivername="postgresql+asyncpg", database=unquote(parsed.database or ""), query=query)
     if len(hosts) > 1:
         several = {"host": ",".join(host for host, _ in hosts), "port": ",".join(str(port) for _, port in hosts)}
@@ -66,7 +65,7 @@ def to_asyncpg_url(url: str) -> URL:
     if host.startswith("/"):  # a folder with a Unix socket
         return parsed._replace(host=None, port=port).update_query_dict({"host": host})
     # Without a port, asyncpg would look for one in the environment, and without a host for both.
-    return parsed.set(host=host, port=port) if host else parsed
+    return parsed.set(host=host or None, port=port) if host or "port" in given_query else parsed
 
 
 def ignored(url: str) -> list[str]:

@@ -38,6 +38,7 @@ UNDERSTOOD = {
     "postgresql://ana@db.example/test": ("db.example:5432", "ana", None, "test"),
     "postgresql://db.example/test": ("db.example:5432", None, None, "test"),
     "postgresql:///test": ("localhost:5432", None, None, "test"),
+    "postgresql:///test?port=6543": ("localhost:6543", None, None, "test"),
     "postgresql://ana:x@[2001:db8::1]/test": ("[2001:db8::1]:5432", "ana", "x", "test"),
     "postgresql://ana:x@[::1]:6543/test": ("[::1]:6543", "ana", "x", "test"),
     "postgresql://ana:p%40s%2Fs%25@db.example/test": ("db.example:5432", "ana", "p@s/s%", "test"),
@@ -64,6 +65,7 @@ REFUSED = {
     "postgresql://ana:xy@z/zy@db.example/test": "has a second @",
     "postgresql://ana@/test?host=a:1&host=b:xyzzy": "has a host that isn't host, host:5432 or [IPv6]:5432",
     "postgresql://ana@a,b:xyzzy/test": "has a host that isn't",
+    "postgresql://ana@/test?host=a:bad": "has a host that isn't",
     "postgresql://ana@a,b/test?port=1,2,3": "or not as many ports as hosts",
     "postgresql://ana@db.example/test?sslmode=no-verify": "has an unknown sslmode",
 }
