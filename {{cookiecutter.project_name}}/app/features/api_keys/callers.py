@@ -6,7 +6,7 @@ from hmac import compare_digest
 from typing import Any, Final
 
 from fastapi import HTTPException
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 
 from app.api.errors import NOT_NOW
 from app.auth.audit import audit
@@ -14,6 +14,7 @@ from app.auth.caller import Bearer, Caller, superuser_rules
 from app.auth.clients import Client
 from app.auth.rate_limits import RateLimitedError
 from app.core.database import Database
+from app.core.prepared import Prepared
 from app.core.security import CLIENT_ID, AccessClaims, read_access_token
 from app.features.api_keys import wrong_keys
 from app.features.api_keys.keys import Key, hash_of, looks_like_a_key, read_key
@@ -23,7 +24,7 @@ from app.features.api_keys.uses import NEEDS_NOTE, end_key, end_tokens, note_use
 from app.models import User
 
 _ROLES: Final = select(func.array_agg(UserRole.role)).where(UserRole.user_id == User.id).scalar_subquery()
-_BY_ID: Final = (
+_BY_ID: Final = Prepared(
     select(
         User.__table__,
         ApiKey.id.label("key_id"),
@@ -41,30 +42,30 @@ _BY_ID: Final = (
 )
 
 
-async def check_key(database: Database, key: Key, client: Client) -> Row[Any] | None:
+async def check_key(database: Database, key: Key, client: Client) -> dict[str, Any] | None:
     """The key's row with its owner's, if it is good. One query, none for a network of too many wrong keys.
 
     Raises RateLimitedError.
     """
     secret_hash = hash_of(key.secret)
     wrong_keys.check(client, secret_hash)
-    row = await database.fetch_one(_BY_ID, {"key_id": key.id})
-    if row is None or not compare_digest(secret_hash, row.secret_hash) or row.is_expired or not row.is_active:
+    row = await database.fetch_prepared(_BY_ID, {"key_id": key.id})
+    if row is None or not compare_digest(secret_hash, row["secret_hash"]) or row["is_expired"] or not row["is_active"]:
         wrong_keys.count(client, secret_hash)
-        audit("api_key_refused", client, row.id if row else None)
+        audit("api_key_refused", client, row["id"] if row else None)
         return None
     wrong_keys.remember(secret_hash)
-    if row.needs_note:
-        note_use(database, row.key_id)
+    if row["needs_note"]:
+        note_use(database, row["key_id"])
     return row
 
 
-def caller_of(row: Row[Any], scopes: Iterable[str]) -> Caller:
+def caller_of(row: dict[str, Any], scopes: Iterable[str]) -> Caller:
     """The owner as a caller with these scopes, as far as the key and, now, the owner have them."""
-    columns = dict(row._mapping, is_recent=False, is_program=True)
-    is_superuser = row.is_superuser and all(rule.is_met(Caller(**columns)) for rule in superuser_rules)
-    of_account = scopes_of_account(is_superuser=is_superuser, of_roles=scopes_of_roles(row.roles or ()))
-    granted = of_account.intersection(scopes, row.key_scopes)
+    columns = row | {"is_recent": False, "is_program": True}
+    is_superuser = row["is_superuser"] and all(rule.is_met(Caller(**columns)) for rule in superuser_rules)
+    of_account = scopes_of_account(is_superuser=is_superuser, of_roles=scopes_of_roles(row["roles"] or ()))
+    granted = of_account.intersection(scopes, row["key_scopes"])
     # Routes of one's own may ask for `is_superuser`: not with a key that can do less.
     return Caller(**columns | {"granted": granted, "is_superuser": is_superuser and "users:write" in granted})
 
@@ -72,7 +73,7 @@ def caller_of(row: Row[Any], scopes: Iterable[str]) -> Caller:
 async def _find_caller_by_key(database: Database, text: str, client: Client) -> Caller | None:
     key = read_key(text)
     row = key and await check_key(database, key, client)
-    return caller_of(row, row.key_scopes) if row else None
+    return caller_of(row, row["key_scopes"]) if row else None
 
 
 async def _end_by_key(database: Database, text: str, client: Client) -> None:
@@ -83,7 +84,7 @@ async def _end_by_key(database: Database, text: str, client: Client) -> None:
     except RateLimitedError as error:  # RFC 7009 section 2.2.1: as long as there is no 200, the key works
         raise HTTPException(503, NOT_NOW, {"Retry-After": str(error.retry_after)}) from None
     if row:
-        await end_key(database, row.id, row.key_id, client)
+        await end_key(database, row["id"], row["key_id"], client)
 
 
 by_key: Final = Bearer(looks_like_a_key, _find_caller_by_key, _end_by_key)
@@ -105,13 +106,13 @@ async def _find_caller_by_token(database: Database, token: str, _: Client) -> Ca
     if read is None:
         return None
     key_id, claims = read
-    row = await database.fetch_one(_BY_ID, {"key_id": key_id})
-    if row is None or row.is_expired or not row.is_active:
+    row = await database.fetch_prepared(_BY_ID, {"key_id": key_id})
+    if row is None or row["is_expired"] or not row["is_active"]:
         return None
-    if (row.id, row.session_id) != (claims.user_id, claims.session_id):
+    if (row["id"], row["session_id"]) != (claims.user_id, claims.session_id):
         return None
-    if row.needs_note:
-        note_use(database, row.key_id)
+    if row["needs_note"]:
+        note_use(database, row["key_id"])
     return caller_of(row, claims.scopes or ())
 
 

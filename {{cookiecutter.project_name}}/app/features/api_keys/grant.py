@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from fastapi import Request
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
 from app.api.errors import documented
 from app.api.grants import Grant
@@ -41,21 +41,21 @@ async def issue_token(
     row = key and await check_key(database, key, client)
     if not row:
         raise OAuthError(INVALID_CLIENT, CHALLENGE)
-    has = caller_of(row, row.key_scopes).granted or frozenset()
+    has = caller_of(row, row["key_scopes"]).granted or frozenset()
     wanted = frozenset(form.scope[: MAX_SCOPE_LENGTH + 1].split(" ")) - {""} or has
     if not wanted <= has or len(form.scope) > MAX_SCOPE_LENGTH:
         raise OAuthError(INVALID_SCOPE)
-    claims = await database.fetch_one(_CLAIMS, {"user_id": row.id}) if CLAIMS else None
+    claims = await database.fetch_one(_CLAIMS, {"user_id": row["id"]}) if CLAIMS else None
     return _issue(row, " ".join(sorted(wanted)), claims.claims if claims else {})
 
 
-def _issue(row: Row[Any], scope: str, claims: Mapping[str, Any]) -> ClientTokenResponse:
+def _issue(row: dict[str, Any], scope: str, claims: Mapping[str, Any]) -> ClientTokenResponse:
     now = int(time.time())
     expires_at = now + settings.access_token_expire_minutes * 60
-    if row.expires_at is not None:
-        expires_at = min(expires_at, int(row.expires_at.timestamp()))
-    more = {**claims, "client_id": str(row.key_id), "scope": scope}
-    token = create_access_token(row.id, row.session_id, now, expires_at, more)
+    if row["expires_at"] is not None:
+        expires_at = min(expires_at, int(row["expires_at"].timestamp()))
+    more = {**claims, "client_id": str(row["key_id"]), "scope": scope}
+    token = create_access_token(row["id"], row["session_id"], now, expires_at, more)
     return ClientTokenResponse(access_token=token, expires_in=expires_at - now, scope=scope)
 
 

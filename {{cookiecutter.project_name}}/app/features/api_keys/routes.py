@@ -18,7 +18,10 @@ from app.api.deps import (
 )
 from app.api.errors import BODY, FORBIDDEN, NEEDS_SCOPE, NO_RECENT_LOGIN, USER_NOT_FOUND, body_refused, documented
 from app.auth.audit import audit
+from app.auth.caller import Caller
 from app.auth.notices import notify
+from app.auth.scopes import SCOPES
+from app.core.database import Database
 from app.features.api_keys.keys import hash_of, new_key, start_of, text_of
 from app.features.api_keys.models import ApiKey, UserRole
 from app.features.api_keys.roles import give_scopes, scopes_of_account
@@ -28,6 +31,7 @@ from app.features.api_keys.schemas import (
     ApiKeyResponse,
     RolesRequest,
     RolesResponse,
+    ScopeResponse,
 )
 from app.features.api_keys.uses import end_key
 from app.models import User
@@ -51,10 +55,7 @@ async def create_api_key(
     new: ApiKeyCreateRequest, user: RecentLogin, client: CurrentClient, autocommit: Autocommit, session: DbSession
 ) -> ApiKeyCreatedResponse:
     """Make a key for a program of the caller's. The response has it, this once."""
-    of_roles = await give_scopes(autocommit, user.id)
-    own = scopes_of_account(is_superuser=user.is_superuser, of_roles=of_roles)
-    if user.granted is not None:
-        own &= user.granted
+    own = await _scopes_of(user, autocommit)
     scopes = own if new.scopes is None else set(new.scopes)
     if not own.issuperset(scopes):
         raise HTTPException(status.HTTP_400_BAD_REQUEST, NOT_YOUR_SCOPES)
@@ -81,6 +82,18 @@ async def read_my_api_keys(user: AccountHolder, autocommit: Autocommit) -> list[
     mine = select(*ApiKey.__table__.columns).where(ApiKey.user_id == user.id)
     keys = await autocommit.fetch_all(mine.order_by(ApiKey.created_at.desc(), ApiKey.id))
     return [ApiKeyResponse.model_validate(dict(key._mapping, start=start_of(key.id))) for key in keys]
+
+
+@router.get("/scopes", responses=NEEDS_SCOPE)
+async def read_scopes_for_api_keys(user: AccountHolder, autocommit: Autocommit) -> list[ScopeResponse]:
+    """List the scopes that the caller may give a key."""
+    own = await _scopes_of(user, autocommit)
+    return [ScopeResponse(name=name, description=SCOPES[name]) for name in sorted(own)]
+
+
+async def _scopes_of(user: Caller, autocommit: Database) -> frozenset[str]:
+    own = scopes_of_account(is_superuser=user.is_superuser, of_roles=await give_scopes(autocommit, user.id))
+    return own if user.granted is None else own & user.granted
 
 
 @router.delete(

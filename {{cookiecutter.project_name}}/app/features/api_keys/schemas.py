@@ -50,6 +50,11 @@ class ApiKeyResponse(Response):
     expires_at: Time | None
 
 
+class ScopeResponse(Response):
+    name: Annotated[str, Field(examples=["account"])]
+    description: Annotated[str, Field(examples=["See and end what is logged in to the account"])]
+
+
 class ClientCredentialsForm(BaseModel):
     """What `client_credentials` adds to the form (RFC 6749 sections 2.3.1 and 4.4.2)."""
 

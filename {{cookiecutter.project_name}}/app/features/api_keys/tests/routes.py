@@ -11,6 +11,7 @@ OPEN_TO_ALL: set[tuple[str, str]] = set()
 NAMES = {
     "POST /auth/api-keys": "create_api_key",
     "GET /auth/api-keys": "read_my_api_keys",
+    "GET /auth/api-keys/scopes": "read_scopes_for_api_keys",
     "DELETE /auth/api-keys/{key_id}": "delete_my_api_key",
     "GET /users/{user_id}/roles": "read_roles_of_user",
     "PUT /users/{user_id}/roles": "replace_roles_of_user",

@@ -90,6 +90,21 @@ async def test_what_makes_no_sense_is_refused(
     assert (await create(client, default_user_headers, **body)).status_code == 422
 
 
+async def test_the_scopes_that_a_key_may_get_are_listed(
+    client: AsyncClient, default_user_headers: dict[str, str], superuser_headers: dict[str, str]
+) -> None:
+    for headers, has in ((default_user_headers, False), (superuser_headers, True)):
+        scopes = (await client.get("/auth/api-keys/scopes", headers=headers)).json()
+        names = [scope["name"] for scope in scopes]
+        assert ("users:read" in names) is has
+        assert {"name": "toys:read", "description": "A scope of the tests"} in scopes
+        assert (await created(client, headers, scopes=names))["scopes"] == names
+    key = await created(client, superuser_headers, scopes=["account"])
+    assert [scope["name"] for scope in (await client.get("/auth/api-keys/scopes", headers=by_key(key))).json()] == [
+        "account"
+    ]
+
+
 async def test_a_key_with_no_scopes_opens_only_what_wants_none(
     client: AsyncClient, default_user_headers: dict[str, str]
 ) -> None:
