@@ -8,7 +8,7 @@ UV ?= uv
 TEST := $(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 SOURCES := benchmarks deploy_test hooks scripts tests
 
-.PHONY: help demo test test-all deploy-test lint format lock bench
+.PHONY: help demo test test-all screenshots deploy-test lint format lock pythons bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -21,6 +21,9 @@ test: .venv/.installed ## Run the quick tests, in minutes, a generated project's
 
 test-all: .venv/.installed ## Run all tests: floods, upgrades, every pip, every set of features (ARGS="-k name" for some)
 	@$(TEST) $(ARGS)
+
+screenshots: .venv/.installed ## Take pictures of every account page into screenshots/: phone and desk, light and dark
+	SCREENSHOTS="$(CURDIR)/screenshots" $(PYTHON) -m pytest tests/test_account_pages.py -k every_page --numprocesses 0
 
 bench: .venv/.installed ## Measure a project beside a bare floor (ARGS=growth.py: as its tables grow)
 	$(PYTHON) scripts/bench.py $(ARGS)
@@ -38,9 +41,11 @@ format: .venv/.installed ## Fix format and style
 	$(PYTHON) -m ruff format $(SOURCES)
 
 lock: .venv/.installed ## Update requirements-dev.txt from pyproject.toml
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	$(PYTHON) -m uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --group dev --output-file requirements-dev.txt
+
+pythons: .venv/.installed ## Say which packages have no wheels for the Pythons on offer, and for the next one (ARGS="3.15")
+	@$(PYTHON) scripts/pythons.py $(ARGS)
 
 # Runs each Python, as a name on the PATH may be a shim for one that isn't installed.
 .venv/.installed: requirements-dev.txt

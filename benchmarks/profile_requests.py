@@ -96,4 +96,5 @@ async def main() -> None:
     await lifespan
 
 
-uvloop.run(main())
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -22,6 +22,8 @@ FEATURES = {
     "mail": {{cookiecutter.mail}},
     "second_factor": {{cookiecutter.second_factor}},
     "passkeys": {{cookiecutter.passkeys}},
+    "account_pages": {{cookiecutter.account_pages}},
+    "sign_in": {{cookiecutter.sign_in}},
     "api_keys": {{cookiecutter.api_keys}},
     "superuser_factor": {{cookiecutter.second_factor or cookiecutter.passkeys}},  # cruft would keep a derived answer
     "account_tokens": {{cookiecutter.mail or cookiecutter.second_factor}},
@@ -79,23 +81,30 @@ def without_regions(text: str) -> str:
 
 
 def without_lines(registry: str) -> str:
-    """Drop the lines that end in the name of an unchosen feature, whatever punctuation follows it."""
-    return re.sub(rf"(?m)^.*\b({UNCHOSEN})[^\w\n]*\n", "", registry)
+    """Drop the lines that end in the name of an unchosen feature, whatever punctuation follows it.
+
+    A line that needs two features ends in a comment with both.
+    """
+    return re.sub(rf"(?m)^.*(\b({UNCHOSEN})[^\w\n]*|# .*\b({UNCHOSEN})\b.*)\n", "", registry)
 
 
 def without_packages(lock: str) -> str:
     """Keep what pyproject.toml names and all that it needs, which the lock itself says after `# via`."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
-    named = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    roots = {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", package)[0]).lower() for package in named}
+    named = {"(pyproject.toml)": project["project"]["dependencies"]}
+    named["(pyproject.toml:dev)"] = project["dependency-groups"]["dev"]
+    roots = {
+        by: {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", package)[0]).lower() for package in packages}
+        for by, packages in named.items()
+    }
     entries = {entry.partition("=")[0]: entry for entry in re.split(r"(?m)^(?=\w)", lock)}
     needed_by = {name: re.findall(r"(?m)^    #(?: via|  ) (\S+)", entry) for name, entry in entries.items()}
-    kept, found = {""}, {name for name in roots & entries.keys() if "(pyproject" in needed_by[name][0]}
+    kept, found = {""}, {name for name in entries if any(name in roots.get(by, ()) for by in needed_by[name])}
     while found:
         kept |= found
         found = {name for name, others in needed_by.items() if kept.intersection(others)} - kept
     for name in kept - {""}:
-        by = [other for other in needed_by[name] if other in kept or (other.startswith("(") and name in roots)]
+        by = [other for other in needed_by[name] if other in kept or name in roots.get(other, ())]
         comment = f"    # via {by[0]}" if len(by) == 1 else "\n    #   ".join(["    # via", *by])
         entries[name] = re.sub(r"    # via(.|\n)*", comment + "\n", entries[name])
     return "".join(entry for name, entry in entries.items() if name in kept)

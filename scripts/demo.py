@@ -69,9 +69,10 @@ def say_what_to_do(port: int) -> None:
     password = f"$(sed -n 's/^FIRST_SUPERUSER_PASSWORD=//p' {shlex.quote(str(env_file))})"
     print(
         f"""
-The demo is running. Look at http://127.0.0.1:{port}/docs
+The demo is running. Register and log in at http://localhost:{port}/account
+The documentation of its API is at http://127.0.0.1:{port}/docs
 First superuser: {email}, whose password is FIRST_SUPERUSER_PASSWORD in {env_file}
-Log in from another terminal:
+Log in there, or from another terminal:
 
 curl http://127.0.0.1:{port}/auth/access-token --data-urlencode username={email} --data-urlencode "password={password}"
 

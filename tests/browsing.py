@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from foreign import node_with
+from foreign import link_node_packages
 from scaffolding import ROOT, run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -42,7 +42,7 @@ class Driver:
         if not paths:
             pytest.skip("Chromium is not here")
         self.chromium, self.folder = paths[0], folder
-        (folder / "node_modules").symlink_to(node_with("playwright-core@1", *packages) / "node_modules")
+        link_node_packages(folder, "playwright-core@1", *packages)
 
     def drive(self, script: str, settings: dict[str, object]) -> list[str]:
         """Return the lines that the script prints, one for each step; it has made a picture of each, too."""

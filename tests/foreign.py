@@ -26,16 +26,26 @@ def python_with(*requirements: str) -> Path:
     return installed("foreign-python", requirements, install) / "bin/python"
 
 
-def node_with(*packages: str) -> Path:
-    """A folder in which Node finds these packages."""
+def link_node_packages(folder: Path, *packages: str) -> None:
+    """Let Node find these packages, such as `typescript@5`, in this folder, and their commands in node_modules/.bin.
+
+    Each is installed once for all tests and runs, however they are combined.
+    """
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("Node and npm are not here")
 
     def install(home: Path) -> str:
         (home / "package.json").write_text('{"private": true, "type": "module"}')
-        return failure_of("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *packages, folder=home)
+        return failure_of("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", package, folder=home)
 
-    return installed("foreign-node", packages, install)
+    for package in packages:
+        modules = installed("foreign-node", (package,), install) / "node_modules"
+        name = package.rpartition("@")[0]
+        for path in (modules / name, *(modules / ".bin").glob("*")):
+            link = folder / "node_modules" / path.relative_to(modules)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():  # two packages may bring the same command
+                link.symlink_to(path)
 
 
 def failure_of(*command: str | Path, folder: Path | None = None) -> str:

@@ -30,12 +30,19 @@ COMBINATIONS: dict[str, dict[str, str]] = {
     "closed": {"license": "Proprietary", "postgres_version": "17"},
 }
 
-FEATURES = ("mail", "second_factor", "passkeys", "api_keys")
+FEATURES = ("mail", "second_factor", "passkeys", "account_pages", "sign_in", "api_keys")
 DERIVED = {"superuser_factor": {"second_factor", "passkeys"}, "account_tokens": {"mail", "second_factor"}}
 PAIRS = (  # which share a seam
     ("mail", "second_factor"),
     ("mail", "passkeys"),
     ("second_factor", "passkeys"),
+    ("mail", "account_pages"),
+    ("second_factor", "account_pages"),
+    ("passkeys", "account_pages"),
+    ("mail", "sign_in"),
+    ("second_factor", "sign_in"),
+    ("passkeys", "sign_in"),
+    ("account_pages", "sign_in"),
     ("mail", "api_keys"),
 )
 
@@ -45,6 +52,7 @@ def features(*chosen: str) -> dict[str, str]:
 
 
 # None, all, each alone, all but each, and pairs, by their names.
+PAIRED = [features(*pair) for pair in PAIRS]
 FEATURE_SETS: dict[str, dict[str, str]] = {
     {(): "none", FEATURES: "all"}.get(chosen, " + ".join(chosen)): features(*chosen)
     for chosen in (
@@ -104,9 +112,10 @@ def make(project: Path, target: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def lint(project: Path, kind: str) -> None:
-    """With mypy's cache of the last project of this kind, which it compares with the sources by their hashes."""
-    result = run("make", "lint", cwd=project, environment={"MYPY_CACHE_DIR": str(ROOT / ".cache/mypy" / kind)})
+def lint(project: Path) -> None:
+    """With mypy's cache of this worker's last project: it compares the hashes of the sources, and most are the same."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    result = run("make", "lint", cwd=project, environment={"MYPY_CACHE_DIR": str(ROOT / ".cache/mypy" / worker)})
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from browsing import Driver, pages
 from documentation import blocks
-from foreign import node_with
+from foreign import link_node_packages
 from scaffolding import ALL, ROOT, read_env, run, scaffold
 from serving import Api, free_port, served
 
@@ -33,7 +33,7 @@ def compile_session(project: Path, folder: Path, api: str, *pages: str) -> None:
 
 def test_the_documented_lines_tell_an_old_login_from_an_expired_token(template: Path, tmp_path: Path) -> None:
     """Without a browser, so that it runs wherever Node does."""
-    (tmp_path / "node_modules").symlink_to(node_with("typescript@5") / "node_modules")
+    link_node_packages(tmp_path, "typescript@5")
     folder = tmp_path / "lines"
     project = scaffold(template, tmp_path / "out", ALL)
     names = [f"docs/{name}.md" for name in ("browser", "second_factor", "passkeys")]

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 from documentation import blocks
-from foreign import node_with, python_with
+from foreign import link_node_packages, python_with
 from rendering import ENVIRONMENT
 from scaffolding import PATIENCE, ROOT, run
 from serving import Api, answers, free_port, served
@@ -30,7 +30,7 @@ def test_authlib_and_requests_oauthlib_log_in_refresh_and_revoke_and_pyjwt_verif
 
 
 def test_oauth4webapi_logs_in_refreshes_and_revokes_and_jose_verifies(api: Api, tmp_path: Path) -> None:
-    (tmp_path / "node_modules").symlink_to(node_with(*NODE) / "node_modules")
+    link_node_packages(tmp_path, *NODE)
     script = shutil.copy(CLIENTS / "node_clients.mjs", tmp_path)
 
     result = run("node", script, api.url, api.email, api.password, cwd=tmp_path)
@@ -45,7 +45,7 @@ def test_authlib_and_requests_oauthlib_exchange_an_api_key(api: Api) -> None:
 
 
 def test_oauth4webapi_and_openid_client_exchange_an_api_key(api: Api, tmp_path: Path) -> None:
-    (tmp_path / "node_modules").symlink_to(node_with(*NODE, "openid-client@6") / "node_modules")
+    link_node_packages(tmp_path, *NODE, "openid-client@6")
     script = shutil.copy(CLIENTS / "programs.mjs", tmp_path)
 
     result = run("node", script, api.url, *api_key(api), cwd=tmp_path)

@@ -84,6 +84,7 @@ def test_demo_logs_in_ends_completely_and_keeps_its_data(
     credentials = {"email": "new@example.com", "password": "a password of mine"}
     with running_demo(clone, port, tmp_path / "first.log") as (demo, printed):
         assert f"http://127.0.0.1:{port}/docs" in printed
+        assert f"http://localhost:{port}/account" in printed
         lines = [
             line for line in printed.splitlines() if not line.startswith("WARNING: ")
         ]  # from this machine's pip settings

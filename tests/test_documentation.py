@@ -14,7 +14,20 @@ from urllib.request import Request, urlopen
 
 import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out, carry_out_in_one_shell, remove_the_example
-from scaffolding import PATIENCE, ROOT, features, files, installed_project, lint, make, read_env, run, scaffold
+from scaffolding import (
+    ALL,
+    PATIENCE,
+    ROOT,
+    features,
+    files,
+    installed_project,
+    link_environment,
+    lint,
+    make,
+    read_env,
+    run,
+    scaffold,
+)
 from serving import QUICK, Api, free_port, initialised_project, served
 
 INSIDE = Path(__file__).parent / "inside"
@@ -99,7 +112,7 @@ def test_walk_through_leads_to_a_resource_that_passes_everything(installed: Path
     follow(installed, "docs/tutorial.md", "Add your own resource")
 
     shutil.copy(INSIDE / "tutorial/test_tutorial.py", installed / "app/tests")
-    lint(installed, "walk")
+    lint(installed)
     make(installed, "test")
     initialised = run("bash", "init.sh", cwd=installed, environment=QUICK | PRODUCTION)
     assert initialised.returncode == 0, initialised.stderr
@@ -116,16 +129,31 @@ def test_the_example_is_removed_in_five_plain_steps(installed: Path) -> None:
     make(installed, "migrate")
     make(installed, "openapi")
 
-    lint(installed, "without example")
+    lint(installed)
     make(installed, "test")
     assert not traces(installed, r"Pet[A-Z]|PET_|_pets?\b|\bpets[./]|/pets")
 
 
 def test_a_lost_password_is_recovered_by_curl_alone(template: Path, environment: Path, tmp_path: Path) -> None:
     port = str(free_port())
-    with initialised_project(template, environment, tmp_path) as project, served(project, int(port), {"PORT": port}):
+    settings = {"PORT": port, "ACCOUNT_PAGES": "false"}
+    with initialised_project(template, environment, tmp_path) as project, served(project, int(port), settings):
         for block in blocks(project / "docs/mail.md", "By curl"):
             carry_out(replace(block, text=block.text.replace("8000", port)), project)
+
+
+def test_a_section_and_colours_of_one_s_own_are_on_the_account_page(
+    template: Path, environment: Path, tmp_path: Path
+) -> None:
+    project = scaffold(template, tmp_path, ALL)
+    link_environment(project, environment)
+    for section in ("A section on the account page", "Your colours on the account pages"):
+        follow(project, "docs/recipes.md", section)
+    show = "import app.main; from app.features.account_pages.files import page; print(page('account'))"
+    shown = run(project / ".venv/bin/python", "-c", show, cwd=project)
+    assert shown.returncode == 0, shown.stderr
+    assert '<section id="pets"' in shown.stdout
+    assert 'src="/account/files/pet_list/account_pages/account.js"' in shown.stdout
 
 
 @pytest.mark.slow
@@ -171,7 +199,7 @@ def test_a_role_of_ones_own_works(template: Path, environment: Path, tmp_path: P
     with installed_project(template, environment, tmp_path, features("api_keys")) as project:
         follow(project, "docs/api_keys.md", "A role of your own")
         make(project, "format")
-        lint(project, "role")
+        lint(project)
         tests = "app/features/api_keys/tests/test_roles.py app/tests/test_openapi.py app/tests/test_scopes.py"
         result = run("make", "test", f"ARGS={tests}", cwd=project)
         assert result.returncode == 0, result.stdout
@@ -198,7 +226,7 @@ def test_recipes_work(installed: Path) -> None:
         shutil.copy(test, installed / f"app/tests/test_recipe_{test.name}")
 
     make(installed, "format")
-    lint(installed, "recipes")
+    lint(installed)
     result = run("make", "test", "ARGS=-k recipe --quiet --tb=short", cwd=installed)
     assert result.returncode == 0, result.stdout
     assert run(".venv/bin/python", "-m", "alembic", "check", cwd=installed).returncode == 0

@@ -73,7 +73,7 @@ def test_a_feature_of_a_page_comes_with_its_folder_and_two_lines(
             ".env.example",
             "docs/settings.md",
         }
-        lint(project, "visits")
+        lint(project)
         tests = "app/features/visits app/tests/test_rooms.py app/tests/test_config.py app/tests/test_openapi.py"
         result = run("make", "test", f"ARGS={tests}", cwd=project)
         assert result.returncode == 0, result.stdout
@@ -95,5 +95,5 @@ def test_a_feature_goes_with_its_folders_two_lines_and_a_page(
 
         assert 'op.drop_table("passkeys")' in migrate(project, "remove passkeys")
 
-        lint(project, "all")
+        lint(project)
         make(project, "test")

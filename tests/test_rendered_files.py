@@ -14,6 +14,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from pythons import OFFERED
 from scaffolding import ALL, COMBINATIONS, ROOT, assert_parses, files, run, scaffold, unchosen
 
 # Words that belong to one feature alone.
@@ -29,6 +30,11 @@ WORDS = {
         r"|\bsecond_factor(?!s|_added|_removed)|\bcodes? of an app"
     ),
     "passkeys": r"(?i)passkey|webauthn|\brp_id|cbor",
+    "account_pages": r"(?i)\baccount[ _-]pages?\b",
+    "sign_in": (
+        r"SIGN_IN|(?i:\bsign[_-]ins?\b|sign in with others|native_app)|\b[Ii]dentities\b|OpenID Connect|joserfc"
+        r"|[Ll]inked logins?|identity_(un)?link"
+    ),
     "api_keys": r"(?i:\bAPI[ -]keys?\b)|\bapi_keys?\b|ApiKey|client.credentials|\bROLES\b|\brole_(granted|revoked)",
     "superuser_factor": r"(?i)second.factor|superuser_factor|insufficient_factor",
     "account_tokens": r"(?i)account.tokens?\b",
@@ -214,14 +220,15 @@ def test_no_trace_of_another_choice(question: str, project: Path, combination: d
 
 
 def test_no_trace_of_another_web_server(project: Path, combination: dict[str, str]) -> None:
+    image = "".join((project / name).read_text() for name in ("Dockerfile", "docker-entrypoint.sh"))
     mentions = [path.name for path in files(project) if SIGNS_OF_NGINX_UNIT.search(path.name + path.read_text())]
 
     if chosen(combination, "web_server") == "nginx-unit":
         assert {"Dockerfile", "nginx-unit-config.json"} <= set(mentions)
-        assert "uvicorn" not in (project / "Dockerfile").read_text()
+        assert "uvicorn" not in image
     else:
         assert not mentions
-        assert "uvicorn" in (project / "Dockerfile").read_text()
+        assert "uvicorn" in image
 
 
 def test_license_is_the_chosen_one(project: Path, combination: dict[str, str], template: Path) -> None:
@@ -281,11 +288,25 @@ def test_actions_are_pinned_by_commit_and_the_same_in_both_products(project: Pat
     assert len(uses) == len({line.partition("@")[0] for line in uses}), uses
 
 
+def test_development_container_has_the_chosen_python_and_runs_commands_that_exist(
+    project: Path, combination: dict[str, str]
+) -> None:
+    container = json.loads((project / ".devcontainer/devcontainer.json").read_text())
+    commands = f"{container['postCreateCommand']}\n{container['postStartCommand']}"
+    targets = re.findall(r"(?m)^([\w-]+):", (project / "Makefile").read_text())
+    mounted = re.findall(r"target=\$\{containerWorkspaceFolder\}/([^,]*)", "\n".join(container["mounts"]))
+
+    assert container["image"].endswith(f":{combination.get('python_version', OFFERED[0])}")
+    assert {"env", "databases"} == set(re.findall(r"\bmake ([\w-]+)", commands)) <= set(targets)
+    assert {f"{name}/" for name in mounted} <= set((project / ".gitignore").read_text().split())
+
+
 def test_dependabot_updates_everything_that_is_pinned(project: Path) -> None:
     settings = yaml.safe_load((project / ".github/dependabot.yml").read_text())
     ecosystems = {update["package-ecosystem"] for update in settings["updates"]}
 
     assert ecosystems == {"pip", "github-actions", "docker"}
+    assert {update["cooldown"]["default-days"] for update in settings["updates"]} == {7}
     # Dependabot can't read variables after FROM
     bases = re.findall(r"^FROM (\S+)", (project / "Dockerfile").read_text(), re.MULTILINE)
     assert [base for base in bases if ":" in base and "$" not in base] == bases[:1]

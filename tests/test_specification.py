@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from foreign import node_with, python_with
+from foreign import link_node_packages, python_with
 from scaffolding import ROOT, make, run
 from serving import Api
 
@@ -30,7 +30,7 @@ def specification(api: Api) -> Path:
 @pytest.fixture
 def node(specification: Path, tmp_path: Path) -> Path:
     """A folder with the specification and the tools."""
-    (tmp_path / "node_modules").symlink_to(node_with(*NODE) / "node_modules")
+    link_node_packages(tmp_path, *NODE)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     shutil.copy(specification, tmp_path)
     return tmp_path

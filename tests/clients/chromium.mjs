@@ -15,11 +15,16 @@ const complaints = [];
 export async function open(url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 800, height: 1300 }, ...options });
   context.setDefaultTimeout(120_000);
+  return openTab(context, url);
+}
+
+/** A page that shares cookies with the others of its context. */
+export async function openTab(context, url) {
   const page = await context.newPage();
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {
-    const isRefusal = /^Failed to load resource: the server responded with a status of 4/.test(message.text());
-    if (message.type() === "error" && !isRefusal) complaints.push(message.text());
+    const isRefusal = /^Failed to load resource: (the server responded with a status of [45]|net::ERR_INTERNET_DISCONNECTED)/;
+    if (message.type() === "error" && !isRefusal.test(message.text())) complaints.push(message.text());
   });
   page.on("request", (request) => {
     const { protocol, host } = new URL(request.url());
@@ -77,12 +82,14 @@ asyncio.run(main())`,
     statement,
   );
 
-let lastStep = 0;
+const lastSteps = new Map();
 /** The code of the next time step that the API still takes: it takes each once, the one before and after, too. */
 export async function nextCode(secret) {
   const now = () => Date.now() / 30_000;
+  let lastStep = lastSteps.get(secret) ?? 0;
   while (lastStep + 1 > Math.floor(now()) + 1 || now() % 1 > 0.9) await setTimeout(500);
   lastStep = Math.max(lastStep + 1, Math.floor(now()) - 1);
+  lastSteps.set(secret, lastStep);
   return python("import sys, pyotp; print(pyotp.TOTP(sys.argv[1]).at(int(sys.argv[2])))", secret, `${lastStep * 30}`);
 }
 

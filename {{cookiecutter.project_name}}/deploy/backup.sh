@@ -7,6 +7,7 @@
 #   backup.sh restore [FILE]  puts one, the newest unless it is named, in the place of the database, which stays beside it
 set -euo pipefail
 umask 077
+export PGOPTIONS=--client-min-messages=warning
 
 folder=${BACKUPS:-/backups}
 

@@ -12,12 +12,13 @@ from app.api.login_routes import Mount
 from app.api.oauth_errors import Refusal
 from app.auth.audit import EVENTS
 from app.auth.caller import Bearer, SuperuserRule, bearers, superuser_rules
-from app.auth.credentials import credentials
-from app.auth.login import HiddenAccounts, LoginStep, hidden_accounts, login_steps
+from app.auth.credentials import credentials, ways_to_log_in
+from app.auth.login import HiddenAccounts, LoginStep, hidden_accounts, login_steps, strong_methods
 from app.auth.notices import Sender, senders
 from app.auth.recent_login import RecentLoginRule, SecondFactor, recent_login_rules, second_factors
 from app.auth.scopes import ScopeGiver, scope_givers
 from app.core.database import Database
+from app.core.pages import Pages, pages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +29,13 @@ class Feature:
     mounts: Sequence[Mount] = ()
     is_on: Callable[[], bool] = lambda: True  # whether the settings let the routes exist
     lifespan: Callable[[Database], AbstractAsyncContextManager[None]] | None = None  # around the serving of requests
+    pages: str | None = None  # the path of pages for people, below API_PREFIX; see core/pages.py
     audit_events: Sequence[str] = ()
     # Logging in
     hidden_accounts: Sequence[HiddenAccounts] = ()
     login_steps: Sequence[LoginStep] = ()
     login_refusals: Sequence[Refusal] = ()  # raised by the steps; for the documentation
+    strong_methods: Sequence[str] = ()  # login methods that are better than a password alone
     second_factors: Sequence[SecondFactor] = ()
     reauthentications: Mapping[str, Reauthentication] = field(default_factory=dict)  # by their fields in the body
     recent_login_rules: Sequence[RecentLoginRule] = ()
@@ -42,7 +45,8 @@ class Feature:
     grants: Mapping[str, Grant] = field(default_factory=dict)  # by their `grant_type`
     scope_givers: Sequence[ScopeGiver] = ()
     # Accounts
-    credentials: Sequence[Any] = ()  # models whose rows are ways to log in, beside the password
+    ways_to_log_in: Sequence[Any] = ()  # models whose rows are each enough for a login, without the password
+    credentials: Sequence[Any] = ()  # other models whose rows play a part in a login
     senders: Sequence[Sender] = ()  # of notices
     registrars: Sequence[Registrar] = ()
 
@@ -53,6 +57,7 @@ def connect(features: Sequence[Feature]) -> None:
         EVENTS.extend(feature.audit_events)
         hidden_accounts.extend(feature.hidden_accounts)
         login_steps.extend(feature.login_steps)
+        strong_methods.update(feature.strong_methods)
         second_factors.extend(feature.second_factors)
         reauthentications.update(feature.reauthentications)
         recent_login_rules.extend(feature.recent_login_rules)
@@ -60,6 +65,9 @@ def connect(features: Sequence[Feature]) -> None:
         bearers.extend(feature.bearers)
         grants.update(feature.grants)
         scope_givers.extend(feature.scope_givers)
-        credentials.extend(feature.credentials)
+        ways_to_log_in.extend(feature.ways_to_log_in)
+        credentials.extend([*feature.ways_to_log_in, *feature.credentials])
         senders.extend(feature.senders)
         registrars.extend(feature.registrars)
+        if feature.pages is not None:
+            pages.append(Pages(feature.pages, feature.is_on))

@@ -4,13 +4,23 @@ import uuid
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.passwords import NO_PASSWORD
 from app.models import KnownClient, LoginSession, User
 
 # Models with a `user_id`, whose rows log an account in beside its password. Features add theirs.
 credentials: Final[list[Any]] = []
+# Those among them whose rows are each enough for a login, without the password.
+ways_to_log_in: Final[list[Any]] = []
+
+
+async def can_log_in(session: AsyncSession, user_id: uuid.UUID) -> bool:
+    """Whether an account has a password or another way to log in; ask after the removal of one, before the commit."""
+    ways = [select(User.id).where(User.id == user_id, User.hashed_password != NO_PASSWORD)]
+    ways += [select(model.user_id).where(model.user_id == user_id) for model in ways_to_log_in]
+    return bool(await session.scalar(select(or_(*(way.exists() for way in ways)))))
 
 
 async def note_change_of_factors(session: AsyncSession, user_id: uuid.UUID) -> datetime:

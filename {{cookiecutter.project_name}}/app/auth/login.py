@@ -22,6 +22,9 @@ LoginStep = Callable[[Database, Account, Client, str], Awaitable[None]]
 
 login_steps: Final[list[LoginStep]] = []  # features add theirs
 
+# Login methods that are better than a password alone. Features add theirs; any other method is as weak as a password.
+strong_methods: Final[set[str]] = set()
+
 # Whether a login treats an account as if it didn't exist, even with the right password.
 HiddenAccounts = Callable[[Account], bool]
 

@@ -137,6 +137,12 @@ class Settings(FeatureSettings):
     docs: bool = True  # /docs and /openapi.json
     # Where clients find us: the issuer and audience of access tokens.
     public_url: PublicUrl | None = None
+    # Whom to tell of a vulnerability: /.well-known/security.txt (RFC 9116).
+    security_contact: str | None = Field(
+        default=None,
+        pattern=r"^(mailto:[!-~]+@[!-~]+|(https://|tel:)[!-~]+)$",
+        examples=["mailto:security@example.com"],
+    )
 
     # Tokens and passwords
     # Signs every token. The fallbacks verify: former keys, and the next one before any process signs with it.
@@ -344,12 +350,13 @@ def unknown_names(*kinds: type[FeatureSettings]) -> Iterator[str]:
 
 def in_words(kind: type[FeatureSettings], problem: ErrorDetails) -> str:
     """Say what is wrong with which variable, and how to fix it, without showing its value."""
-    name = str(problem["loc"][0]) if problem["loc"] else ""
+    names = [part for part in problem["loc"] if isinstance(part, str)]  # a setting, and what is nested in it
+    name = "__".join(names)
     words = problem["msg"].removeprefix("Value error, ").replace(" items after validation", " characters")
     match problem["type"]:
         case "missing":
             words = "must be set" + ("; `make secret-key` prints a good one" if name == "secret_key" else "")
-        case "string_pattern_mismatch" if examples := kind.model_fields[name].examples:
+        case "string_pattern_mismatch" if examples := kind.model_fields[names[0]].examples:
             words = f"must look like {examples[0]}"
     return f"{name.upper()}: {words}" if name else words
 

@@ -128,6 +128,9 @@ def _parameters(url: URL) -> dict[str, str]:
         if name in query and query[name] not in values:
             raise ValueError(f"has an unknown {name}, which is one of {', '.join(sorted(values))}")
     if query.get("sslrootcert") == "system":
+        # As in libpq: any site has a certificate of these authorities, so the name must be right, too.
+        if query.setdefault("sslmode", "verify-full") != "verify-full":
+            raise ValueError("has sslrootcert=system, which works with sslmode=verify-full only")
         authorities = get_default_verify_paths().cafile
         if authorities is None:
             raise ValueError("has sslrootcert=system, but this system has no file of authorities: name one instead")

@@ -15,6 +15,7 @@ from app.core.weak_secrets import normalized
 
 T = TypeVar("T")
 
+NO_PASSWORD: Final = "!"  # in place of the hash where an account has no password
 MAX_ROUNDS: Final = 20  # as SECURITY_BCRYPT_ROUNDS; a stored hash with 31 would keep a thread for a day
 
 
@@ -56,7 +57,7 @@ async def hash_password(password: str) -> str:
 async def check_password(password: str, hashed_password: str | None) -> PasswordCheck:
     """Check a password. Without a hash, or with text that is no hash of ours, the result is False, in the same time.
 
-    So `!` in that column switches the password off, and a row from another system can't break the login.
+    So NO_PASSWORD in that column switches the password off, and a row from another system can't break the login.
     """
     return await _in_password_thread(_check_password, password, hashed_password or "")
 

@@ -1,10 +1,14 @@
 """The features of this project, an import and an entry for each; docs/development.md says how to add or remove one."""
 
 from app.api.feature import Feature
+from app.features.account_pages.feature import account_pages
 from app.features.api_keys.feature import api_keys
 from app.features.mail.feature import mail
+from app.features.passkeys.account_pages.feature import passkeys_pages  # passkeys, account_pages
 from app.features.passkeys.feature import passkeys
+from app.features.second_factor.account_pages.feature import second_factor_pages  # second_factor, account_pages
 from app.features.second_factor.feature import second_factor
+from app.features.sign_in.feature import sign_in
 from app.features.superuser_factor.feature import superuser_factor
 
 FEATURES: list[Feature] = [
@@ -13,5 +17,9 @@ FEATURES: list[Feature] = [
     second_factor,
     passkeys,
     superuser_factor,
+    account_pages,
+    second_factor_pages,  # second_factor, account_pages
+    passkeys_pages,  # passkeys, account_pages
+    sign_in,
     api_keys,
 ]

@@ -49,9 +49,10 @@ CALLER = Caller(
 
 def said_by_features(name: str) -> list[Any]:
     """The modules of this name in the features' tests: what they say of their routes, for example."""
+    folder = Path(features.__file__).parents[2]
     return [
-        import_module(f"app.features.{path.parts[-3]}.tests.{name}")
-        for path in sorted(Path(features.__file__).parent.glob(f"*/tests/{name}.py"))
+        import_module(".".join(path.relative_to(folder).with_suffix("").parts))
+        for path in sorted(Path(features.__file__).parent.glob(f"**/tests/{name}.py"))
     ]
 
 

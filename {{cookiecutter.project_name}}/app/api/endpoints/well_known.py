@@ -1,6 +1,12 @@
-"""What other services need to know to use and verify our tokens; always at the root of the host."""
+"""What other services need to know to use and verify our tokens, and whom to tell of a vulnerability.
+
+Always at the root of the host, too.
+"""
+
+from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, HTTPException, Response, status
+from fastapi.responses import PlainTextResponse
 
 from app.api.errors import NOT_FOUND, documented
 from app.api.grants import grants
@@ -40,3 +46,16 @@ async def read_server_metadata(response: Response) -> ServerMetadataResponse:
         grant_types_supported=["password", "refresh_token", *grants],
         scopes_supported=list(SCOPES),
     )
+
+
+@router.get("/security.txt", response_class=PlainTextResponse, include_in_schema=False)
+async def read_security_contact(response: Response) -> str:
+    """Read whom to tell of a vulnerability (RFC 9116); 404 without `SECURITY_CONTACT`."""
+    if settings.security_contact is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_FOUND)
+    response.headers["Cache-Control"] = CACHEABLE
+    expires = datetime.now(UTC).date() + timedelta(days=30)  # while we serve it, it is up to date
+    lines = [f"Contact: {settings.security_contact}", f"Expires: {expires}T00:00:00Z"]
+    if settings.public_url:
+        lines.append(f"Canonical: {settings.public_url}/.well-known/security.txt")
+    return "\n".join([*lines, ""])

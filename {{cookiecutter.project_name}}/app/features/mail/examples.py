@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from string import Template
 
 from app.core.config import PROJECT_DIR
@@ -10,17 +11,17 @@ from app.features.mail.messages import PAGES, render, text_paths
 FOLDER = PROJECT_DIR / ".mail/examples"
 
 
-def example_data(kind: str) -> dict[str, str]:
-    """Something for each name that the text mentions."""
-    text = Template(text_paths()[kind].read_text(encoding="utf-8"))
-    return {name: f"[{name}]" for name in set(text.get_identifiers()) - {"project", "when"}}
+def example_data(path: Path) -> dict[str, str]:
+    """The names that a text mentions, in brackets."""
+    names = set(Template(path.read_text(encoding="utf-8")).get_identifiers()) - {"project", "when", "action"}
+    return {name: f"[{name}]" for name in names}
 
 
 def write_examples() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for kind in text_paths():
+    for kind, path in text_paths().items():
         token = uuid.UUID(int=0).hex * 2 if kind in PAGES else None
-        content = render(kind, datetime.now(UTC), token, example_data(kind))
+        content = render(kind, datetime.now(UTC), token, example_data(path))
         (FOLDER / f"{kind}.txt").write_text(f"Subject: {content.subject}\n\n{content.text}", encoding="utf-8")
         (FOLDER / f"{kind}.html").write_text(content.html, encoding="utf-8")
 

@@ -1,6 +1,6 @@
 """What emails say: `templates/` has a text for each kind, and one layout for the HTML that is made of it.
 
-A text begins with its subject. `$action` stands where the link goes, or the token where there is no FRONTEND_URL.
+A text begins with its subject. `$action` stands where the link goes; without a page to lead to, the token.
 Other features have texts in their folders `mail/`.
 """
 
@@ -23,9 +23,10 @@ from typing import Any, Final, NamedTuple
 from email_validator import validate_email
 
 from app.core.config import PROJECT, settings
+from app.core.pages import pages_url
 from app.features.mail.settings import mail_settings
 
-# For each kind with a token: the page of the front end, and what the route of the same name wants beside the token.
+# For each kind with a token: the page, and what the route of the same name wants beside the token.
 PAGES: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "recovery": ("recover-password", {"new_password": "a new password"}),
     "verification": ("verify-email", {}),
@@ -100,9 +101,13 @@ def ascii_domain(address: str) -> str:
     return f"{parsed.local_part}@{parsed.ascii_domain}"
 
 
-def link_to(kind: str, token: str) -> str:
-    """In the fragment, which browsers send to no server: so no log and no Referer has the token."""
-    return f"{mail_settings.frontend_url}/{PAGES[kind][0]}#token={token}"
+def link_to(kind: str, token: str) -> str | None:
+    """A page of the front end, else one of our own; None where there is neither.
+
+    The token is in the fragment, which browsers send to no server: so no log and no Referer has it.
+    """
+    base = mail_settings.frontend_url or pages_url()
+    return f"{base}/{PAGES[kind][0]}#token={token}" if base else None
 
 
 _BUTTON: Final = (
@@ -113,8 +118,7 @@ _COMMAND: Final = '<pre style="font-size: 13px; white-space: pre-wrap; word-brea
 
 
 def _action(kind: str, token: str, label: str) -> tuple[str, str]:
-    if mail_settings.frontend_url:
-        link = link_to(kind, token)
+    if link := link_to(kind, token):
         return link, _BUTTON.format(html.escape(link), html.escape(label))
     page, fields = PAGES[kind]
     # `make dev PORT=8001` exports the port.

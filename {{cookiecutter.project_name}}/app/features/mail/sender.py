@@ -137,8 +137,8 @@ class Sender:
         await remove(self._database, mail)
         _log("mail_sent", mail)
         if settings.environment == "dev" and isinstance(self._transport, FolderTransport) and ready.token:
-            link = link_to(ready.kind, ready.token) if mail_settings.frontend_url else ready.token
-            logger.info("%s for %s: %s", "Link" if mail_settings.frontend_url else "Token", recipient, link)
+            link = link_to(ready.kind, ready.token)
+            logger.info("%s for %s: %s", "Link" if link else "Token", recipient, link or ready.token)
         return True
 
     async def _give_up(self, mail: Mail, error: Exception) -> bool:

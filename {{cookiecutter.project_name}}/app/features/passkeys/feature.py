@@ -20,5 +20,6 @@ passkeys = Feature(
     is_on=lambda: passkey_settings.rp_id is not None,
     audit_events=["second_factor_added", "second_factor_removed", "passkey_refused"],
     recent_login_rules=[refuse_weaker_session],
-    credentials=[Passkey],
+    strong_methods=["passkey"],
+    ways_to_log_in=[Passkey],
 )

@@ -8,10 +8,10 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from app.api.deps import Autocommit, CurrentClient, CurrentUser, DbSession, RecentLogin, lock_recent_owner
-from app.api.errors import NO_RECENT_LOGIN, UNAUTHORIZED, body_refused, documented
+from app.api.errors import NO_RECENT_LOGIN, ONLY_WAY_TO_LOG_IN, UNAUTHORIZED, body_refused, documented
 from app.auth.audit import audit
 from app.auth.clients import Client
-from app.auth.credentials import note_change_of_factors
+from app.auth.credentials import can_log_in, note_change_of_factors
 from app.auth.notices import notify
 from app.core.config import PROJECT
 from app.features.passkeys.ceremonies import ALGORITHMS, InvalidPasskeyError, check_registration
@@ -95,14 +95,16 @@ async def register_passkey(
 @router.delete(
     "/passkeys/{passkey_id:uuid}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=NO_RECENT_LOGIN | documented(404, PASSKEY_NOT_FOUND),
+    responses=NO_RECENT_LOGIN | documented(404, PASSKEY_NOT_FOUND) | documented(409, ONLY_WAY_TO_LOG_IN),
 )
 async def remove_passkey(passkey_id: uuid.UUID, user: RecentLogin, client: CurrentClient, session: DbSession) -> None:
-    """Remove one of the caller's passkeys; the password stays a way to log in."""
+    """Remove one of the caller's passkeys, unless it is the only way to log in."""
     await lock_recent_owner(session, user)
     my_passkey = delete(Passkey).where(Passkey.id == passkey_id, Passkey.user_id == user.id)
     if await session.scalar(my_passkey.returning(Passkey.id)) is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, PASSKEY_NOT_FOUND)
+    if not await can_log_in(session, user.id):
+        raise HTTPException(status.HTTP_409_CONFLICT, ONLY_WAY_TO_LOG_IN)
     await note_change_of_factors(session, user.id)
     notify(session, "passkey_removed", user.email, user.id)
     await session.commit()

@@ -26,6 +26,7 @@ second_factor = Feature(
     audit_events=["second_factor_added", "second_factor_removed", "second_factor_failed", "recovery_code_used"],
     login_steps=[stop_without_code],
     login_refusals=[MFA_REQUIRED],
+    strong_methods=["totp", "recovery_code"],
     second_factors=[SecondFactor(has_second_factor, INCORRECT_CODE.detail)],
     reauthentications={"code": Reauthentication(Code, check_own_code, INCORRECT_CODE.detail)},
     credentials=[TotpSecret, RecoveryCode],

@@ -10,7 +10,7 @@ from app.api.deps import Autocommit, CurrentClient
 from app.api.oauth_errors import OAuthError, Refusal
 from app.auth.accounts import Account, find_account
 from app.auth.clients import Client
-from app.auth.login import finish_login
+from app.auth.login import finish_login, strong_methods
 from app.auth.sessions import Tokens
 from app.core.account_tokens import account_of, create_account_token, is_genuine
 from app.core.database import Database
@@ -22,8 +22,8 @@ MFA_REQUIRED: Final = Refusal("mfa_required", "Second factor required", 403, Mfa
 
 
 async def stop_without_code(database: Database, account: Account, _: Client, method: str) -> None:
-    """A login step: where a second factor is set up, a password isn't enough. Raises the 403, with an MFA token."""
-    if method == "password" and await has_second_factor(database, account.id):
+    """A login step: where a second factor is set up, a weaker login isn't enough. Raises the 403, with an MFA token."""
+    if method not in strong_methods and await has_second_factor(database, account.id):
         raise OAuthError(MFA_REQUIRED, mfa_token=create_mfa_token(account))
 
 

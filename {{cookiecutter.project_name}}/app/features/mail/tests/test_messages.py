@@ -11,6 +11,7 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT, settings
+from app.core.pages import Pages
 from app.features.mail.examples import FOLDER, example_data, write_examples
 from app.features.mail.messages import PAGES, ascii_domain, build, render, text_paths
 from app.features.mail.tests.helpers import Mailbox, text_of
@@ -24,7 +25,7 @@ NOW = datetime(2030, 6, 21, 16, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_text_and_html_say_the_same_and_load_nothing(kind: str) -> None:
-    content = render(kind, NOW, "tokentoken" if kind in PAGES else None, example_data(kind))
+    content = render(kind, NOW, "tokentoken" if kind in PAGES else None, example_data(text_paths()[kind]))
     words = re.sub(r"\s+", " ", content.text)
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", content.html.partition("<body")[2].partition(">")[2]))
     for sentence in re.findall(r"[A-Z][^.:$]*[.:]", words.partition(" -- ")[0].replace("'", "&#x27;")):
@@ -39,6 +40,7 @@ def test_text_and_html_say_the_same_and_load_nothing(kind: str) -> None:
 def test_without_a_front_end_the_email_has_the_token_and_the_command(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("app.core.pages.pages", [])
     monkeypatch.delenv("PORT", raising=False)
     with other_settings(FRONTEND_URL=None, PUBLIC_URL=None):
         content = render(kind, NOW, "tokentoken")
@@ -50,6 +52,15 @@ def test_without_a_front_end_the_email_has_the_token_and_the_command(
         assert "curl https://api.example.com/" in render(kind, NOW, "tokentoken").text
     assert '"token": "tokentoken"' in content.text
     assert "&quot;tokentoken&quot;" in content.html
+
+
+def test_without_a_front_end_links_lead_to_our_own_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.core.pages.pages", [Pages("/people", lambda: True)])
+    link = f"https://api.example.com{settings.api_prefix}/people/verify-email#token=tokentoken"
+    with other_settings(FRONTEND_URL=None, PUBLIC_URL="https://api.example.com"):
+        content = render("verification", NOW, "tokentoken")
+    assert f"\n\n{link}\n\n" in content.text
+    assert f'href="{link}"' in content.html
 
 
 def test_what_comes_from_settings_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:

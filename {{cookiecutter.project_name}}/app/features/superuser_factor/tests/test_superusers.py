@@ -3,6 +3,7 @@
 import pytest
 from httpx import AsyncClient
 
+from app.auth.login import strong_methods
 from app.features.superuser_factor.tests.helpers import REFUSED, begin_with, has_rights
 from app.models import User
 from app.tests.helpers import PASSWORD, bearer, login, refresh
@@ -39,10 +40,11 @@ async def test_neither_a_refresh_nor_a_re_authentication_makes_up_for_it(client:
 
 
 @pytest.mark.usefixtures("required")
+@pytest.mark.parametrize("method", sorted(strong_methods))
 async def test_a_session_that_more_than_a_password_began_gives_all_rights_however_often_it_is_refreshed(
-    client: AsyncClient, superuser: User
+    client: AsyncClient, superuser: User, method: str
 ) -> None:
-    tokens = await begin_with("more", superuser)
+    tokens = await begin_with(method, superuser)
     assert await has_rights(client, bearer(tokens))
     for _ in range(2):
         tokens = await refresh(client, tokens)
@@ -66,3 +68,10 @@ async def test_unless_it_is_required_a_password_is_enough(
     )
     with other_settings(SUPERUSER_SECOND_FACTOR="required"):
         assert not await has_rights(client, headers), "from now on, also in the sessions that there are"
+
+
+@pytest.mark.usefixtures("required")
+async def test_a_login_method_that_nobody_calls_strong_is_as_weak_as_a_password(
+    client: AsyncClient, superuser: User
+) -> None:
+    assert not await has_rights(client, bearer(await begin_with("something new", superuser)))
