@@ -2,6 +2,8 @@
 PORT ?= 8000
 ARGS ?=
 PYTHON := .venv/bin/python
+# Installs in seconds what pip installs in a minute; UV= for pip.
+UV ?= uv
 # The order of tests/conftest.py, and one test or group at a time for each worker, so that all end together.
 TEST := $(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 SOURCES := benchmarks deploy_test hooks scripts tests
@@ -44,9 +46,10 @@ lock: .venv/.installed ## Update requirements-dev.txt from pyproject.toml
 .venv/.installed: requirements-dev.txt
 	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	  if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	    echo "Installing the template's tools into .venv, which takes a minute the first time."; \
+	    echo "Installing the template's tools into .venv, which takes a minute the first time (with uv, seconds)."; \
 	    rm -rf .venv && $$python -m venv .venv && \
-	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt \
+	    { VIRTUAL_ENV=.venv "$(UV)" pip install --quiet --no-deps --require-hashes --requirement requirements-dev.txt 2>/dev/null || \
+	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt; } \
 	      || { echo "The tools could not be installed, for the reason above. Once it is fixed, try again." >&2; exit 1; }; \
 	    touch $@; exit; \
 	  fi; \

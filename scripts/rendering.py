@@ -10,6 +10,7 @@ TEMPLATE = Path(__file__).parent.parent
 LEFTOVERS = (
     ".git",
     ".venv",
+    "uv.lock",
     ".cache",
     "demo",
     ".env",

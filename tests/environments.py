@@ -21,7 +21,7 @@ def whole_environment(slot: Path) -> Path:
     home = CACHE / digest(slot / "requirements-dev.txt")
     with made_once(home) as is_needed:
         if is_needed:
-            for name in ("Makefile", "requirements-dev.txt"):
+            for name in ("Makefile", "requirements-dev.txt", "pyproject.toml"):
                 shutil.copy(slot / name, home)
             succeed("make", ".venv/.installed", cwd=home)
             for outdated in CACHE.glob("*/"):

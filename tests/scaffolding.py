@@ -21,12 +21,12 @@ COMBINATIONS: dict[str, dict[str, str]] = {
     "defaults": {},
     "uvicorn": {
         "license": "BSD-3-Clause",
-        "python_version": "3.14",
+        "python_version": "3.13",
         "postgres_version": "17",
         "web_server": "uvicorn",
     },
     "oldest": {"license": "Apache-2.0", "python_version": "3.12", "postgres_version": "16"},
-    "copyleft": {"license": "GPL-3.0", "python_version": "3.14", "web_server": "uvicorn"},
+    "copyleft": {"license": "GPL-3.0", "python_version": "3.13", "web_server": "uvicorn"},
     "closed": {"license": "Proprietary", "postgres_version": "17"},
 }
 

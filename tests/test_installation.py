@@ -201,11 +201,16 @@ def newcomer(request: pytest.FixtureRequest, template: Path, tomorrow: Tomorrow,
     return folder
 
 
-def install(folder: Path, tomorrow: Tomorrow) -> tuple[int, list[str]]:
-    """The exit status of an installation and the lines it prints; pip has no settings but the index."""
-    ours = [f"--unset={name}" for name in ENVIRONMENT if name.startswith("PIP_")]
-    settings = ("PIP_CONFIG_FILE=" + os.devnull, f"PIP_INDEX_URL={tomorrow.index.as_uri()}", "PIP_NO_CACHE_DIR=1")
-    result = run("env", *ours, *settings, "make", ".venv/.installed", cwd=folder)
+def install(folder: Path, tomorrow: Tomorrow, uv: str = "ls", pips: str = "") -> tuple[int, list[str]]:
+    """The exit status of an installation and the lines it prints; pip and uv have no settings but the index.
+
+    `ls` stands in for a uv that doesn't work: it complains of its arguments, and ends with an error.
+    """
+    ours = [f"--unset={name}" for name in ENVIRONMENT if name.startswith(("PIP_", "UV_"))]
+    index = tomorrow.index.as_uri()
+    settings = (f"PIP_CONFIG_FILE={os.devnull}", f"PIP_INDEX_URL={pips or index}", "PIP_NO_CACHE_DIR=1", f"UV={uv}")
+    for_uv = ("UV_NO_CONFIG=1", f"UV_DEFAULT_INDEX={index}", "UV_NO_CACHE=1")
+    result = run("env", *ours, *settings, *for_uv, "make", ".venv/.installed", cwd=folder)
     return result.returncode, (result.stdout + result.stderr).splitlines()
 
 
@@ -215,6 +220,24 @@ def test_installation_prints_only_how_long_it_takes(newcomer: Path, tomorrow: To
     assert status == 0, output
     assert any("which takes a minute the first time" in line for line in output)
     assert len(output) <= 2, output  # pip's notice of its newer release, which the index has, would be one more
+
+
+UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{ENVIRONMENT['PATH']}")
+
+
+@pytest.mark.skipif(UV is None, reason="uv is not on PATH")
+def test_uv_installs_the_pins_by_their_hashes(newcomer: Path, tomorrow: Tomorrow) -> None:
+    lock, nowhere = newcomer / "requirements-dev.txt", "http://127.0.0.1:1/simple"
+    status, output = install(newcomer, tomorrow, str(UV), pips=nowhere)
+
+    assert status == 0, output
+    assert len(output) <= 2, output
+    pins = {line.partition(" ")[0] for line in lock.read_text().splitlines() if "0" * 64 not in line}
+    found = installed(*newcomer.glob(".venv/lib/python*/site-packages"))
+    assert {f"{name}=={package.version}" for name, package in found.items()} >= pins
+
+    lock.write_text(re.sub("sha256:.{64}", f"sha256:{'1' * 64}", lock.read_text()))
+    assert install(newcomer, tomorrow, str(UV), pips=nowhere)[0] != 0
 
 
 def test_installation_replaces_a_link_and_leaves_alone_what_it_leads_to(newcomer: Path, tomorrow: Tomorrow) -> None:

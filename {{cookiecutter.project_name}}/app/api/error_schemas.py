@@ -1,4 +1,4 @@
-"""The schemas of error responses, for the documentation."""
+"""The schemas of errors in the specification."""
 
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ def schema_of(*models: type[BaseModel]) -> dict[str, Any]:
 
 
 def referred_to() -> dict[str, Any]:
-    """The schemas that `schema_of` refers to, by their names."""
+    """The schemas that `schema_of` has referred to, by name."""
     models = [(model, "serialization") for model in _referred_to]
     schemas: dict[str, Any] = models_json_schema(models, ref_template=REF_PREFIX + "{model}")[1]["$defs"]  # type: ignore[arg-type]
     return schemas

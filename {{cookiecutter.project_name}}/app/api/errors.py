@@ -48,9 +48,9 @@ logger = logging.getLogger("app.errors")
 
 def documented(status_code: int, *messages: str, header: str | None = None, error: str | None = None) -> Documented:
     """The entry of a route's `responses` for an error with one of these messages, and maybe with a code."""
-    schema = schema_of(OAuthErrorResponse if error else ErrorResponse)
     code = {"error": error} if error else {}
     examples = {text: {"value": {"detail": text} | code} for text in messages}
+    schema = schema_of(OAuthErrorResponse if error else ErrorResponse)
     content = {"application/json": {"schema": schema, "examples": examples}}
     entry: dict[str, Any] = {"description": " · ".join(messages), "content": content}
     if header:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from app.api.error_schemas import referred_to
-from app.api.errors import TOO_MANY_ATTEMPTS
+from app.api.errors import RATE_LIMITED
 from app.api.grants import grants
 from app.auth.caller import bearers
 from app.auth.scopes import SCOPES
@@ -19,12 +19,6 @@ Every route that logs in returns one. With `API` for the address of the API, thi
 
     curl "$API{LOG_IN}" --data-urlencode username=ana@example.com --data-urlencode password=…
 """
-# Features may limit wrong bearer tokens.
-_TOO_MANY: Final = {
-    "description": TOO_MANY_ATTEMPTS,
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}},
-    "headers": {"Retry-After": {"schema": {"type": "string"}}},
-}
 
 
 def complete_specification(app: FastAPI, prefix: str) -> None:
@@ -47,8 +41,8 @@ def complete_specification(app: FastAPI, prefix: str) -> None:
                     security = operation.setdefault("security", [])
                     if security:
                         security.append({"access_token": []})
-                        if bearers:
-                            operation["responses"].setdefault("429", _TOO_MANY)
+                        if bearers:  # which may limit wrong ones
+                            operation["responses"].setdefault("429", RATE_LIMITED[429])
             schemes = schema["components"].get("securitySchemes", {})
             for scheme in schemes.values():
                 # Swagger UI resolves a relative URL against the server, other tools against the document.

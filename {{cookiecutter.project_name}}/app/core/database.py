@@ -24,9 +24,10 @@ Result = TypeVar("Result")
 Parameters = Mapping[str, Any]
 
 
-def connect_args() -> dict[str, Any]:
+def connect_args(url: URL) -> dict[str, Any]:
     """The arguments of asyncpg's `connect`, which bound all waits."""
-    names = {"application_name": PROJECT["name"]}
+    is_named = "application_name=" in str(url.query.get("dsn"))
+    names = {} if is_named else {"application_name": PROJECT["name"]}
     limits = {
         "statement_timeout": f"{settings.database_statement_timeout}s",
         "lock_timeout": f"{settings.database_lock_timeout}s",
@@ -58,7 +59,7 @@ class Database:
         # single statement would switch the mode twice.
         self._autocommit = create_async_engine(
             url,
-            connect_args=connect_args(),
+            connect_args=connect_args(url),
             isolation_level="AUTOCOMMIT",
             pool_size=pool_size,
             max_overflow=0,  # a process never opens more connections than its share
@@ -71,7 +72,7 @@ class Database:
         event.listen(self._autocommit.sync_engine, "checkout", _replace_closed_connection)
         event.listen(self._autocommit.sync_engine, "do_connect", _refuse_to_block)
         self._unpooled = create_async_engine(
-            url, connect_args=connect_args(), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+            url, connect_args=connect_args(url), poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
         # This queue is fair and cheap; in the pool's own, newcomers overtake others and each wait costs a task.
         self._free_connections = asyncio.Semaphore(pool_size)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 from passlib.context import CryptContext
 
 from app.core.config import settings
+from app.core.weak_secrets import normalized
 
 T = TypeVar("T")
 
@@ -28,11 +28,6 @@ def _context(rounds: int) -> CryptContext:
 def _nobodys_hash(rounds: int) -> str:
     """A well-formed hash of no password: checking against it takes as long as against a real one."""
     return f"$bcrypt-sha256$v=2,t=2b,r={rounds}${'.' * 22}${'.' * 31}"
-
-
-def normalized(password: str) -> str:
-    """The one spelling of a password, however its keyboard composes an é (NFC: NIST SP 800-63B-4, RFC 8265)."""
-    return unicodedata.normalize("NFC", password)
 
 
 # bcrypt releases the GIL: in its own threads it uses every core and, at a lower priority, doesn't delay the event loop.

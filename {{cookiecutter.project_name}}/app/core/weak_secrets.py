@@ -1,6 +1,7 @@
 """Passwords and keys that attackers try first. Doesn't import the settings, as these are checked here, too."""
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Final
 
@@ -28,15 +29,20 @@ _SEQUENCES: Final = ("0123456", "1234567", "abcdefg", "qwertyuiop")
 _PUBLISHED_KEYS: Final = {"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"}  # FastAPI's tutorial
 
 
+def normalized(password: str) -> str:
+    """The one spelling of a password, however its keyboard composes an é (NFC: NIST SP 800-63B-4, RFC 8265)."""
+    return unicodedata.normalize("NFC", password)
+
+
 def is_common(password: str) -> bool:
     """Whether a password is one of the commonest, whatever its case: attackers try both."""
-    return password.lower() in _COMMON
+    return normalized(password).lower() in _COMMON
 
 
 def is_own_address(password: str, email: str) -> bool:
     """Whether a password is the email address, or the part before the @ (NIST SP 800-63B: context-specific words)."""
-    address = email.casefold()
-    return password.casefold() in {address, address.rpartition("@")[0]}
+    address = normalized(email).casefold()
+    return normalized(password).casefold() in {address, address.rpartition("@")[0]}
 
 
 def is_weak_key(key: str) -> bool:

@@ -17,14 +17,14 @@ from pydantic import (
     model_validator,
     validate_email,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
-from app.core.passwords import normalized
-from app.core.weak_secrets import is_common, is_own_address
+from app.core.config import settings
+from app.core.weak_secrets import is_common, is_own_address, normalized
 from app.models import EMAIL_MAX_LENGTH
 
-# In characters (code points) of the password's NFC, so that it has one length, whatever keyboard it is typed on.
-PASSWORD_MIN_LENGTH = 8
+# In characters (code points) of the password's NFC, so that it has one length, whatever keyboard it is typed on; as
+# PASSWORD_MIN_LENGTH of the settings.
 PASSWORD_MAX_LENGTH = 128
 _MAX_DECOMPOSED = 4 * PASSWORD_MAX_LENGTH  # no character has more than 4 parts; NFC of 1 MiB of accents takes minutes
 REFRESH_TOKEN_MAX_LENGTH = 512  # ours are less than half as long
@@ -66,6 +66,16 @@ def _measured(password: object) -> object:
     return _normalized(password) if isinstance(password, str) and len(password) > PASSWORD_MAX_LENGTH else password
 
 
+def _long_enough(password: str) -> str:
+    if len(password) < settings.password_min_length:
+        raise PydanticKnownError("string_too_short", {"min_length": settings.password_min_length})
+    return password
+
+
+def _say_how_long(schema: dict[str, Any]) -> None:
+    schema["minLength"] = settings.password_min_length
+
+
 def _uncommon(password: str) -> str:
     if is_common(password):
         raise PydanticCustomError("common_password", "Value is one of the commonest passwords")
@@ -88,7 +98,12 @@ _PASSWORD = Field(max_length=PASSWORD_MAX_LENGTH, repr=False, examples=["correct
 PASSWORD_LENGTH = BeforeValidator(_measured)
 AnyPassword = Annotated[str, _PASSWORD, PASSWORD_LENGTH]
 NewPassword = Annotated[
-    str, _PASSWORD, Field(min_length=PASSWORD_MIN_LENGTH), BeforeValidator(_normalized), AfterValidator(_uncommon)
+    str,
+    _PASSWORD,
+    Field(json_schema_extra=_say_how_long),
+    BeforeValidator(_normalized),
+    AfterValidator(_long_enough),
+    AfterValidator(_uncommon),
 ]
 Username = Annotated[
     str,

@@ -5,7 +5,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from sqlalchemy import text
@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from app.core.config import settings
 from app.core.database import Database, database
 from app.server.health import PROBE_TIMEOUT
-from app.server.shutdown import delay_shutdown
+from app.server.shutdown import delay_shutdown, uvicorn_server
 
 logger = logging.getLogger("app.connections")
 
@@ -26,7 +26,11 @@ def lifespan(meanwhile: Sequence[Lifespan]) -> Callable[[FastAPI], AbstractAsync
 
     @asynccontextmanager
     async def start_and_end(_: FastAPI) -> AsyncIterator[None]:
-        delay_shutdown()
+        if names := ", ".join(settings.ignored_parameters):
+            logger.info("Of DATABASE_URL, these parameters change nothing: %s. See docs/database-urls.md.", names)
+        if (server := uvicorn_server()) is not None:
+            complete_options(server.config)
+            delay_shutdown(server)
         await warn_of_too_few_connections()
         # Everything imported so far stays. Freezing it saves the garbage collector 30 ms in each full collection.
         gc.collect()
@@ -38,6 +42,16 @@ def lifespan(meanwhile: Sequence[Lifespan]) -> Callable[[FastAPI], AbstractAsync
         await database.dispose()
 
     return start_and_end
+
+
+def complete_options(config: Any) -> None:
+    """Give Uvicorn what our commands give it: `fastapi run` and `fastapi dev` have no options for these."""
+    from app.server.protocol import BoundedHttp  # noqa: PLC0415 — loads uvicorn, which another server doesn't need
+
+    if config.http_protocol_class in BoundedHttp.__bases__:
+        config.http_protocol_class = BoundedHttp
+    if config.timeout_graceful_shutdown is None:  # which is to wait for ever
+        config.timeout_graceful_shutdown = settings.shutdown_timeout
 
 
 _GRANTED: Final = text("""

@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP parser with a limit for headers: `--http app.server.protocol:BoundedHttp`.
+"""Uvicorn's HTTP parser with a limit for headers: `--http app.server.protocol:BoundedHttp`, or server/lifespan.py.
 
 httptools buffers a header until it is complete, however long it gets. h11 has a limit, but makes a small request an
 eighth slower.

@@ -13,15 +13,18 @@ def is_stopping() -> bool:
     return _stopping.is_set()
 
 
-def delay_shutdown() -> None:
+def uvicorn_server() -> Any:
+    """The server of this process if it is Uvicorn, else None; call it before `delay_shutdown`."""
+    # Doesn't import uvicorn, which another server would load for nothing.
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return server if hasattr(server, "should_exit") else None
+
+
+def delay_shutdown(server: Any) -> None:
     """Put SHUTDOWN_DELAY between SIGTERM and uvicorn's graceful shutdown, and let that end with exit status 0.
 
-    This does nothing under another server: its entrypoint has to delay the shutdown.
+    The entrypoint of another server has to delay the shutdown itself.
     """
-    # Doesn't import uvicorn, which another server would load for nothing.
-    server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    if not hasattr(server, "should_exit"):
-        return
 
     def close() -> None:
         server.should_exit = True

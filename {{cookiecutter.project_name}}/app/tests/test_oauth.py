@@ -8,7 +8,7 @@ from jose import jwt
 
 from app.models import User
 from app.tests.helpers import PASSWORD, begin, is_logged_in, login, refresh, try_refresh
-from app.tests.test_access_tokens import NOW, forge
+from app.tests.tokens import NOW, forge
 
 
 async def ask(client: AsyncClient, **form: str) -> Response:

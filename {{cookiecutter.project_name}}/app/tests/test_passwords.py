@@ -13,9 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.passwords import check_password, hash_password
+from app.main import create_app
 from app.models import User
 from app.tests.helpers import PASSWORD, bearer, begin, hash_of_password, try_login
-from app.tests.other_settings import other_settings
+from app.tests.other_settings import GOOD_KEY, other_settings, refusal
 
 
 async def register(client: AsyncClient, password: str, email: str = "new@example.com") -> Response:
@@ -33,6 +34,25 @@ async def test_any_text_of_8_to_128_characters_is_a_password(client: AsyncClient
 async def test_a_password_of_another_length_is_refused(client: AsyncClient) -> None:
     for password in ("", "7 chars", "🦊" * 7, "x" * 129, "🦊" * 129, "x" * 100_000):
         assert (await register(client, password)).status_code == 422, len(password)
+
+
+async def test_new_passwords_have_the_length_of_the_settings_and_older_ones_still_log_in(
+    client: AsyncClient, session: AsyncSession, default_user: User
+) -> None:
+    short = "e\u0301" + "fourteen char"
+    default_user.hashed_password = hash_by("bcrypt_sha256", 4, short)
+    await session.commit()
+    with other_settings(PASSWORD_MIN_LENGTH="15"):
+        assert refused(await register(client, short)) == "string_too_short"
+        body = {"current_password": short, "new_password": short}
+        response = await client.post("/users/reset-password", json=body, headers=bearer(await begin(default_user)))
+        assert refused(response, "new_password") == "string_too_short"
+        assert (await try_login(client, default_user.email, short)).status_code == 200
+        assert (await register(client, f"{short}s")).status_code == 201
+        described = create_app(with_every_route=True).openapi()["components"]["schemas"]
+    fields = [field for schema in described.values() for field in schema.get("properties", {}).items()]
+    lengths = [field["minLength"] for name, field in fields if name == "new_password"]
+    assert {*lengths, described["UserCreateRequest"]["properties"]["password"]["minLength"]} == {15}
 
 
 def refused(response: Response, field: str = "password") -> str:
@@ -257,5 +277,13 @@ async def test_the_length_of_a_password_is_that_of_its_composed_characters(clien
         assert (await try_login(client, "new@example.com", password)).status_code == 200
 
 
-async def test_a_superusers_password_from_the_settings_is_the_same_on_every_keyboard() -> None:
+async def test_a_superusers_password_from_the_settings_is_the_same_on_every_keyboard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert (await check_password(COMPOSED, await hash_password(DECOMPOSED))).is_correct
+    short = {"FIRST_SUPERUSER_PASSWORD": "e\u0301" * 14, "PASSWORD_MIN_LENGTH": "15"}
+    assert "FIRST_SUPERUSER_PASSWORD: should have at least 15 characters, not 14" in refusal(monkeypatch, **short)
+    own = {"FIRST_SUPERUSER_PASSWORD": unicodedata.normalize("NFD", "josé@example.com")}
+    production = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://host/name", "SECRET_KEY": GOOD_KEY}
+    email = {"FIRST_SUPERUSER_EMAIL": "José@example.com"}
+    assert "or the email address: set another one" in refusal(monkeypatch, **production, **own, **email)

@@ -14,8 +14,8 @@ from app.auth.scopes import RESERVED, SCOPES, scope_givers
 from app.core.database import Database
 from app.main import app, create_app
 from app.models import User
-from app.tests.helpers import CLIENT_IP, bearer, begin, client_at
-from app.tests.test_access_tokens import forge, recorded_statements
+from app.tests.helpers import CLIENT_IP, bearer, begin, client_at, recorded_statements
+from app.tests.tokens import forge
 
 router = APIRouter()
 

@@ -1,12 +1,12 @@
 """Uvicorn as the project's own commands start it."""
 
 import asyncio
-import json
 import os
 import re
 import shlex
 import socket
 import sys
+import tomllib
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,15 +32,17 @@ def command_of_make_dev() -> list[str]:
 
 def command_of_the_image() -> list[str]:
     try:
-        dockerfile = (PROJECT_DIR / "Dockerfile").read_text()
+        entrypoint = (PROJECT_DIR / "docker-entrypoint.sh").read_text().replace("\\\n", "")
     except FileNotFoundError:
-        dockerfile = ""
-    command = re.findall(r'^CMD (\["python", "-m", "uvicorn", .*)', dockerfile, re.MULTILINE)
-    arguments: list[str] = (
-        json.loads(command[0])[3:] if command else pytest.skip("this project has no image that runs Uvicorn")
-    )
-    port = arguments.index("--port")
-    return arguments[:port] + arguments[port + 2 :]
+        entrypoint = ""
+    command = re.findall(r"^exec python -m uvicorn (.*) --port", entrypoint, re.MULTILINE)
+    return shlex.split(command[0]) if command else pytest.skip("this project has no image that runs Uvicorn")
+
+
+def command_of_fastapi_run() -> list[str]:
+    """`fastapi run` and `fastapi dev` start Uvicorn with this application, and with none of our options."""
+    with (PROJECT_DIR / "pyproject.toml").open("rb") as file:
+        return [tomllib.load(file)["tool"]["fastapi"]["entrypoint"]]
 
 
 def free_port() -> int:
@@ -111,6 +113,12 @@ async def test_the_image_limits_headers_to_64_kib() -> None:
         await assert_headers_are_limited(port)
 
 
+async def test_fastapi_run_limits_headers_to_64_kib_and_waits_for_no_endless_response() -> None:
+    async with serving(command_of_fastapi_run(), SHUTDOWN_TIMEOUT="1") as (port, server):
+        await assert_headers_are_limited(port)
+        await assert_ends_during_a_response(port, server)
+
+
 async def assert_headers_are_limited(port: int) -> None:
     line = b"X: " + b"x" * (8 * 1024 - 5) + b"\r\n"
     long = b"x" * MAX_HEADER_SIZE
@@ -147,17 +155,23 @@ async def test_one_line_in_the_log_for_what_is_not_http_and_a_reload_waits_for_n
     command[seconds] = "1"
     async with serving(command) as (port, server):
         assert (await response_to(port, b"\0" * 200_000)).count(b"HTTP/1.1 400 ") <= 1
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        # As open as a stream: the server waits for the rest of the body.
-        writer.write(LOGOUT + b"Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
-        assert (await reader.readline()).startswith(b"HTTP/1.1 100 ")
-        server.terminate()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                _, log = await server.communicate()
-        finally:
-            writer.close()
+        log = await assert_ends_during_a_response(port, server)
     assert log.count(b"Invalid HTTP request") == 1
+
+
+async def assert_ends_during_a_response(port: int, server: Process) -> bytes:
+    """Return what the server wrote until its end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    # As open as a stream: the server waits for the rest of the body.
+    writer.write(LOGOUT + b"Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 100 ")
+    server.terminate()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            _, log = await server.communicate()
+    finally:
+        writer.close()
+    return log
 
 
 async def test_a_response_to_head_is_complete_for_the_server() -> None:

@@ -27,9 +27,9 @@ from app.features.api_keys.tests.helpers import (
 )
 from app.main import app
 from app.models import User
-from app.tests.helpers import Json, bearer
+from app.tests.helpers import Json, bearer, recorded_statements
 from app.tests.other_settings import application_with
-from app.tests.test_access_tokens import forge, recorded_statements
+from app.tests.tokens import forge
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from app.features.api_keys.keys import PREFIX
 from app.features.api_keys.models import ApiKey
 from app.features.api_keys.tests.helpers import by_key, create, created, forged, key_of, status_of, token_of
 from app.models import LoginSession, User
-from app.tests.helpers import PASSWORD, AuditLines, Json, bearer, begin, client_at
-from app.tests.test_access_tokens import recorded_statements
+from app.tests.helpers import PASSWORD, AuditLines, Json, bearer, begin, client_at, recorded_statements
 
 
 @pytest.fixture

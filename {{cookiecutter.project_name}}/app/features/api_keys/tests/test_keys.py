@@ -16,8 +16,7 @@ from app.features.api_keys.models import ApiKey
 from app.features.api_keys.routes import MAX_KEYS
 from app.features.api_keys.tests.helpers import by_key, create, created, key_of, status_of, token_of
 from app.models import User
-from app.tests.helpers import AuditLines, bearer, begin, client_at, is_logged_in
-from app.tests.test_access_tokens import recorded_statements
+from app.tests.helpers import AuditLines, bearer, begin, client_at, is_logged_in, recorded_statements
 
 
 async def listed(client: AsyncClient, headers: dict[str, str]) -> list[dict[str, object]]:

@@ -10,8 +10,7 @@ from app.features.api_keys.models import ROLE_NAME_MAX_LENGTH, UserRole
 from app.features.api_keys.roles import ROLES
 from app.features.api_keys.tests.helpers import by_key, create, created, status_of, token_of
 from app.models import User
-from app.tests.helpers import AuditLines, bearer, begin
-from app.tests.test_access_tokens import recorded_statements
+from app.tests.helpers import AuditLines, bearer, begin, recorded_statements
 
 
 async def give(client: AsyncClient, headers: dict[str, str], user: User, *roles: str) -> int:
