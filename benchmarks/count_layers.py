@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import uuid
+from asyncio.subprocess import DEVNULL
 from collections.abc import Awaitable, Callable
 from statistics import median
 from typing import Annotated, Any
@@ -190,6 +191,9 @@ async def main() -> None:
         for step in found.values():
             for _ in range(plan["times"]):
                 await step()
+        if plan["with_valgrind"]:  # only from here on: the start would take minutes
+            switch = ["vgdb", f"--pid={os.getpid()}", "instrumentation", "on"]
+            await (await asyncio.create_subprocess_exec(*switch, stdout=DEVNULL, stderr=DEVNULL)).wait()
         taken: dict[str, list[float]] = {name: [] for name in found}
         for _ in range(plan["rounds"]):
             for name, step in found.items():

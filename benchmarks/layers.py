@@ -16,7 +16,7 @@ from pathlib import Path
 
 from servers import HERE, Postgres, Project
 
-TIMES, ROUNDS = 100, 20
+TIMES, ROUNDS = 50, 20
 # Each layer, and the step of count_layers.py that it is, less another one.
 OF_A_REQUEST = {
     "Uvicorn: parser and protocol": ("server", "nothing"),
@@ -38,11 +38,11 @@ def counted(project: Project, folder: Path) -> tuple[dict[str, float], str]:
     with_valgrind = shutil.which("valgrind") is not None
     command = [project.python, str(HERE / "count_layers.py")]
     if with_valgrind:
-        mark = ["--dump-before=getppid", f"--callgrind-out-file={folder}/counted"]
-        command = ["valgrind", "--quiet", "--tool=callgrind", *mark, *command]
+        options = ["--instr-atstart=no", "--dump-before=getppid", f"--callgrind-out-file={folder}/counted"]
+        command = ["valgrind", "--quiet", "--tool=callgrind", *options, *command]
     done = subprocess.run(
         command,
-        input=json.dumps({"times": TIMES, "rounds": 1 if with_valgrind else ROUNDS}),
+        input=json.dumps({"times": TIMES, "rounds": 1 if with_valgrind else ROUNDS, "with_valgrind": with_valgrind}),
         stdout=subprocess.PIPE,
         text=True,
         cwd=project.folder,
@@ -63,7 +63,7 @@ def show(costs: dict[str, float], unit: str) -> None:
     for route in ("me", "list", "create"):
         ours, floor = costs[route], costs[f"floor: {route}"]
         print(f"| {route} | {ours:.0f} | {floor:.0f} | {floor / ours:.2f} |")
-    layers = {name.capitalize(): (name, "nothing") for name in costs if name.startswith("middleware: ")}
+    layers = {name: (name, "nothing") for name in costs if name.startswith("middleware: ")}
     print(f"\n| layer | {unit} | of `GET /users/me` |\n|---|---:|---:|")
     for layer, (step, less) in (layers | OF_A_REQUEST).items():
         cost = costs[step] - costs.get(less, 0)

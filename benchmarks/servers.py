@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ import asyncpg
 from machine import OTHERS, pinned
 
 HERE = Path(__file__).parent
-SECRET_KEY = "a key for the length of one benchmark, and for nothing else: 2f9c8e1b"  # noqa: S105
+SECRET_KEY = secrets.token_urlsafe(48)
 PATIENCE = 20  # seconds to wait for a start
 UVICORN = ["-m", "uvicorn", "{application}", "--host", "127.0.0.1", "--port", "{port}", "--workers", "{workers}"]
 UVICORN += ["--no-access-log", "--no-proxy-headers", "--log-level", "warning"]

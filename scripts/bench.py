@@ -1,6 +1,7 @@
 """`make bench`: scaffold a project from this tree and compare it with the floor, which takes nine minutes.
 
-`python scripts/bench.py [compare.py|growth.py] [configuration]`
+`python scripts/bench.py [compare.py|growth.py|layers.py] [configuration] [revision ...]` measures projects of these Git
+revisions, too.
 """
 
 import shutil
@@ -16,33 +17,55 @@ BENCHMARKS = TEMPLATE / "benchmarks"
 WORK = TEMPLATE / ".cache" / "benchmarks"
 
 
-def scaffold(folder: Path) -> Path:
-    render = render_command(copy_template(folder), folder, "--default-config")
+def scaffold(template: Path, folder: Path) -> Path:
+    render = render_command(template, folder, "--default-config")
     subprocess.run([*render, "project_name=measured"], stdout=subprocess.DEVNULL, check=True)
     return folder / "measured"
 
 
-def install(project: Path) -> Path:
+def template_of(revision: str, folder: Path) -> Path:
+    folder.mkdir()
+    archive = subprocess.run(["git", "archive", revision], cwd=TEMPLATE, stdout=subprocess.PIPE, check=True).stdout
+    subprocess.run(["tar", "--extract"], cwd=folder, input=archive, check=True)
+    return folder
+
+
+def with_revisions(configuration: Path, revisions: list[str], folder: Path) -> Path:
+    """The configuration, with its project once more for each revision."""
+    text = configuration.read_text()
+    _, separator, project = text.partition("[[projects]]")
+    for revision in revisions:
+        older = folder / revision
+        older.mkdir()
+        place = scaffold(template_of(revision, older / "template"), older)
+        names = f'name = "{revision}"\nfolder = "{place}"\npython = "{install(place, WORK / revision)}"'
+        text += separator + project.replace('name = "project"', names)
+    (folder / "bench.toml").write_text(text)
+    return folder / "bench.toml"
+
+
+def install(project: Path, work: Path = WORK) -> Path:
     """The Python of a virtual environment with the project's locked packages, which is kept for the next run."""
-    kept = WORK / "requirements-dev.txt"
+    work.mkdir(parents=True, exist_ok=True)
+    kept = work / "requirements-dev.txt"
     wanted = project / "requirements-dev.txt"
     if not kept.exists() or kept.read_bytes() != wanted.read_bytes():
         print("Installing what the project needs ...", file=sys.stderr)
         kept.unlink(missing_ok=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", WORK / "venv"], check=True)
-        pip = [str(WORK / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([sys.executable, "-m", "venv", "--clear", work / "venv"], check=True)
+        pip = [str(work / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--no-deps", "--require-hashes", "--requirement", str(wanted)], check=True)
         shutil.copy(wanted, kept)
-    return WORK / "venv/bin/python"
+    return work / "venv/bin/python"
 
 
 def main() -> int:
-    script, configuration = [*sys.argv[1:], *("compare.py", "bench.toml")[len(sys.argv) - 1 :]]
-    WORK.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        project = scaffold(Path(folder))
-        command = [install(project), BENCHMARKS / script, BENCHMARKS / configuration, project]
-        return run_to_the_end(command, ENVIRONMENT)
+    script, configuration, *revisions = [*sys.argv[1:], *("compare.py", "bench.toml")[len(sys.argv) - 1 :]]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        project = scaffold(copy_template(folder), folder)
+        measured = with_revisions(BENCHMARKS / configuration, revisions, folder)
+        return run_to_the_end([install(project), BENCHMARKS / script, measured, project], ENVIRONMENT)
 
 
 if __name__ == "__main__":
