@@ -22,6 +22,7 @@ FEATURES = {
     "mail": {{cookiecutter.mail}},
     "second_factor": {{cookiecutter.second_factor}},
     "passkeys": {{cookiecutter.passkeys}},
+    "api_keys": {{cookiecutter.api_keys}},
     "superuser_factor": {{cookiecutter.second_factor or cookiecutter.passkeys}},  # cruft would keep a derived answer
     "account_tokens": {{cookiecutter.mail or cookiecutter.second_factor}},
 }

@@ -15,6 +15,7 @@ LEFTOVERS = (
     "demo",
     ".env",
     ".postgres",
+    ".mail",
     "openapi.json",
     "__pycache__",
     ".*_cache",

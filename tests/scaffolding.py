@@ -30,9 +30,14 @@ COMBINATIONS: dict[str, dict[str, str]] = {
     "closed": {"license": "Proprietary", "postgres_version": "17"},
 }
 
-FEATURES = ("mail", "second_factor", "passkeys")
+FEATURES = ("mail", "second_factor", "passkeys", "api_keys")
 DERIVED = {"superuser_factor": {"second_factor", "passkeys"}, "account_tokens": {"mail", "second_factor"}}
-PAIRS = (("mail", "second_factor"), ("mail", "passkeys"), ("second_factor", "passkeys"))  # which share a seam
+PAIRS = (  # which share a seam
+    ("mail", "second_factor"),
+    ("mail", "passkeys"),
+    ("second_factor", "passkeys"),
+    ("mail", "api_keys"),
+)
 
 
 def features(*chosen: str) -> dict[str, str]:

@@ -38,6 +38,21 @@ def test_oauth4webapi_logs_in_refreshes_and_revokes_and_jose_verifies(api: Api, 
     assert result.returncode == 0, result.stderr
 
 
+def test_authlib_and_requests_oauthlib_exchange_an_api_key(api: Api) -> None:
+    result = run(python_with(*PYTHON), CLIENTS / "programs.py", api.url, *api_key(api))
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_oauth4webapi_and_openid_client_exchange_an_api_key(api: Api, tmp_path: Path) -> None:
+    (tmp_path / "node_modules").symlink_to(node_with(*NODE, "openid-client@6") / "node_modules")
+    script = shutil.copy(CLIENTS / "programs.mjs", tmp_path)
+
+    result = run("node", script, api.url, *api_key(api), cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+
+
 def test_the_documented_service_verifies_our_tokens_and_no_others(api: Api, tmp_path: Path) -> None:
     (block,) = (
         block
@@ -101,6 +116,16 @@ def log_in(api: Api) -> dict[str, str]:
     with urllib.request.urlopen(f"{api.url}/auth/access-token", form, timeout=PATIENCE) as response:
         tokens: dict[str, str] = json.load(response)
     return tokens
+
+
+def api_key(api: Api) -> tuple[str, str]:
+    """The id of a new key, and the key."""
+    bearer = {"Authorization": f"Bearer {log_in(api)['access_token']}", "Content-Type": "application/json"}
+    body = json.dumps({"name": "CI", "scopes": ["account"]}).encode()
+    request = urllib.request.Request(f"{api.url}/auth/api-keys", body, bearer)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        made = json.load(response)
+    return made["id"], made["key"]
 
 
 def whoami(port: int, token: str) -> tuple[int, str]:

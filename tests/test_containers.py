@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ def test_dockerfile_is_clean(project: Path) -> None:
 
 
 def test_scripts_are_clean(project: Path) -> None:
-    result = run(tool("shellcheck"), *project.glob("*.sh"))
+    result = run(tool("shellcheck"), *project.rglob("*.sh"))
     assert result.returncode == 0, result.stdout
 
 
@@ -41,6 +42,7 @@ def test_application_container_may_do_nothing_but_serve(project: Path) -> None:
     services = yaml.safe_load((project / "docker-compose.yml").read_text())["services"]
     app = services["app"]
 
+    assert app["environment"]["PORT"] == app["ports"][0].rpartition(":")[2]  # .env may have another, the host's
     assert app["read_only"] is True
     assert app["cap_drop"] == ["ALL"]
     assert app["security_opt"] == ["no-new-privileges:true"]
@@ -132,7 +134,8 @@ def entrypoint(template: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]
         # Not by a shebang line: the path of this Python may contain a space.
         stand_in.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{stand_in}.py' \"$@\"\n")
         stand_in.chmod(0o755)
-    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}", "SHUTDOWN_DELAY": "1"}
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "SHUTDOWN_DELAY": "1", "PORT": "9999"}
     process = subprocess.Popen(
         ["bash", project / "docker-entrypoint.sh"],
         env=environment,
@@ -178,12 +181,12 @@ def test_unit_is_stopped_once_and_only_the_application_writes_to_stdout(
     assert output == '{"the application": "logs"}\n'
 
 
-def test_unit_listens_on_ipv4_and_ipv6(entrypoint: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_unit_listens_on_the_port_by_ipv4_and_ipv6(entrypoint: subprocess.Popen[str], tmp_path: Path) -> None:
     entrypoint.terminate()
     entrypoint.communicate(timeout=PATIENCE)
     configuration = json.loads((tmp_path / "bin/configuration").read_text())
     with_ipv6 = Path("/proc/net/if_inet6").exists()  # without it Unit would refuse the listener
-    assert set(configuration["listeners"]) == {"*:8000"} | ({"[::]:8000"} if with_ipv6 else set())
+    assert set(configuration["listeners"]) == {"*:9999"} | ({"[::]:9999"} if with_ipv6 else set())
 
 
 def test_unit_reports_that_it_may_not_log(template: Path, tmp_path: Path) -> None:
@@ -195,19 +198,59 @@ def test_unit_reports_that_it_may_not_log(template: Path, tmp_path: Path) -> Non
         assert b"may not open /dev/stderr" in reader.recv(1000)
 
 
-def test_uvicorn_does_not_start_without_its_port_for_metrics(template: Path, tmp_path: Path) -> None:
+def test_uvicorn_serves_on_the_port_and_does_not_start_without_its_port_for_metrics(
+    template: Path, tmp_path: Path
+) -> None:
     project = scaffold(template, tmp_path / "out", {"web_server": "uvicorn"})
     (project / "init.sh").write_text("echo init.sh says\n")
     entrypoint = project / "docker-entrypoint.sh"
     entrypoint.write_text(entrypoint.read_text().replace("=/tmp/metrics", f"={tmp_path / 'metrics'}"))
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\n[ "$2" != uvicorn ] || exec echo "$@"\nexec \'{sys.executable}\' "$@"\n')
+    python.chmod(0o755)
+    variables = {"PATH": f"{python.parent}{os.pathsep}{TOOLS}"}
     with socket.create_server(("", 0)) as server:
         port = str(server.getsockname()[1])
-        command = ("env", f"METRICS_PORT={port}", f"PATH={TOOLS}", "bash", entrypoint, "echo", "serving")
-        taken = run(*command)
-    free = run(*command)
+        taken = run("bash", entrypoint, environment=variables | {"METRICS_PORT": port})
     assert taken.returncode == 1
     assert f"METRICS_PORT {port} can't be used" in taken.stderr
-    assert (free.returncode, free.stdout) == (0, "serving\n"), free.stderr
+    for given, used in (({"PORT": "9999", "METRICS_PORT": port}, "9999"), ({"PORT": ""}, "8000"), ({}, "8000")):
+        free = run("bash", entrypoint, environment=variables | given)
+        assert free.stdout.startswith("-m uvicorn app.main:app "), free.stderr
+        assert free.stdout.endswith(f" --port {used}\n")
+
+
+@pytest.mark.parametrize("web_server", ["nginx-unit", "uvicorn"])
+def test_the_image_runs_a_command_instead_of_the_server_and_asks_after_its_health_on_the_port(
+    web_server: str, template: Path, tmp_path: Path
+) -> None:
+    project = scaffold(template, tmp_path / "out", {"web_server": web_server})
+    (project / "init.sh").write_text("echo init.sh says\n")
+    command = ("bash", "-c", 'echo "in $PWD: $1"; exit 7', "_", "two words")
+    ran = run("bash", project / "docker-entrypoint.sh", *command)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (7, f"in {project}: two words\n", "")
+
+    (check,) = re.findall(r"^HEALTHCHECK .*\n +CMD (.*)", (project / "Dockerfile").read_text(), re.MULTILINE)
+    health_check = json.loads(check) if check.startswith("[") else ["sh", "-c", check]
+    requests: list[bytes] = []
+
+    def respond(server: socket.socket) -> None:
+        for status in (b"200 OK", b"503 Service Unavailable"):
+            connection, _ = server.accept()
+            with connection:
+                requests.append(connection.recv(1000))
+                connection.sendall(b"HTTP/1.0 %s\r\n\r\n" % status)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        thread = threading.Thread(target=respond, args=(server,), daemon=True)
+        thread.start()
+        statuses = [run(*health_check, environment={"PORT": port, "PATH": TOOLS}).returncode for _ in range(2)]
+        thread.join(PATIENCE)
+    assert statuses[0] == 0
+    assert statuses[1] != 0
+    assert [request.split(b"\r\n")[0] for request in requests] == [b"GET /health/live HTTP/1.1"] * 2
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from documentation import Block, BrokenBlockError, blocks, carry_out, carry_out_in_one_shell, remove_the_example
-from scaffolding import PATIENCE, ROOT, files, installed_project, lint, make, read_env, run, scaffold
+from scaffolding import PATIENCE, ROOT, features, files, installed_project, lint, make, read_env, run, scaffold
 from serving import QUICK, Api, free_port, initialised_project, served
 
 INSIDE = Path(__file__).parent / "inside"
@@ -149,6 +149,31 @@ def test_a_second_factor_is_set_up_used_and_taken_away_by_curl(
                 carry_out_in_one_shell(walk, project)
             except BrokenBlockError as broken:
                 raise pytest.fail.Exception(str(broken), pytrace=False) from None
+
+
+def test_an_api_key_is_made_used_exchanged_and_ended_by_curl(template: Path, environment: Path, tmp_path: Path) -> None:
+    with initialised_project(template, environment, tmp_path) as project:
+        port = free_port()
+        walk = [
+            replace(block, text=block.text.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}"))
+            for block in blocks(project / "docs/api_keys.md")
+            if block.language == "console"
+        ]
+        with served(project, port, {}):
+            try:
+                carry_out_in_one_shell(walk, project)
+            except BrokenBlockError as broken:
+                raise pytest.fail.Exception(str(broken), pytrace=False) from None
+
+
+@pytest.mark.slow
+def test_a_role_of_ones_own_works(template: Path, environment: Path, tmp_path: Path) -> None:
+    with installed_project(template, environment, tmp_path, features("api_keys")) as project:
+        follow(project, "docs/api_keys.md", "A role of your own")
+        make(project, "format")
+        lint(project, "role")
+        result = run("make", "test", "ARGS=app/tests/test_reports.py app/tests/test_openapi.py", cwd=project)
+        assert result.returncode == 0, result.stdout
 
 
 def test_the_first_steps_of_the_readme_log_in(template: Path, environment: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ down_revision = (
     "2d7b94e1c8a5",  # mail
     "5e8c2a7d9f16",  # second_factor
     "a17f4c93be08",  # passkeys
+    "c40e7d93b52a",  # api_keys
 )
 branch_labels = None
 depends_on = None

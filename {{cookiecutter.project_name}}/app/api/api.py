@@ -21,7 +21,7 @@ def add_routers(app: FastAPI, prefix: str, features: Sequence[Feature], *, with_
     app.include_router(reauthentication_router(), prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     refusals = [refusal for feature in features for refusal in feature.login_refusals]
     refused, refused_in_browser = with_codes({}, *refusals) | UNAVAILABLE, with_codes(FOREIGN, *refusals) | UNAVAILABLE
-    app.include_router(token.login_router, prefix=f"{prefix}/auth", tags=["auth"], responses=refused)
+    app.include_router(token.login_router(), prefix=f"{prefix}/auth", tags=["auth"], responses=refused)
     app.include_router(token.router, prefix=f"{prefix}/auth", tags=["auth"], responses=UNAVAILABLE)
     browser_prefix = f"{prefix}/auth/browser"
     app.include_router(browser.login_router, prefix=browser_prefix, tags=["browser"], responses=refused_in_browser)

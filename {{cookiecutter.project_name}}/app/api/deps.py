@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request, status
+from fastapi import Depends, Security
 from fastapi.requests import HTTPConnection
-from fastapi.security import OAuth2PasswordBearer
+from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.errors import NOT_A_SUPERUSER, not_recent, unauthorized
-from app.auth.caller import RECENT, Caller, find_caller, superuser_rules
+from app.api.errors import insufficient_scope, not_recent, unauthorized
+from app.auth.caller import RECENT, Caller, bearer_of, find_caller, has_scopes
 from app.auth.clients import Client
 from app.auth.recent_login import missing_factor, recent_login_rules
 from app.core.database import Database, database
@@ -39,17 +39,30 @@ oauth2_scheme = OAuth2PasswordBearer("auth/access-token", auto_error=False)
 
 
 async def get_current_user(
-    connection: HTTPConnection, token: Annotated[str | None, Depends(oauth2_scheme)], database: Autocommit
+    connection: HTTPConnection,
+    needed: SecurityScopes,
+    token: Annotated[str | None, Depends(oauth2_scheme)],
+    database: Autocommit,
 ) -> Caller:
     """Override this dependency to choose the caller."""
-    caller = await find_caller(database, token) if token else None
+    if not token:
+        raise unauthorized(token_was_sent=False)
+    if bearer := bearer_of(token):
+        caller = await bearer.find_caller(database, token, await get_client(connection))
+    else:
+        caller = await find_caller(database, token)
     if caller is None:
-        raise unauthorized(token_was_sent=bool(token))
+        raise unauthorized(token_was_sent=True)
     connection.state.user_id = caller.id  # for the request log
+    if needed.scopes and not await has_scopes(database, caller, needed.scopes):
+        raise insufficient_scope(caller, needed.scopes)
     return caller
 
 
 CurrentUser = Annotated[Caller, Depends(get_current_user)]
+# For routes about what is logged in to the account, and for routes that read all accounts.
+AccountHolder = Annotated[Caller, Security(get_current_user, scopes=["account"])]
+UsersReader = Annotated[Caller, Security(get_current_user, scopes=["users:read"])]
 
 
 async def get_recent_user(user: CurrentUser, database: Autocommit) -> Caller:
@@ -82,7 +95,7 @@ async def lock_recent_owner(session: AsyncSession, user: Caller) -> None:
 
 
 async def get_user_with_recent_factor(user: CurrentUser, database: Autocommit) -> Caller:
-    if not user.is_recent and await missing_factor(database, user.id):
+    if user.is_program or (not user.is_recent and await missing_factor(database, user.id)):
         raise not_recent()
     return user
 
@@ -93,18 +106,17 @@ RecentFactor = Annotated[Caller, Depends(get_user_with_recent_factor)]
 
 async def get_superuser(user: CurrentUser) -> Caller:
     if not user.is_superuser:
-        refusals = [refusal for rule in superuser_rules if (refusal := rule.refusal())]
-        raise HTTPException(status.HTTP_403_FORBIDDEN, refusals[0] if refusals else NOT_A_SUPERUSER)
+        raise insufficient_scope(user, ["users:write"])
     return user
 
 
-CurrentSuperuser = Annotated[Caller, Depends(get_superuser)]
+CurrentSuperuser = Annotated[Caller, Security(get_superuser, scopes=["users:write"])]
 
 
-async def get_client(request: Request) -> Client:
-    user_agent = request.headers.get("User-Agent")
+async def get_client(connection: HTTPConnection) -> Client:
+    user_agent = connection.headers.get("User-Agent")
     return Client(
-        request.client.host if request.client else "unknown",
+        connection.client.host if connection.client else "unknown",
         user_agent and user_agent.replace("\0", "")[:USER_AGENT_MAX_LENGTH],
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response, status
@@ -13,12 +14,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
+from app.api.error_schemas import schema_of
 from app.api.oauth_errors import Documented, OAuthError, Refusal, code_of, refuse
-from app.auth.caller import RECENT
+from app.auth.caller import RECENT, Caller, superuser_rules
 from app.auth.password_queue import PasswordQueueFullError
 from app.auth.rate_limits import RateLimitedError
 from app.core.outages import is_outage, reason
-from app.schemas.responses import ErrorResponse
+from app.schemas.responses import ErrorResponse, OAuthErrorResponse
 from app.server.limits import MAX_PROBLEMS, MAX_PROBLEMS_SIZE
 from app.server.middleware import CONTENT_TOO_LARGE, INVALID_HEADER, INVALID_HOST_OR_QUERY, UNREADABLE_BODY
 
@@ -32,6 +34,7 @@ EMAIL_NOT_AVAILABLE = "Cannot use this email address"
 NOT_AUTHENTICATED = "Not authenticated"
 INVALID_ACCESS_TOKEN = "Invalid access token"
 NOT_A_SUPERUSER = "Only superusers may do this"
+MISSING_SCOPE = "The token lacks a scope"
 USER_NOT_FOUND = "User not found"
 SESSION_NOT_FOUND = "Session not found"
 NOT_FOUND = "Not Found"
@@ -43,10 +46,13 @@ NOT_NOW = "The service is temporarily unavailable, try again"
 logger = logging.getLogger("app.errors")
 
 
-def documented(status_code: int, *messages: str, header: str | None = None) -> Documented:
-    """The entry of a route's `responses` for an error with one of these messages."""
-    entry: dict[str, Any] = {"model": ErrorResponse, "description": " · ".join(messages)}
-    entry["content"] = {"application/json": {"examples": {text: {"value": {"detail": text}} for text in messages}}}
+def documented(status_code: int, *messages: str, header: str | None = None, error: str | None = None) -> Documented:
+    """The entry of a route's `responses` for an error with one of these messages, and maybe with a code."""
+    code = {"error": error} if error else {}
+    examples = {text: {"value": {"detail": text} | code} for text in messages}
+    schema = schema_of(OAuthErrorResponse if error else ErrorResponse)
+    content = {"application/json": {"schema": schema, "examples": examples}}
+    entry: dict[str, Any] = {"description": " · ".join(messages), "content": content}
     if header:
         entry["headers"] = {header: {"schema": {"type": "string"}}}
     return {status_code: entry}
@@ -65,7 +71,11 @@ UNAVAILABLE = documented(503, NOT_NOW, header="Retry-After")
 RATE_LIMITED = documented(429, TOO_MANY_ATTEMPTS, header="Retry-After") | documented(
     503, NOT_NOW, TOO_MANY_AT_ONCE, header="Retry-After"
 )
-FORBIDDEN = UNAUTHORIZED | documented(403, NOT_A_SUPERUSER)
+# For routes that want a scope, and for those that want one which only superusers have.
+NEEDS_SCOPE = UNAUTHORIZED | documented(403, MISSING_SCOPE, header="WWW-Authenticate", error="insufficient_scope")
+FORBIDDEN = UNAUTHORIZED | documented(
+    403, NOT_A_SUPERUSER, MISSING_SCOPE, header="WWW-Authenticate", error="insufficient_scope"
+)
 # For routes that want a recent factor.
 NOT_RECENT = documented(401, NOT_AUTHENTICATED, INVALID_ACCESS_TOKEN, LOG_IN_AGAIN, header="WWW-Authenticate")
 # For routes that want a recent login, which a feature's rule may refuse.
@@ -90,6 +100,16 @@ def not_recent() -> HTTPException:
     """The 401 of RFC 9470 section 3: the token is good, but its user has to re-authenticate."""
     challenge = f'Bearer error="{_NOT_RECENT.error}", max_age={int(RECENT.total_seconds())}'
     return OAuthError(_NOT_RECENT, {"WWW-Authenticate": challenge})
+
+
+def insufficient_scope(caller: Caller, scopes: Sequence[str]) -> HTTPException:
+    """The 403 of RFC 6750 section 3.1, for a caller without one of these scopes."""
+    detail = MISSING_SCOPE
+    if caller.granted is None:  # it isn't the token that lacks a scope, but the account
+        refusals = [refusal for rule in superuser_rules if (refusal := rule.refusal())]
+        detail = refusals[0] if refusals else NOT_A_SUPERUSER
+    challenge = f'Bearer error="insufficient_scope", scope="{" ".join(scopes)}"'
+    return OAuthError(Refusal("insufficient_scope", detail, 403), {"WWW-Authenticate": challenge})
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

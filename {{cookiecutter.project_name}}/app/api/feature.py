@@ -7,14 +7,16 @@ from typing import Any
 
 from app.api.endpoints.reauthentication import Reauthentication, reauthentications
 from app.api.endpoints.users import Registrar, registrars
+from app.api.grants import Grant, grants
 from app.api.login_routes import Mount
 from app.api.oauth_errors import Refusal
 from app.auth.audit import EVENTS
-from app.auth.caller import SuperuserRule, superuser_rules
+from app.auth.caller import Bearer, SuperuserRule, bearers, superuser_rules
 from app.auth.credentials import credentials
 from app.auth.login import HiddenAccounts, LoginStep, hidden_accounts, login_steps
 from app.auth.notices import Sender, senders
 from app.auth.recent_login import RecentLoginRule, SecondFactor, recent_login_rules, second_factors
+from app.auth.scopes import ScopeGiver, scope_givers
 from app.core.database import Database
 
 
@@ -35,6 +37,10 @@ class Feature:
     reauthentications: Mapping[str, Reauthentication] = field(default_factory=dict)  # by their fields in the body
     recent_login_rules: Sequence[RecentLoginRule] = ()
     superuser_rules: Sequence[SuperuserRule] = ()
+    # Callers
+    bearers: Sequence[Bearer] = ()
+    grants: Mapping[str, Grant] = field(default_factory=dict)  # by their `grant_type`
+    scope_givers: Sequence[ScopeGiver] = ()
     # Accounts
     credentials: Sequence[Any] = ()  # models whose rows are ways to log in, beside the password
     senders: Sequence[Sender] = ()  # of notices
@@ -51,6 +57,9 @@ def connect(features: Sequence[Feature]) -> None:
         reauthentications.update(feature.reauthentications)
         recent_login_rules.extend(feature.recent_login_rules)
         superuser_rules.extend(feature.superuser_rules)
+        bearers.extend(feature.bearers)
+        grants.update(feature.grants)
+        scope_givers.extend(feature.scope_givers)
         credentials.extend(feature.credentials)
         senders.extend(feature.senders)
         registrars.extend(feature.registrars)

@@ -1,16 +1,37 @@
 """The grants of OAuth 2.0, for the token endpoint and the routes for browsers."""
 
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from fastapi import Request
+from pydantic import BaseModel
 
 from app.api.errors import INCORRECT_EMAIL_OR_PASSWORD, INVALID_REFRESH_TOKEN
-from app.api.oauth_errors import OAuthError, Refusal
+from app.api.oauth_errors import Documented, OAuthError, Refusal
 from app.auth.clients import Client
 from app.auth.login import authenticate, finish_login
 from app.auth.sessions import Tokens, spend_refresh_token
 from app.core.database import Database
+from app.schemas.responses import Response
 
 INCORRECT_LOGIN: Final = Refusal("invalid_grant", INCORRECT_EMAIL_OR_PASSWORD)
 INCORRECT_REFRESH_TOKEN: Final = Refusal("invalid_grant", INVALID_REFRESH_TOKEN)
+
+
+class Grant(NamedTuple):
+    """A feature's grant of the token endpoint."""
+
+    description: str
+    form: type[BaseModel]  # its parameters, all optional: other grants don't have them
+    issue: Callable[[Database, Any, Request, Client], Awaitable[Response]]  # gets the form; raises what it refuses
+    response: type[Response]
+    errors: Documented
+    refusals: Sequence[Refusal]
+    flow: str  # its name in OpenAPI
+    auth_methods: Sequence[str]  # of clients, as RFC 8414 calls them
+
+
+grants: Final[dict[str, Grant]] = {}  # features add theirs, by their `grant_type`
 
 
 async def log_in(database: Database, email: str, password: str, client: Client) -> Tokens:

@@ -1,14 +1,13 @@
 """Errors as OAuth clients read them (RFC 6749 section 5.2): `error`, a code, stands beside `detail`."""
 
 from collections.abc import Mapping
-from functools import reduce
-from operator import or_
 from typing import Any, Final, NamedTuple
 
 from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
+from app.api.error_schemas import schema_of
 from app.schemas.responses import OAuthErrorResponse, OAuthValidationErrorResponse
 
 # The code of an error that isn't an OAuthError, by its status. Without a code, authlib takes an error for a token.
@@ -53,7 +52,8 @@ def refuse(request: Request, status_code: int, detail: str, headers: Mapping[str
 
 def with_codes(responses: Documented, *refusals: Refusal) -> Documented:
     """The `responses` of an OAuthRoute: these, each with the code of its status, and the refusals."""
-    documented: Documented = {422: {"model": OAuthValidationErrorResponse, "description": "Validation Error"}}
+    invalid = {"application/json": {"schema": schema_of(OAuthValidationErrorResponse)}}
+    documented: Documented = {422: {"description": "Validation Error", "content": invalid}}
     for status_code in dict.fromkeys([*responses, *(refusal.status_code for refusal in refusals)]):
         response = responses.get(status_code, {})
         raised = [refusal for refusal in refusals if refusal.status_code == status_code]
@@ -62,8 +62,7 @@ def with_codes(responses: Documented, *refusals: Refusal) -> Documented:
         examples = {detail: {"value": {"detail": detail, "error": code}} for detail, code in codes.items()}
         models = {refusal.model for refusal in raised} or {OAuthErrorResponse}
         documented[status_code] = response | {
-            "model": reduce(or_, sorted(models, key=str)),
             "description": " · ".join(codes),
-            "content": {"application/json": {"examples": examples}},
+            "content": {"application/json": {"schema": schema_of(*sorted(models, key=str)), "examples": examples}},
         }
     return documented

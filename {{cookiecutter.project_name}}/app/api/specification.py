@@ -6,6 +6,12 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from app.api.error_schemas import referred_to
+from app.api.errors import RATE_LIMITED
+from app.api.grants import grants
+from app.auth.caller import bearers
+from app.auth.scopes import SCOPES
+
 LOG_IN: Final = "/auth/access-token"
 FIRST_TAG: Final = "auth"
 PASTE: Final = f"""Paste an access token here if the form can't log in: where more than a password is needed, for one.
@@ -27,16 +33,21 @@ def complete_specification(app: FastAPI, prefix: str) -> None:
             schema = generate()
             url = f"{prefix}{LOG_IN}"
             schema["tags"] = sorted(_tags(app), key=lambda tag: tag["name"] != FIRST_TAG)
+            schemas = schema["components"]["schemas"] | referred_to()
+            schema["components"]["schemas"] = dict(sorted(schemas.items()))
             schema["paths"] = dict(sorted(schema["paths"].items(), key=lambda path: path[0] != url))
             for operations in schema["paths"].values():
                 for operation in operations.values():
                     security = operation.setdefault("security", [])
                     if security:
                         security.append({"access_token": []})
+                        if bearers:  # which may limit wrong ones
+                            operation["responses"].setdefault("429", RATE_LIMITED[429])
             schemes = schema["components"].get("securitySchemes", {})
             for scheme in schemes.values():
                 # Swagger UI resolves a relative URL against the server, other tools against the document.
-                scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url}
+                scheme["flows"]["password"] |= {"tokenUrl": url, "refreshUrl": url, "scopes": SCOPES}
+                scheme["flows"] |= {grant.flow: {"tokenUrl": url, "scopes": SCOPES} for grant in grants.values()}
                 scheme["description"] = "The username is the email address."
             schemes["access_token"] = {"type": "http", "scheme": "bearer", "description": PASTE}
             app.openapi_schema = schema

@@ -26,7 +26,7 @@ logger: Final = logging.getLogger("app.audit")
 logger.setLevel(logging.INFO)  # whatever LOG_LEVEL says
 
 
-def audit(event: str, client: Client, user_id: uuid.UUID | None, **ids: uuid.UUID) -> None:
+def audit(event: str, client: Client, user_id: uuid.UUID | None, **ids: uuid.UUID | str) -> None:
     """Write one line; `ids` may name the `session_id` and, in `by`, who did it. Call it after the commit.
 
     `user_id` is None if the account is unknown.

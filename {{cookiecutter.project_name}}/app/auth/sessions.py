@@ -15,6 +15,7 @@ from app.auth.expired import expired_rows
 from app.auth.notices import notify
 from app.core.config import settings
 from app.core.database import Database
+from app.core.prepared import Prepared
 from app.core.security import (
     AccessClaims,
     RefreshClaims,
@@ -121,7 +122,7 @@ _IS_REFRESHABLE: Final = (
     User.is_active,
 )
 _COLUMNS: Final = (LoginSession.user_id, LoginSession.last_used_at, LoginSession.expires_at, CLAIMS_COLUMN)
-_SPEND: Final = (
+_SPEND: Final = Prepared(
     update(LoginSession)
     .where(*_IS_REFRESHABLE, LoginSession.generation == bindparam("spent"))
     .values(
@@ -132,10 +133,12 @@ _SPEND: Final = (
     .returning(*_COLUMNS)
 )
 # A refresh sets last_used_at, so this is when the latest spent token was spent.
-_UNSPENT_SUCCESSOR: Final = select(*_COLUMNS).where(
-    *_IS_REFRESHABLE,
-    LoginSession.generation == bindparam("spent") + 1,
-    LoginSession.last_used_at > func.now() - bindparam("leeway", type_=Interval()),
+_UNSPENT_SUCCESSOR: Final = Prepared(
+    select(*_COLUMNS).where(
+        *_IS_REFRESHABLE,
+        LoginSession.generation == bindparam("spent") + 1,
+        LoginSession.last_used_at > func.now() - bindparam("leeway", type_=Interval()),
+    )
 )
 
 
@@ -152,14 +155,14 @@ async def spend_refresh_token(database: Database, token: str, client: Client) ->
         return None
     now = int(time.time())
     spent = {"session_id": claims.session_id, "spent": claims.generation, "max_age": _max_age()}
-    session = await database.fetch_one(_SPEND, spent | {"session_end": _session_end(now)})
+    session = await database.fetch_prepared(_SPEND, spent | {"session_end": _session_end(now)})
     if session is None:
         leeway = timedelta(seconds=settings.refresh_token_leeway)
-        session = await database.fetch_one(_UNSPENT_SUCCESSOR, spent | {"leeway": leeway})
+        session = await database.fetch_prepared(_UNSPENT_SUCCESSOR, spent | {"leeway": leeway})
     if session is None:
         await _end_if_spent(database, claims, client)
         return None
-    return _issue_tokens(claims.session_id, claims.generation + 1, now, _Session(**session._mapping))
+    return _issue_tokens(claims.session_id, claims.generation + 1, now, _Session(**session))
 
 
 async def _end_if_spent(database: Database, claims: RefreshClaims, client: Client) -> None:

@@ -1,7 +1,8 @@
 """Every setting, its type, its default and its reason.
 
-Settings are read once, from the environment, else from `.env`, else from these defaults. README.md and `.env.example`
-list them in the same sections. An invalid value stops the program with a message that names the variable.
+Settings are read once, from the environment, else from `.env`, else from these defaults; NAME_FILE may name a file that
+holds NAME. docs/settings.md and `.env.example` list them in the same sections. An invalid value stops the program with
+a message that names the variable.
 
 A feature has settings of its own: a subclass of FeatureSettings in its folder, and `load` to read it.
 """
@@ -11,7 +12,7 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -34,13 +35,14 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 from sqlalchemy import URL
 
-from app.core.database_url import address, to_asyncpg_url
+from app.core.database_url import address, ignored, settings_in, to_asyncpg_url
 from app.core.keys import private_key
 from app.core.origins import allowed_host, app_origin, web_origin
 from app.core.weak_secrets import MIN_SECRET_KEY_LENGTH, is_common, is_own_address, is_weak_key, normalized
@@ -95,9 +97,10 @@ class FeatureSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """An empty variable of the environment wins over `.env`, too: `PUBLIC_URL= make dev` has none."""
         env_file = DotEnvSettingsSource(settings_cls, env_file=ENV_FILE)
-        given = {name.lower() for name in os.environ}
+        given = {name.lower(): value for name, value in os.environ.items()}
         env_file.env_vars = {name: value for name, value in env_file.env_vars.items() if name not in given}
-        return init_settings, env_settings, env_file
+        in_files = read_files(settings_cls, env_file.env_vars | given)
+        return init_settings, InitSettingsSource(settings_cls, in_files), env_settings, env_file
 
     @field_validator("*", mode="before")
     @classmethod
@@ -108,6 +111,23 @@ class FeatureSettings(BaseSettings):
         if isinstance(value, str) and re.fullmatch(r"""(["']).*\1""", value, re.DOTALL):
             raise ValueError("is in quotes, which are part of the value here: remove them")
         return value
+
+
+def read_files(kind: type[BaseSettings], variables: Mapping[str, str | None]) -> dict[str, Any]:
+    """The settings whose variable with _FILE behind its name says in which file they are: SECRET_KEY_FILE, for example.
+
+    Raises ValueError, for what can't be read and for a setting that is given in both ways.
+    """
+    found: dict[str, Any] = {}
+    for name in kind.model_fields:
+        if path := variables.get(f"{name}_file"):
+            if variables.get(name):
+                raise ValueError(f"{name.upper()} and {name.upper()}_FILE are both set: remove one of them")
+            try:
+                found[name] = Path(path).read_text(encoding="utf-8").rstrip("\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"{name.upper()}_FILE can't be read: {error}") from None
+    return found
 
 
 class Settings(FeatureSettings):
@@ -163,6 +183,8 @@ class Settings(FeatureSettings):
     backend_cors_origins: Annotated[list[Origin], *CommaSeparated] = []
     # X-Forwarded-For counts only when one of these sends it: anybody else could make it up.
     trusted_proxies: Annotated[list[IPvAnyNetwork], *CommaSeparated] = []
+    # Or so many proxies stand before us, whatever their addresses; nobody may reach us past them.
+    trusted_proxy_hops: int = Field(default=0, ge=0, le=10)
 
     # Shutdown, in seconds
     # After SIGTERM the server keeps serving for the delay, with readiness at 503, until load balancers stop sending.
@@ -188,12 +210,30 @@ class Settings(FeatureSettings):
             raise ValueError(f"should have at least {least} characters, not {length}")
         return password
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_what_the_url_says(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A parameter of DATABASE_URL, such as `pgbouncer=true`, wins over the setting that it stands for."""
+        url = values.get("database_url")
+        return values | settings_in(url) if isinstance(url, str) else values
+
     @model_validator(mode="after")
     def _has_a_database(self) -> Self:
         if self.environment == "test" and self.test_database_url is None:
             raise ValueError("TEST_DATABASE_URL must be set: tests run against a database of their own")
         if self.environment != "test" and self.database_url is None:
             raise ValueError("DATABASE_URL must be set, e.g. postgresql://user:password@host:5432/name")
+        return self
+
+    @model_validator(mode="after")
+    def _trusts_proxies_in_one_way(self) -> Self:
+        if self.trusted_proxies and self.trusted_proxy_hops:
+            raise ValueError("TRUSTED_PROXIES and TRUSTED_PROXY_HOPS are two answers to one question: set one of them")
+        if any(network.prefixlen == 0 for network in self.trusted_proxies):
+            raise ValueError(
+                "TRUSTED_PROXIES must not be everybody: any client could then make up its IP address. If nobody knows"
+                " your proxies' addresses, set TRUSTED_PROXY_HOPS to how many there are"
+            )
         return self
 
     @model_validator(mode="after")
@@ -250,6 +290,11 @@ class Settings(FeatureSettings):
         return to_asyncpg_url(self.migration_database_url.get_secret_value())
 
     @property
+    def ignored_parameters(self) -> list[str]:
+        """The names of parameters of DATABASE_URL that change nothing."""
+        return ignored(self.database_url.get_secret_value()) if self.database_url else []
+
+    @property
     def database_address(self) -> str:
         return address(self.sqlalchemy_url)
 
@@ -269,6 +314,8 @@ def load(kind: type[Kind]) -> Kind:
         raise SystemExit(_refusal([*lines, *unknown_names(*loaded, kind)])) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f".env can't be read; it must be UTF-8, and readable by this user: {error}") from None
+    except ValueError as error:
+        raise SystemExit(_refusal([str(error)])) from None
     loaded.setdefault(kind, settings)
     return settings
 
@@ -292,7 +339,7 @@ def unknown_names(*kinds: type[FeatureSettings]) -> Iterator[str]:
     words = Counter(name.partition("_")[0] for name in known if "_" in name)
     beginnings = tuple(f"{word}_" for word, count in words.items() if count > 1)
     for name in dotenv_values(ENV_FILE):
-        if name.upper() in {*known, *listed}:
+        if not {name.upper(), name.upper().removesuffix("_FILE")}.isdisjoint({*known, *listed}):
             continue
         (nearest,) = get_close_matches(name.upper(), known, n=1, cutoff=0)
         is_alike = bool(get_close_matches(name.upper(), [nearest], cutoff=0.75))

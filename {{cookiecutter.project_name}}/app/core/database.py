@@ -6,15 +6,17 @@ from functools import cache
 from typing import Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import URL, Connection, NullPool, QueuePool, Row, Select, event, insert
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapper, Session, object_mapper
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.dml import ReturningInsert, UpdateBase
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlalchemy.sql.visitors import iterate
+from sqlalchemy.util.concurrency import in_greenlet
 
 from app.core.config import PROJECT, settings
+from app.core.prepared import Prepared
 from app.models import Base
 
 Columns = TypeVarTuple("Columns")
@@ -22,9 +24,10 @@ Result = TypeVar("Result")
 Parameters = Mapping[str, Any]
 
 
-def connect_args() -> dict[str, Any]:
+def connect_args(url: URL) -> dict[str, Any]:
     """The arguments of asyncpg's `connect`, which bound all waits."""
-    names = {"application_name": PROJECT["name"]}
+    is_named = "application_name=" in str(url.query.get("dsn"))
+    names = {} if is_named else {"application_name": PROJECT["name"]}
     limits = {
         "statement_timeout": f"{settings.database_statement_timeout}s",
         "lock_timeout": f"{settings.database_lock_timeout}s",
@@ -56,7 +59,7 @@ class Database:
         # single statement would switch the mode twice.
         self._autocommit = create_async_engine(
             url,
-            connect_args=connect_args(),
+            connect_args=connect_args(url),
             isolation_level="AUTOCOMMIT",
             pool_size=pool_size,
             max_overflow=0,  # a process never opens more connections than its share
@@ -67,8 +70,9 @@ class Database:
         # Committed objects stay readable: loading them again would need an await.
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._autocommit.sync_engine, "checkout", _replace_closed_connection)
+        event.listen(self._autocommit.sync_engine, "do_connect", _refuse_to_block)
         self._unpooled = create_async_engine(
-            url, connect_args=connect_args(), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+            url, connect_args=connect_args(url), poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
         # This queue is fair and cheap; in the pool's own, newcomers overtake others and each wait costs a task.
         self._free_connections = asyncio.Semaphore(pool_size)
@@ -100,6 +104,22 @@ class Database:
         """Run one statement and return its first row, or None if there is none."""
         rows = await self.fetch_all(statement, parameters)
         return rows[0] if rows else None
+
+    async def fetch_prepared(self, prepared: Prepared, parameters: Parameters) -> dict[str, Any] | None:
+        """`fetch_one` in half its time, for what most requests ask: SQLAlchemy only lends the connection."""
+        if settings.database_pooler == "none":  # PgBouncer may give another connection between two messages
+            await self._take_turn()
+            try:
+                return await prepared.fetch_one(self._autocommit.sync_engine.raw_connection(), parameters)
+            except MissingGreenlet:  # no connection is idle: one has to be opened, or waited for
+                pass
+            except DBAPIError as error:
+                if not (error.connection_invalidated and _only_reads(prepared.statement)):
+                    raise
+            finally:
+                self._free_connections.release()
+        row = await self.fetch_one(prepared.statement, parameters)
+        return None if row is None else dict(row._mapping)
 
     async def execute(self, statement: UpdateBase, parameters: Parameters | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE and return how many rows it changed."""
@@ -134,17 +154,20 @@ class Database:
             with self._autocommit.sync_engine.connect() as connection:
                 return work(connection)
 
-        if self._free_connections.locked():
-            async with asyncio.timeout(settings.database_pool_timeout):
-                await self._free_connections.acquire()
-        else:
-            await self._free_connections.acquire()  # doesn't wait, so it needs no time limit
+        await self._take_turn()
         try:
             # SQLAlchemy's public way into its greenlet. Entering it once, instead of once each to connect, execute and
             # close, makes a small request 10 % faster.
             return await self._greenlet.run_sync(connect_and_work)
         finally:
             self._free_connections.release()
+
+    async def _take_turn(self) -> None:
+        if self._free_connections.locked():
+            async with asyncio.timeout(settings.database_pool_timeout):
+                await self._free_connections.acquire()
+        else:
+            await self._free_connections.acquire()  # doesn't wait, so it needs no time limit
 
 
 def _refuse_objects(statement: TypedReturnsRows[*tuple[Any, ...]]) -> None:
@@ -180,6 +203,12 @@ def _replace_closed_connection(connection: Any, *_: object) -> None:
     # The driver knows when the server has closed the connection; `pool_pre_ping` would cost a round trip each time.
     if connection.driver_connection.is_closed():
         raise DisconnectionError
+
+
+def _refuse_to_block(*_: object) -> None:
+    # SQLAlchemy would notice, too, but only after it has begun to connect.
+    if not in_greenlet():
+        raise MissingGreenlet
 
 
 database = Database(settings.sqlalchemy_url)

@@ -67,9 +67,14 @@ def _mac(purpose: str, message: bytes, secret_key: str) -> bytes:
     return hmac.digest(derive_key(secret_key, purpose), message, hashlib.sha256)
 
 
+CLIENT_ID: Final = str(PROJECT["name"])  # all clients that people log in with are one
+
+
 class AccessClaims(NamedTuple):
     user_id: uuid.UUID
     session_id: uuid.UUID
+    client_id: str | None = None
+    scopes: frozenset[str] | None = None  # None: all that its account has
 
 
 def create_access_token(
@@ -77,10 +82,10 @@ def create_access_token(
 ) -> str:
     """An access token for one login session, with these and maybe more claims; times in Unix seconds."""
     claims = {
+        "client_id": CLIENT_ID,  # RFC 9068 wants one
         **(more or {}),
         "iss": issuer(),
         "aud": issuer(),
-        "client_id": PROJECT["name"],  # RFC 9068 wants one; all clients here are one
         "sub": str(user_id),
         "sid": str(session_id),
         "iat": issued_at,
@@ -142,7 +147,9 @@ def _read_genuine(
     times = claims["iat"], claims.get("nbf", 0), claims["exp"]
     if any(type(moment) is not int for moment in times):  # "1", 1.0 and true are not Unix seconds
         raise ValueError("times of another type")
-    return _GenuineClaims(AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"])), max(times[:2]), times[2])
+    scopes = frozenset(claims["scope"].split(" ")) if "scope" in claims else None
+    read = AccessClaims(uuid.UUID(claims["sub"]), uuid.UUID(claims["sid"]), claims.get("client_id"), scopes)
+    return _GenuineClaims(read, max(times[:2]), times[2])
 
 
 # A refresh token holds its session's id, its number among that session's tokens, and a MAC of both.

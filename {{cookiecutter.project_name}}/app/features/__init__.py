@@ -1,6 +1,7 @@
 """The features of this project, an import and an entry for each; docs/development.md says how to add or remove one."""
 
 from app.api.feature import Feature
+from app.features.api_keys.feature import api_keys
 from app.features.mail.feature import mail
 from app.features.passkeys.feature import passkeys
 from app.features.second_factor.feature import second_factor
@@ -12,4 +13,5 @@ FEATURES: list[Feature] = [
     second_factor,
     passkeys,
     superuser_factor,
+    api_keys,
 ]

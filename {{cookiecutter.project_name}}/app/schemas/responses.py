@@ -67,15 +67,16 @@ class KeySetResponse(Response):
 
 
 class ServerMetadataResponse(Response):
-    """RFC 8414 section 2; clients have no secret."""
+    """RFC 8414 section 2."""
 
     issuer: Annotated[str, Field(examples=["https://api.example.com"])]
     token_endpoint: Annotated[str, Field(examples=["https://api.example.com/auth/access-token"])]
-    token_endpoint_auth_methods_supported: list[str] = ["none"]
+    token_endpoint_auth_methods_supported: list[str]
     revocation_endpoint: Annotated[str, Field(examples=["https://api.example.com/auth/revoke"])]
     revocation_endpoint_auth_methods_supported: list[str] = ["none"]
     jwks_uri: Annotated[str, Field(examples=["https://api.example.com/.well-known/jwks.json"])]
-    grant_types_supported: list[str] = ["password", "refresh_token"]
+    grant_types_supported: Annotated[list[str], Field(examples=[["password", "refresh_token"]])]
+    scopes_supported: list[str]
     response_types_supported: list[str] = []
 
 

@@ -26,6 +26,8 @@ def lifespan(meanwhile: Sequence[Lifespan]) -> Callable[[FastAPI], AbstractAsync
 
     @asynccontextmanager
     async def start_and_end(_: FastAPI) -> AsyncIterator[None]:
+        if names := ", ".join(settings.ignored_parameters):
+            logger.info("Of DATABASE_URL, these parameters change nothing: %s. See docs/database-urls.md.", names)
         if (server := uvicorn_server()) is not None:
             complete_options(server.config)
             delay_shutdown(server)

@@ -4,17 +4,19 @@ import asyncio
 import re
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.request import urlopen
 
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from passlib.context import CryptContext
-from sqlalchemy import URL, NullPool, text
+from sqlalchemy import URL, Engine, NullPool, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app import features
@@ -24,6 +26,7 @@ from app.auth.clients import Client
 from app.auth.sessions import begin_session
 from app.core.config import settings
 from app.core.database import database
+from app.core.prepared import Prepared
 from app.main import app
 from app.models import Base, User
 
@@ -190,3 +193,24 @@ def scrape(port: int) -> str:
 def counted(scraped: str) -> dict[str, float]:
     """Each metric's value, by its name and labels."""
     return {name: float(value) for name, value in re.findall(r"^([^# ]\S*) (\S+)$", scraped, re.MULTILINE)}
+
+
+@contextmanager
+def recorded_statements() -> Iterator[list[str]]:
+    """The SQL statements that are sent inside the block, by SQLAlchemy or by the driver."""
+    statements: list[str] = []
+    fetch_one = Prepared.fetch_one
+
+    def record(_: Any, __: Any, statement: str, *___: Any) -> None:
+        statements.append(statement)
+
+    async def record_and_fetch(prepared: Prepared, *given: Any) -> Any:
+        statements.append(str(prepared.statement))
+        return await fetch_one(prepared, *given)
+
+    event.listen(Engine, "before_cursor_execute", record)
+    try:
+        with patch.object(Prepared, "fetch_one", record_and_fetch):
+            yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", record)

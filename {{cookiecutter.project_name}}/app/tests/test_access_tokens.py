@@ -4,26 +4,22 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from httpx import AsyncClient
 from jose import jwk, jwt
-from sqlalchemy import Engine, event, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT, settings
 from app.models import LoginSession, User
-from app.tests.helpers import Json, bearer, begin, login
+from app.tests.helpers import bearer, begin, login, recorded_statements
+from app.tests.tokens import NOW, OMITTED, SECRET_KEY, forge, sign
 
-SECRET_KEY = settings.secret_key.get_secret_value()
-NOW, INFINITY, NAN = int(time.time()), float("inf"), float("nan")
+INFINITY, NAN = float("inf"), float("nan")
 NOBODY = str(uuid.uuid4())
-OMITTED = object()
 
 
 @pytest.fixture(autouse=True)
@@ -38,40 +34,8 @@ async def genuine(default_user: User) -> str:
     return str((await begin(default_user))["access_token"])
 
 
-def forge(genuine: str, claims: Json | None = None, header: Json | None = None, key: str = SECRET_KEY) -> str:
-    """The token with other claims or header fields, signed again."""
-    all_claims = jwt.get_unverified_claims(genuine) | (claims or {})
-    all_header = jwt.get_unverified_header(genuine) | (header or {})
-    parts = [
-        json.dumps({name: value for name, value in part.items() if value is not OMITTED}).encode()
-        for part in (all_header, all_claims)
-    ]
-    return sign(parts[0], parts[1], key)
-
-
-def sign(header: bytes, claims: bytes, key: str) -> str:
-    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (header, claims))
-    signature = jwk.construct(key, "HS256").sign(signed)
-    return f"{signed.decode()}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
-
-
 async def status_of(client: AsyncClient, access_token: str) -> int:
     return (await client.get("/users/me", headers={"Authorization": f"Bearer {access_token}"})).status_code
-
-
-@contextmanager
-def recorded_statements() -> Iterator[list[str]]:
-    """The SQL statements that are sent inside the block."""
-    statements: list[str] = []
-
-    def record(_: Any, __: Any, statement: str, *___: Any) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", record)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", record)
 
 
 async def test_an_access_token_has_the_claims_of_rfc_9068(client: AsyncClient, default_user: User) -> None:

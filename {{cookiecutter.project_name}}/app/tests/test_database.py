@@ -2,20 +2,41 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
 
 import pytest
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import (
+    JSON,
+    Enum,
+    Interval,
+    Numeric,
+    String,
+    bindparam,
+    cast,
+    delete,
+    false,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.core.config import settings
 from app.core.database import Database, database
+from app.core.prepared import Prepared
 from app.models import RateLimit, User
 from app.tests.helpers import waiting_for_locks
 
 ANA, BOB = "ana@example.com", "bob@example.com"
+
+
+class Kind(StrEnum):
+    DOG = "dog"
 
 
 async def emails(session: AsyncSession) -> Sequence[str]:
@@ -100,15 +121,58 @@ async def test_an_object_that_leaves_nothing_to_the_database_can_be_inserted(ses
     assert await session.scalar(select(RateLimit.resets_at)) == datetime(2030, 1, 1, tzinfo=UTC)
 
 
-async def test_a_statement_is_repeated_on_another_connection_only_if_it_just_reads(session: AsyncSession) -> None:
+async def test_a_statement_is_repeated_on_another_connection_only_if_it_just_reads(
+    session: AsyncSession, default_user: User
+) -> None:
     await session.execute(text("CREATE SEQUENCE attempts"))  # it keeps counting what is rolled back
     await session.commit()
-    breaks = select(func.nextval("attempts"), func.pg_terminate_backend(func.pg_backend_pid()))
+    ends = func.pg_terminate_backend(func.pg_backend_pid())
+    breaks = select(func.nextval("attempts"), ends)
     ended = delete(User).returning(User.id).cte("ended")
     reads_the_deleted = breaks.add_columns(select(func.count()).select_from(ended).scalar_subquery())
     for statement, attempts in [(breaks, 2), (breaks.add_cte(ended), 3), (reads_the_deleted, 4)]:
         with pytest.raises(DBAPIError):
             await database.fetch_all(statement)
         assert await session.scalar(text("SELECT last_value FROM attempts")) == attempts
+    # A prepared one begins on an idle connection, and goes on as any other.
+    writes = update(User).values(email=cast(func.nextval("attempts"), String)).returning(ends)
+    for prepared, attempts in [(Prepared(breaks), 7), (Prepared(writes), 8)]:
+        own = Database(settings.sqlalchemy_url)
+        await own.fetch_one(select(func.now()))
+        with pytest.raises(DBAPIError):
+            await own.fetch_prepared(prepared, {})
+        assert await session.scalar(text("SELECT last_value FROM attempts")) == attempts
+        await own.dispose()
     await session.execute(text("DROP SEQUENCE attempts"))
     await session.commit()
+
+
+async def test_a_prepared_statement_returns_the_types_of_its_columns(application: None) -> None:
+    own = Database(settings.sqlalchemy_url)
+    statement = select(
+        cast("1.50", Numeric(5, 2)).label("price"),
+        cast({"a": [1]}, JSON).label("extra"),
+        cast(Kind.DOG, Enum(Kind, native_enum=False)).label("kind"),
+        bindparam("given", type_=Interval()).label("given"),
+    )
+    expected = {"price": Decimal("1.50"), "extra": {"a": [1]}, "kind": Kind.DOG, "given": timedelta(days=1)}
+    for _ in range(3):  # without a connection, and with an idle one
+        assert await own.fetch_prepared(Prepared(statement), {"given": timedelta(days=1)}) == expected
+    assert await own.fetch_prepared(Prepared(statement.where(false())), {"given": timedelta(days=1)}) is None
+    await own.dispose()
+
+
+async def test_the_connection_of_a_cancelled_statement_is_replaced(session: AsyncSession) -> None:
+    """A response may still come on it; and a server that doesn't respond at all would keep the next request waiting."""
+    own = Database(settings.sqlalchemy_url)
+    pid = Prepared(select(func.pg_backend_pid().label("pid")))
+    used = await own.fetch_prepared(pid, {})
+    await session.execute(text("LOCK TABLE rate_limits IN ACCESS EXCLUSIVE MODE"))
+    read = asyncio.create_task(own.fetch_prepared(Prepared(select(RateLimit.resets_at)), {}))
+    await waiting_for_locks(1)
+    read.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await read
+    assert own.connections_in_use == 0
+    assert await own.fetch_prepared(pid, {}) not in (used, None)
+    await own.dispose()

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import re
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import pytest
 from sqlalchemy import URL, text
@@ -15,8 +16,17 @@ from sqlalchemy import URL, text
 import conftest
 from app.core.config import PROJECT_DIR, Settings, load, settings
 from app.core.database import Database
-from app.core.database_url import address, arguments, renamed, servers, to_asyncpg_url, why_refused
-from app.tests.other_settings import refusal
+from app.core.database_url import (
+    address,
+    arguments,
+    ignored,
+    renamed,
+    servers,
+    settings_in,
+    to_asyncpg_url,
+    why_refused,
+)
+from app.tests.other_settings import other_application, refusal
 
 sys.path.append(str(PROJECT_DIR / "scripts"))
 import databases
@@ -40,6 +50,8 @@ UNDERSTOOD = {
     "postgresql://ana:x@/test?host=db.example:6543": ("db.example:6543", "ana", "x", "test"),
     "postgresql://ana@/test?host=a:1&host=b:2": ("a:1,b:2", "ana", None, "test"),
     "postgresql://ana@/test?host=a,b&port=1,2": ("a:1,b:2", "ana", None, "test"),
+    "postgresql://ana:p,x@a,b:2/test": ("a:5432,b:2", "ana", "p,x", "test"),
+    "postgresql://[2001:db8::1]:1,b/test?sslmode=require": ("2001:db8::1:1,b:5432", None, None, "test"),
     "postgresql://ana@db.example/test?sslmode=require": ("db.example:5432", "ana", None, "test"),
 }
 REFUSED = {
@@ -50,11 +62,9 @@ REFUSED = {
     "postgresql://ana:xy@zzy@db.example/test": "has a second @, which must be written %40 in a password",
     "postgresql://ana:xy@zz:y@db.example:5432/test": "has a second @",  # zz is no host, nor is the rest a port
     "postgresql://ana:xy@z/zy@db.example/test": "has a second @",
-    "postgresql://ana@a,b/test": "has several hosts, which must be written ?host=first:5432&host=second:5432",
-    "postgresql://ana@a:1,b:2/test": "has several hosts",
-    "postgresql://ana@/test?host=a,b": "has several hosts, each of which needs its port",
-    "postgresql://ana@/test?host=a:1&host=b:xyzzy": "has several hosts, each of which needs its port",
-    "postgresql://ana@db.example/test?connect_timeout=3": "has unsupported parameters: connect_timeout",
+    "postgresql://ana@/test?host=a:1&host=b:xyzzy": "has a host that isn't host, host:5432 or [IPv6]:5432",
+    "postgresql://ana@a,b:xyzzy/test": "has a host that isn't",
+    "postgresql://ana@a,b/test?port=1,2,3": "or not as many ports as hosts",
     "postgresql://ana@db.example/test?sslmode=no-verify": "has an unknown sslmode",
 }
 
@@ -93,6 +103,71 @@ def test_every_reader_refuses_a_url_in_the_same_words(
             read()
         assert str(exit_info.value) == line
     assert "zzy" not in message
+
+
+ROWS = re.findall(r"^\| `(.+?)` \| (.+?) \|$", (PROJECT_DIR / "docs/database-urls.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("url", "effect"), ROWS)
+def test_a_url_does_what_the_page_says(url: str, effect: str) -> None:
+    if effect.startswith("Refused: "):
+        with pytest.raises(ValueError, match=re.escape(effect.removeprefix("Refused: "))):
+            to_asyncpg_url(url)
+        return
+    named = re.findall(r"`(.+?)`", effect)
+    to_driver = arguments(to_asyncpg_url(url))
+    to_driver |= dict(parse_qsl(str(to_driver.pop("dsn", "")).partition("?")[2]))
+    match effect.partition(" ")[0]:
+        case "Leads":
+            assert address(to_asyncpg_url(url)) == named[0]
+        case "Tells":
+            assert dict(name.split("=", 1) for name in named).items() <= to_driver.items()
+        case "Sets":
+            assert {f"{name.upper()}={value}" for name, value in settings_in(url).items()} == set(named)
+        case "Ignores":
+            assert ignored(url) == [name for name in named if "=" not in name]
+    assert bool(settings_in(url)) == effect.startswith("Sets")
+    assert bool(ignored(url)) == effect.startswith("Ignores")
+
+
+def test_the_systems_authorities_are_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    url = "postgresql://db.example/app?sslmode=verify-full&sslrootcert=system"
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authorities"))
+    with pytest.raises(ValueError, match="this system has no file of authorities"):
+        to_asyncpg_url(url)
+    (tmp_path / "authorities").touch()
+    assert quote(str(tmp_path / "authorities"), safe="") in str(arguments(to_asyncpg_url(url))["dsn"])
+
+
+async def test_what_a_url_says_reaches_postgresql() -> None:
+    here = settings.sqlalchemy_url
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = closed.getsockname()[1]
+    user = f"{here.username}:{quote(str(here.password), safe='')}"
+    hosts = f"postgresql://{user}@127.0.0.1:{nobody},{here.host}:{here.port}/{here.database}"
+    options = "options=-c%20search_path%3Dshop&application_name=web"
+    database = Database(to_asyncpg_url(f"{hosts}?target_session_attrs=read-write&{options}"))
+    async with database.probe() as connection:
+        found = [await connection.scalar(text(f"SHOW {name}")) for name in ("search_path", "application_name")]
+    assert found == ["shop", "web"]
+    refusal = await why_refused(here.update_query_dict({"target_session_attrs": "standby"}))
+    assert refusal is not None
+    assert "None of the hosts match the target attribute requirement" in refusal
+    await database.dispose()
+
+
+async def test_a_url_sets_settings_and_the_log_says_what_it_ignores(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = "postgresql://ana:xyzzy@db.example/app?pgbouncer=true&connect_timeout=15&channel_binding=require&keepalives=1"
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("DATABASE_POOLER", "none")
+    found = load(Settings)
+    assert (found.database_pooler, found.database_connect_timeout) == ("transaction", 15)
+    async with other_application(DATABASE_URL=url, LOG_LEVEL="INFO") as app, app.router.lifespan_context(app):
+        pass
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if "DATABASE_URL" in line]
+    assert "change nothing: channel_binding, keepalives." in line
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from starlette.types import ASGIApp, Message, Scope
 from app.core.config import settings
 from app.main import app
 from app.models import User
+from app.server.forwarded import ForwardedFor
 from app.server.logging import RequestRecord
 from app.tests.helpers import PASSWORD, bearer, client_at, login, refresh, try_login, try_refresh
-from app.tests.other_settings import application_with, other_application
+from app.tests.other_settings import application_with, other_application, other_settings, refusal
 
 ORIGIN = "https://app.example.com"  # BACKEND_CORS_ORIGINS
 
@@ -371,6 +372,62 @@ async def test_an_untrusted_proxy_is_logged_once(trusted: str, capfd: pytest.Cap
         await response_to(app, "GET", "/health/live", (b"x-forwarded-for", b"1.1.1.1"))
     (line,) = [line for line in capfd.readouterr().out.splitlines() if "TRUSTED_PROXIES" in line]
     assert "198.51.100.1" in line
+
+
+FORGED = "203.0.113.66"  # what a client writes, whatever it hopes for
+
+
+@pytest.mark.parametrize(
+    ("hops", "forwarded_for", "client"),
+    [
+        ("1", "192.0.2.7", "192.0.2.7"),
+        ("1", f"{FORGED}, 192.0.2.7", "192.0.2.7"),
+        ("2", "192.0.2.7, 10.0.0.1", "192.0.2.7"),
+        ("2", f"{FORGED},{FORGED}, 192.0.2.7, 10.0.0.1", "192.0.2.7"),
+        ("2", "192.0.2.7\n10.0.0.1", "192.0.2.7"),  # in two headers
+        ("1", "192.0.2.7:5000", "192.0.2.7"),
+        ("1", "[2001:db8::1]:5000", "2001:db8::1"),
+        ("1", "2001:db8::1", "2001:db8::1"),
+        # Nobody vouches for these: the peer is the client.
+        ("2", FORGED, "198.51.100.1"),
+        ("3", f"{FORGED}, 10.0.0.1", "198.51.100.1"),
+        ("1", f"{FORGED}, unknown", "198.51.100.1"),
+        ("1", f"{FORGED},", "198.51.100.1"),
+        ("1", f"{FORGED}, [", "198.51.100.1"),
+        ("1", "", "198.51.100.1"),
+        ("0", FORGED, "198.51.100.1"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_the_client_is_so_many_proxies_away(hops: str, forwarded_for: str, client: str, kind: str) -> None:
+    seen: list[Scope] = []
+
+    async def application(scope: Scope, *_: object) -> None:
+        seen.append(scope)
+
+    headers = [(b"x-forwarded-for", line.encode()) for line in forwarded_for.split("\n")]
+    headers.append((b"x-forwarded-proto", b"https"))
+    scope: Scope = {"type": kind, "scheme": "http", "client": ("198.51.100.1", 5), "headers": headers}
+    with other_settings(TRUSTED_PROXIES="", TRUSTED_PROXY_HOPS=hops):
+        await ForwardedFor(application)(scope, None, None)  # type: ignore[arg-type]
+    assert seen[0]["client"][0] == client
+    is_vouched_for = client != "198.51.100.1"
+    assert seen[0]["scheme"] == ({"http": "https", "websocket": "wss"}[kind] if is_vouched_for else "http")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "hops", "words"),
+    [
+        ("192.0.2.1", "1", "are two answers to one question: set one of them"),
+        ("0.0.0.0/0", "0", "TRUSTED_PROXIES must not be everybody"),
+        ("192.0.2.1,::/0", "0", "TRUSTED_PROXIES must not be everybody"),
+        ("", "-1", "TRUSTED_PROXY_HOPS: "),
+    ],
+)
+def test_trust_that_a_client_could_abuse_is_refused(
+    monkeypatch: pytest.MonkeyPatch, proxies: str, hops: str, words: str
+) -> None:
+    assert words in refusal(monkeypatch, TRUSTED_PROXIES=proxies, TRUSTED_PROXY_HOPS=hops)
 
 
 async def test_production_logs_a_json_line_for_each_request(capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from jose import jwt
 
 from app.models import User
 from app.tests.helpers import PASSWORD, begin, is_logged_in, login, refresh, try_refresh
-from app.tests.test_access_tokens import NOW, forge
+from app.tests.tokens import NOW, forge
 
 
 async def ask(client: AsyncClient, **form: str) -> Response:
@@ -62,7 +62,7 @@ async def test_the_password_grant_is_the_default(client: AsyncClient, default_us
         assert (await ask(client, username=default_user.email, password=PASSWORD, **form)).status_code == 200
 
 
-@pytest.mark.parametrize("grant_type", ["client_credentials", "authorization_code", "Password", "refresh-token"])
+@pytest.mark.parametrize("grant_type", ["implicit", "authorization_code", "Password", "refresh-token"])
 async def test_another_grant_type_is_unsupported(client: AsyncClient, default_user: User, grant_type: str) -> None:
     for form in ({"username": default_user.email, "password": PASSWORD}, {}):
         response = await ask(client, grant_type=grant_type, **form)

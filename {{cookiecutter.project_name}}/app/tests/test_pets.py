@@ -8,6 +8,7 @@ from httpx import AsyncClient
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.main import app
 from app.models import Pet, User
 from app.tests.helpers import Json, bearer, begin, waiting_for_locks, walk
 
@@ -138,3 +139,19 @@ async def test_creating_a_pet_while_the_account_is_deleted_is_a_401(
     await waiting_for_locks(1)
     await session.commit()
     assert (await creating).status_code == 401
+
+
+def test_the_specification_says_which_scope_each_route_needs() -> None:
+    needed = {
+        operation["operationId"]: [scope for scheme in operation["security"] for scope in next(iter(scheme.values()))]
+        for path, operations in app.openapi()["paths"].items()
+        for operation in operations.values()
+        if "/pets" in path
+    }
+    assert needed == {
+        "create_new_pet": ["pets:write"],
+        "get_all_my_pets": ["pets:read"],
+        "read_pet": ["pets:read"],
+        "update_pet": ["pets:write"],
+        "delete_pet": ["pets:write"],
+    }

@@ -1,7 +1,6 @@
 """Uvicorn as the project's own commands start it."""
 
 import asyncio
-import json
 import os
 import re
 import shlex
@@ -33,15 +32,11 @@ def command_of_make_dev() -> list[str]:
 
 def command_of_the_image() -> list[str]:
     try:
-        dockerfile = (PROJECT_DIR / "Dockerfile").read_text()
+        entrypoint = (PROJECT_DIR / "docker-entrypoint.sh").read_text().replace("\\\n", "")
     except FileNotFoundError:
-        dockerfile = ""
-    command = re.findall(r'^CMD (\["python", "-m", "uvicorn", .*)', dockerfile, re.MULTILINE)
-    arguments: list[str] = (
-        json.loads(command[0])[3:] if command else pytest.skip("this project has no image that runs Uvicorn")
-    )
-    port = arguments.index("--port")
-    return arguments[:port] + arguments[port + 2 :]
+        entrypoint = ""
+    command = re.findall(r"^exec python -m uvicorn (.*) --port", entrypoint, re.MULTILINE)
+    return shlex.split(command[0]) if command else pytest.skip("this project has no image that runs Uvicorn")
 
 
 def command_of_fastapi_run() -> list[str]:

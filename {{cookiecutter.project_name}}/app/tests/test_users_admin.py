@@ -28,7 +28,10 @@ async def test_only_superusers_may_manage_users(
 ) -> None:
     body = {"is_superuser": True} if method == "PATCH" else None
     response = await client.request(method, path.format(default_user.id), json=body, headers=default_user_headers)
-    assert (response.status_code, response.json()) == (403, {"detail": "Only superusers may do this"})
+    assert (response.status_code, response.json()) == (
+        403,
+        {"detail": "Only superusers may do this", "error": "insufficient_scope"},
+    )
     assert (await client.request(method, path.format(default_user.id), json=body)).status_code == 401
 
 

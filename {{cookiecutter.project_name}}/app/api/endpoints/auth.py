@@ -5,8 +5,8 @@ import uuid
 from fastapi import APIRouter, HTTPException, status
 from sqlalchemy import delete, func, select
 
-from app.api.deps import Autocommit, CurrentClient, CurrentUser
-from app.api.errors import BODY, INVALID_REFRESH_TOKEN, SESSION_NOT_FOUND, UNAUTHORIZED, body_refused, documented
+from app.api.deps import AccountHolder, Autocommit, CurrentClient
+from app.api.errors import BODY, INVALID_REFRESH_TOKEN, NEEDS_SCOPE, SESSION_NOT_FOUND, body_refused, documented
 from app.auth.audit import audit
 from app.auth.sessions import end_session_of, spend_refresh_token
 from app.models import LoginSession
@@ -31,15 +31,15 @@ async def logout(ended: LogoutRequest, client: CurrentClient, autocommit: Autoco
     await end_session_of(autocommit, ended.refresh_token, client)
 
 
-@router.post("/logout-all", status_code=status.HTTP_204_NO_CONTENT, responses=UNAUTHORIZED)
-async def logout_everywhere(user: CurrentUser, client: CurrentClient, autocommit: Autocommit) -> None:
+@router.post("/logout-all", status_code=status.HTTP_204_NO_CONTENT, responses=NEEDS_SCOPE)
+async def logout_everywhere(user: AccountHolder, client: CurrentClient, autocommit: Autocommit) -> None:
     """End every session of the caller, including this one."""
     await autocommit.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
     audit("session_revoked", client, user.id)
 
 
-@router.get("/sessions", responses=UNAUTHORIZED)
-async def read_my_sessions(user: CurrentUser, autocommit: Autocommit) -> list[SessionResponse]:
+@router.get("/sessions", responses=NEEDS_SCOPE)
+async def read_my_sessions(user: AccountHolder, autocommit: Autocommit) -> list[SessionResponse]:
     """List the caller's sessions, the most recently used first."""
     login_sessions = await autocommit.fetch_all(
         select(*LoginSession.__table__.columns, (LoginSession.id == user.session_id).label("current"))
@@ -52,10 +52,10 @@ async def read_my_sessions(user: CurrentUser, autocommit: Autocommit) -> list[Se
 @router.delete(
     "/sessions/{session_id:uuid}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=UNAUTHORIZED | documented(404, SESSION_NOT_FOUND),
+    responses=NEEDS_SCOPE | documented(404, SESSION_NOT_FOUND),
 )
 async def revoke_my_session(
-    session_id: uuid.UUID, user: CurrentUser, client: CurrentClient, autocommit: Autocommit
+    session_id: uuid.UUID, user: AccountHolder, client: CurrentClient, autocommit: Autocommit
 ) -> None:
     """End one of the caller's sessions."""
     my_session = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user.id)

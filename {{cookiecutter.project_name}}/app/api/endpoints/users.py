@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.deps import Autocommit, CurrentClient, CurrentSuperuser, CurrentUser, DbSession, RecentFactor
+from app.api.deps import Autocommit, CurrentClient, CurrentSuperuser, CurrentUser, DbSession, RecentFactor, UsersReader
 from app.api.endpoints.reauthentication import check_own_password
 from app.api.errors import (
     BODY,
@@ -120,7 +120,7 @@ async def reset_current_user_password(
 
 
 @router.get("", responses=FORBIDDEN | PAGED)
-async def read_users(_: CurrentSuperuser, page: PageQuery) -> list[UserAdminResponse]:
+async def read_users(_: UsersReader, page: PageQuery) -> list[UserAdminResponse]:
     """List all accounts by email address, a page at a time."""
     email = func.lower(User.email, type_=User.email.type).label("lower_email")
     users = await page.fetch(select(*User.__table__.columns, email), email, User.id)
@@ -128,7 +128,7 @@ async def read_users(_: CurrentSuperuser, page: PageQuery) -> list[UserAdminResp
 
 
 @router.get("/{user_id:uuid}", responses=FORBIDDEN | NOT_FOUND)
-async def read_user(user_id: uuid.UUID, _: CurrentSuperuser, autocommit: Autocommit) -> UserAdminResponse:
+async def read_user(user_id: uuid.UUID, _: UsersReader, autocommit: Autocommit) -> UserAdminResponse:
     """Read any account."""
     user = await autocommit.fetch_one(select(*User.__table__.columns).where(User.id == user_id))
     if user is None:

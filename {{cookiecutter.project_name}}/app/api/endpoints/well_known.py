@@ -9,6 +9,8 @@ from fastapi import APIRouter, HTTPException, Response, status
 from fastapi.responses import PlainTextResponse
 
 from app.api.errors import NOT_FOUND, documented
+from app.api.grants import grants
+from app.auth.scopes import SCOPES
 from app.core.config import settings
 from app.core.security import public_keys
 from app.schemas.responses import KeySetResponse, ServerMetadataResponse
@@ -36,7 +38,13 @@ async def read_server_metadata(response: Response) -> ServerMetadataResponse:
         issuer=settings.public_url,
         token_endpoint=f"{auth}/access-token",
         revocation_endpoint=f"{auth}/revoke",
+        token_endpoint_auth_methods_supported=[
+            "none",
+            *(each for grant in grants.values() for each in grant.auth_methods),
+        ],
         jwks_uri=f"{settings.public_url}/.well-known/jwks.json",
+        grant_types_supported=["password", "refresh_token", *grants],
+        scopes_supported=list(SCOPES),
     )
 
 

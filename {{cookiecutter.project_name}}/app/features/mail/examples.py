@@ -10,12 +10,17 @@ from app.features.mail.messages import PAGES, render, text_paths
 FOLDER = PROJECT_DIR / ".mail/examples"
 
 
+def example_data(kind: str) -> dict[str, str]:
+    """Something for each name that the text mentions."""
+    text = Template(text_paths()[kind].read_text(encoding="utf-8"))
+    return {name: f"[{name}]" for name in set(text.get_identifiers()) - {"project", "when"}}
+
+
 def write_examples() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for kind, path in text_paths().items():
+    for kind in text_paths():
         token = uuid.UUID(int=0).hex * 2 if kind in PAGES else None
-        names = set(Template(path.read_text(encoding="utf-8")).get_identifiers()) - {"project", "when"}
-        content = render(kind, datetime.now(UTC), token, {name: f"[{name}]" for name in names})
+        content = render(kind, datetime.now(UTC), token, example_data(kind))
         (FOLDER / f"{kind}.txt").write_text(f"Subject: {content.subject}\n\n{content.text}", encoding="utf-8")
         (FOLDER / f"{kind}.html").write_text(content.html, encoding="utf-8")
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Migrate, start and configure Unit; when told to stop, first finish the requests in flight.
+# Migrate, start and configure Unit; when told to stop, first finish the requests in flight. Given a command, run that.
 # The image's own entrypoint would serve before it migrates, and never migrate again after a failed start.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
+(($# == 0)) || exec "$@"
 run_dir=/tmp/unit # everything is written to /tmp, so that the rest can be read-only
 export PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
 
@@ -42,6 +43,7 @@ until [[ -S $run_dir/control.sock ]]; do
 done
 # bash handles signals only after this: Unit would hang if it had to stop while the application starts
 changes=(--expression "s/\"processes\": .*/\"processes\": ${WEB_CONCURRENCY:-1}/")
+changes+=(--expression "s|:8000\"|:${PORT:-8000}\"|")
 [[ -e /proc/net/if_inet6 ]] || changes+=(--expression '/"\[::\]/d') # no IPv6 here: Unit would refuse to listen
 sed "${changes[@]}" nginx-unit-config.json | unit_api PUT config --data-binary @-
 

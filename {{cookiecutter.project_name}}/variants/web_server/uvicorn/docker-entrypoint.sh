@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Migrate, then serve.
+# Migrate, then serve. Given a command, run that instead.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
+(($# == 0)) || exec "$@"
 export PROMETHEUS_MULTIPROC_DIR=/tmp/metrics # everything is written to /tmp, so that the rest can be read-only
 export UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="${SHUTDOWN_TIMEOUT:-20}"
 
@@ -17,4 +18,6 @@ if [[ -n ${METRICS_PORT:-} ]]; then
   python -c "import socket; socket.create_server(('', $METRICS_PORT)).close()" ||
     { echo "METRICS_PORT $METRICS_PORT can't be used; the reason stands above." >&2; exit 1; }
 fi
-exec "$@"
+# It reads WEB_CONCURRENCY itself.
+exec python -m uvicorn app.main:app --host 0.0.0.0 --loop uvloop --http app.server.protocol:BoundedHttp \
+  --no-access-log --no-server-header --no-proxy-headers --port "${PORT:-8000}"

@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT, settings
-from app.features.mail.examples import FOLDER, write_examples
+from app.features.mail.examples import FOLDER, example_data, write_examples
 from app.features.mail.messages import PAGES, ascii_domain, build, render, text_paths
 from app.features.mail.tests.helpers import Mailbox, text_of
 from app.models import User
@@ -24,7 +24,7 @@ NOW = datetime(2030, 6, 21, 16, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_text_and_html_say_the_same_and_load_nothing(kind: str) -> None:
-    content = render(kind, NOW, "tokentoken" if kind in PAGES else None)
+    content = render(kind, NOW, "tokentoken" if kind in PAGES else None, example_data(kind))
     words = re.sub(r"\s+", " ", content.text)
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", content.html.partition("<body")[2].partition(">")[2]))
     for sentence in re.findall(r"[A-Z][^.:$]*[.:]", words.partition(" -- ")[0].replace("'", "&#x27;")):

@@ -9,7 +9,10 @@ from app.core.database import database
 from app.models import User
 from app.tests.helpers import CLIENT_IP, Json
 
-REFUSED = (403, {"detail": "Only superusers who logged in with more than a password may do this"})
+REFUSED = (
+    403,
+    {"detail": "Only superusers who logged in with more than a password may do this", "error": "insufficient_scope"},
+)
 
 
 async def begin_with(method: str, user: User) -> Json:

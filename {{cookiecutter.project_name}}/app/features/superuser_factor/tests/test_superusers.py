@@ -60,6 +60,9 @@ async def test_unless_it_is_required_a_password_is_enough(
     headers = bearer(await login(client, superuser))
     assert await has_rights(client, headers)
     response = await client.get("/users", headers=default_user_headers)
-    assert (response.status_code, response.json()) == (403, {"detail": "Only superusers may do this"})
+    assert (response.status_code, response.json()) == (
+        403,
+        {"detail": "Only superusers may do this", "error": "insufficient_scope"},
+    )
     with other_settings(SUPERUSER_SECOND_FACTOR="required"):
         assert not await has_rights(client, headers), "from now on, also in the sessions that there are"
