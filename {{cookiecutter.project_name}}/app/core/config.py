@@ -157,7 +157,7 @@ class Settings(FeatureSettings):
     refresh_token_leeway: int = Field(default=10, ge=0, le=300)
     session_max_days: int = Field(default=180, ge=1, le=10 * 365)  # from the login, however often it is refreshed
     security_bcrypt_rounds: int = Field(default=12, ge=4, le=20)  # one more doubles the time; 12 is about 250 ms
-    # Of new ones. NIST SP 800-63B-4 wants 15 where a password is all that a login takes, 8 beside a second factor.
+    # Of new ones. NIST SP 800-63B-4 wants 15 where a password is all that a login takes, 8 where it takes more.
     password_min_length: int = Field(default=8, ge=8, le=64)
 
     # Database
