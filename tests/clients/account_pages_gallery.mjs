@@ -1,13 +1,30 @@
 // Every account page, as people with a phone or a large screen see it, by day and by night; axe-core looks at each.
 import assert from "node:assert/strict";
 import { authenticatorOf, close, nextCode, open, settings } from "./chromium.mjs";
-import { PAGES, PASSWORD, arrive, audit, growOld, logIn, mailedLink, register, secretOf, submit, summary } from "./pages.mjs";
+import {
+  PAGES,
+  PASSWORD,
+  arrive,
+  audit,
+  growOld,
+  logIn,
+  mailedLink,
+  register,
+  secretOf,
+  submit,
+  summary,
+} from "./pages.mjs";
 
 const email = "ana@example.com";
 
 /** Pictures of the page, at both widths, by day and by night. */
 async function look(page, name) {
-  for (const [width, colorScheme] of [[360, "light"], [360, "dark"], [1280, "dark"], [1280, "light"]]) {
+  for (const [width, colorScheme] of [
+    [360, "light"],
+    [360, "dark"],
+    [1280, "dark"],
+    [1280, "light"],
+  ]) {
     await page.setViewportSize({ width, height: 800 });
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

@@ -70,7 +70,12 @@ try {
   assert.deepEqual((await page.evaluate(() => navigator.clipboard.readText())).split("\n"), codes);
   const download = page.waitForEvent("download");
   await press("Save as a file");
-  assert.deepEqual(readFileSync(await (await download).path(), "utf8").trim().split("\n"), codes);
+  assert.deepEqual(
+    readFileSync(await (await download).path(), "utf8")
+      .trim()
+      .split("\n"),
+    codes,
+  );
   await page.emulateMedia({ media: "print" });
   const printed = (await page.locator("body").innerText()).trim();
   assert.ok(printed.startsWith("Authenticator app") && printed.endsWith(codes.at(-1)), printed);
@@ -90,8 +95,11 @@ try {
   await page.keyboard.press("Enter");
   await said("The passkey “Phone” is added.");
 
+  const passkey = page.waitForRequest((request) => request.url().endsWith("/auth/browser/passkeys/login"));
   await press("Log out");
-  await arrive(page); // a virtual authenticator takes at once what the browser offers beside the passwords
+  await passkey; // a virtual authenticator takes at once what the browser offers beside the passwords
+  await page.waitForURL(PAGES);
+  await arrive(page);
   await page.addInitScript(() => (PublicKeyCredential.isConditionalMediationAvailable = async () => false));
   await press("Log out");
   await said("You are logged out.");

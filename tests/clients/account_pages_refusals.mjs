@@ -1,7 +1,19 @@
 // What the pages say wherever the API, the browser or its user refuses something.
 import assert from "node:assert/strict";
 import { authenticatorOf, close, nextCode, open, query, settings } from "./chromium.mjs";
-import { PAGES, PASSWORD, arrive, growOld, logIn, mailedLink, recoveryCodesOf, refused, register, secretOf, submit } from "./pages.mjs";
+import {
+  PAGES,
+  PASSWORD,
+  arrive,
+  growOld,
+  logIn,
+  mailedLink,
+  recoveryCodesOf,
+  refused,
+  register,
+  secretOf,
+  submit,
+} from "./pages.mjs";
 
 const email = "ben@example.com";
 const WRONG_CODE = "This code isn’t right";
@@ -37,7 +49,11 @@ try {
   await refused(page, "This is one of the most common passwords", "New password");
   await page.getByText("Change the address").click();
   const move = (password) =>
-    submit(section("Email address"), { "New email address": "b@example.com", "Your password": password }, "Save the new address");
+    submit(
+      section("Email address"),
+      { "New email address": "b@example.com", "Your password": password },
+      "Save the new address",
+    );
   await move("wrong password");
   await refused(page, "That isn’t your password.", "Your password");
   await page.getByText("Delete the account").last().click();
@@ -95,7 +111,10 @@ try {
     if ((await fetch(`${settings.api}/auth/access-token`, { method: "POST", body })).status === 429) break;
   }
   await logIn(stranger, email);
-  await stranger.getByText(/^Too many attempts\. Try again in \d+ (seconds?|minutes?)\.$/).first().waitFor();
+  await stranger
+    .getByText(/^Too many attempts\. Try again in \d+ (seconds?|minutes?)\.$/)
+    .first()
+    .waitFor();
   query("DELETE FROM rate_limits");
   console.log("a login is refused");
 
@@ -153,7 +172,9 @@ try {
   await page.getByRole("button", { name: "I don’t have my app" }).click();
   await submit(page, { "Recovery code": nextRecoveryCode }, "Log in");
   await arrive(page);
-  query(`DELETE FROM login_sessions WHERE id IN (SELECT id FROM login_sessions WHERE user_id = ${mine} ORDER BY created_at LIMIT 1)`);
+  query(
+    `DELETE FROM login_sessions WHERE id IN (SELECT id FROM login_sessions WHERE user_id = ${mine} ORDER BY created_at LIMIT 1)`,
+  );
   await page.locator("#session-list").getByRole("button", { name: "Log out" }).click();
   await refused(page, "That session is over already.");
   console.log("an end of a session is refused");

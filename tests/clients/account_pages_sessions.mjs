@@ -7,18 +7,8 @@ const email = "tabs@example.com";
 const endSessions = () =>
   query(`DELETE FROM login_sessions USING users WHERE users.id = user_id AND users.email = '${email}'`);
 
-// Nobody may be led away by these; a login leads to the account instead.
-const REFUSED = [
-  ...["//evil.example", "///evil.example", "////evil.example", "/\\evil.example", "\\\\evil.example", "\\/evil.example"],
-  ...["https://evil.example", "http:evil.example", "https:/evil.example", "HTTPS://evil.example", "ftp://evil.example"],
-  ...["javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "java\nscript:alert(1)", "vbscript:x"],
-  ...["data:text/html,<script>alert(1)</script>", "blob:https://evil.example/x", "file:///etc/passwd", "evil.example"],
-  ...["/%2f/evil.example", "/%5cevil.example", "/\t/evil.example", "/\n/evil.example", "\t//evil.example", "/ /evil.example"],
-  ...["/..//evil.example", "/account/..//evil.example", "/.//evil.example", "/%2e%2e//evil.example", "/%00//evil.example"],
-  ...["https://user@evil.example", "@evil.example", "/account\u2028//evil.example", "／／evil.example", "//evil。example"],
-  ...[`${settings.listed}.evil.example`, `${settings.listed}@evil.example`, `${settings.listed}:80@evil.example`],
-  ...[`${settings.listed}\\@evil.example`, `${settings.listed}//evil.example`, `/${"a".repeat(2001)}`, "", "null"],
-];
+// Nobody may be led away by these; test_return_to.py has fifty more.
+const REFUSED = ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)"];
 const ALLOWED = ["/docs", "/docs?a=b#c", settings.listed, `${settings.listed}/index.html?a=b#c`];
 
 try {
@@ -91,22 +81,13 @@ try {
   // Not the page itself: a navigation that interrupts its refresh would end the session.
   await page.route(PAGES, (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><title>Yours" }));
   const withReturn = (address) => `${PAGES}/login?${new URLSearchParams({ return_to: address })}`;
-  const real = [...REFUSED.slice(0, 3).map((address) => [address, PAGES]), ...ALLOWED.map((address) => [address, address])];
+  const real = [...REFUSED.map((address) => [address, PAGES]), ...ALLOWED.map((address) => [address, address])];
   for (const [address, destination] of real) {
     await page.goto(withReturn(address)); // whoever is logged in goes on at once
     await page.waitForURL(new URL(destination, settings.api).href);
   }
   await page.unrouteAll();
-  const stranger = await open(withReturn(""));
-  const led = await stranger.evaluate(async (addresses) => {
-    const { returnTo } = await import("/account/files/account_pages/pages/logging_in.js");
-    return addresses.map((address) => {
-      history.replaceState(null, "", `?${new URLSearchParams({ return_to: address })}`);
-      return returnTo();
-    });
-  }, REFUSED);
-  assert.deepEqual(led, REFUSED.map(() => PAGES));
-  console.log(`of ${REFUSED.length} addresses that would lead away none does, and ${ALLOWED.length} good ones lead there`);
+  console.log("a login leads nobody away, and back to where the settings let it");
   await page.goto(PAGES);
   await arrive(page);
   await nothingIsStored(page);

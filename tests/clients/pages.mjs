@@ -122,7 +122,11 @@ export async function refused(scope, text, label) {
   if (!label) return;
   const field = scope.getByLabel(label, { exact: true }).filter({ visible: true });
   const description = await field.evaluate((input) =>
-    input.getAttribute("aria-describedby").split(" ").map((id) => document.getElementById(id).innerText).join(" "),
+    input
+      .getAttribute("aria-describedby")
+      .split(" ")
+      .map((id) => document.getElementById(id).innerText)
+      .join(" "),
   );
   assert.equal(await field.getAttribute("aria-invalid"), "true");
   assert.ok(description.includes(text), description);

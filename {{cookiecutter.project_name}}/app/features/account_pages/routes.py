@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, HTTPException, Response, status
+from fastapi.responses import RedirectResponse
 
 from app.api.errors import NOT_FOUND
+from app.core.pages import pages_path
 from app.features.account_pages.files import TYPES, files, page
 
 PATH: Final = "/account"
@@ -22,6 +24,7 @@ HEADERS: Final = {
 }
 
 router = APIRouter(include_in_schema=False)
+well_known_router = APIRouter(include_in_schema=False)
 IfNoneMatch = Annotated[str, Header()]
 
 
@@ -40,6 +43,12 @@ async def read_file(path: str, if_none_match: IfNoneMatch = "") -> Response:
     """A style sheet, a script or a picture, by its path below `app/features/`."""
     file, suffix = files().get(path), Path(path).suffix
     return _response(file.content if file and suffix != ".html" else None, suffix, if_none_match)
+
+
+@well_known_router.get("/.well-known/change-password")
+async def find_change_of_password() -> RedirectResponse:
+    """Where password managers send people: https://w3c.github.io/webappsec-change-password-url/."""
+    return RedirectResponse(f"{pages_path()}#password", status.HTTP_303_SEE_OTHER)
 
 
 def _response(content: str | None, suffix: str, if_none_match: str) -> Response:

@@ -21,7 +21,7 @@ export class ApiError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** The code of OAuth, `mfa_required` for example; empty where there is none. */
+  /** The code of OAuth, such as `invalid_grant`; empty where there is none. */
   get code() {
     return String(this.body.error ?? "");
   }
@@ -73,7 +73,7 @@ export async function api(method, path, body) {
 }
 
 /**
- * Log in by a route below /auth/browser: `/login`, `/passkeys/login`. Throws ApiError.
+ * Log in by a route below /auth/browser, such as `/login`. Throws ApiError.
  * @param {string} route
  * @param {Body} body
  */

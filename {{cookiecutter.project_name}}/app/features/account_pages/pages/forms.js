@@ -13,6 +13,8 @@ export function onSubmit(form, send) {
   const status = element("p", { role: "status", className: "done" });
   form.append(status);
   for (const input of form.querySelectorAll("input[type=password]")) addShowButton(/** @type {any} */ (input));
+  // Until now, a form that somebody sends would leave the page.
+  for (const button of form.querySelectorAll("button")) button.disabled = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (form.ariaBusy === "true") return;

@@ -9,7 +9,7 @@ const steps = new Map();
 
 /**
  * Take over where the API refuses a login with this `error`: the password was right, and something else is wanted.
- * @param {string} code `mfa_required`, for example
+ * @param {string} code as RFC 6749 calls it, such as `invalid_grant`
  * @param {(body: {[name: string]: unknown}) => void} step gets the body of the refusal
  */
 export function onRefusal(code, step) {
@@ -29,7 +29,7 @@ export function takeOver(body) {
 /**
  * Log in by a route below /auth/browser, then leave for where the login should lead. Throws ApiError, unless a step
  * takes over.
- * @param {string} route `/login`, `/passkeys/login`
+ * @param {string} route such as `/login`
  * @param {import("./api.js").Body} body
  */
 export async function logIn(route, body) {

@@ -41,6 +41,8 @@ def test_every_form_works_for_keyboards_screen_readers_and_password_managers() -
             assert attributes.get("type") == "checkbox" or "autocomplete" in attributes, f"{path}: {control}"
             assert " hidden" in control or attributes["id"] in labels, f"{path}: {control}"
         assert html.count("<form") == html.count('method="post"'), "without scripts, no field may get into an address"
+        enabled = re.findall(r'<button(?![^>]* (?:disabled|type="button"))[^>]*>', html)
+        assert not enabled, f"{path}: before its script is there, sending the form would leave the page"
 
 
 def details() -> Iterator[str]:

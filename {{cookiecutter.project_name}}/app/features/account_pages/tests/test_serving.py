@@ -104,10 +104,19 @@ async def test_nothing_else_is_served(client: AsyncClient, path: str) -> None:
     assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
 
 
+async def test_password_managers_find_where_a_password_is_changed() -> None:
+    for prefix in ("", "/api/v2"):
+        async with application_with(API_PREFIX=prefix) as client:
+            response = await client.get("https://api.example.com/.well-known/change-password")
+        assert (response.status_code, response.headers["Location"]) == (303, f"{prefix}/account#password")
+
+
 async def test_switched_off_nothing_is_there() -> None:
     async with application_with(ACCOUNT_PAGES="false") as client:
         for path in ("/account", "/account/login", "/account/files/account_pages/pages/api.js"):
             assert (await client.get(path)).status_code == 404
+        url = "https://api.example.com/.well-known/change-password"
+        assert (await client.get(url)).status_code == 404
 
 
 async def test_only_named_origins_are_in_the_page(client: AsyncClient) -> None:

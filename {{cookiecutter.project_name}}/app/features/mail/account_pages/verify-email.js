@@ -1,5 +1,5 @@
-// The page on which people confirm their address, by the link of an email. Programs that look at emails follow links, but
-// press no buttons.
+// The page on which people confirm their address, by the link of an email. It has a button, since scanners of emails
+// follow links.
 
 import { api, resume } from "../../account_pages/pages/api.js";
 import { find, onSubmit } from "../../account_pages/pages/forms.js";

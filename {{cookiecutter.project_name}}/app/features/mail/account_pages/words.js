@@ -3,6 +3,6 @@
 import { addWords } from "../../account_pages/pages/words.js";
 
 addWords({
-  "Invalid or expired token": "This link was used before, or is too old, or another one came after it. Ask for a new one.",
+  "Invalid or expired token": "This link was used before, or is too old. Ask for a new one.",
   "Email address not verified": null, // unverified.js says what to do
 });

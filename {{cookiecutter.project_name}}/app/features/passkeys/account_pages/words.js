@@ -3,7 +3,7 @@
 import { addWords } from "../../account_pages/pages/words.js";
 
 addWords({
-  "Invalid passkey": "This passkey doesn’t work here: it was removed, or took longer than five minutes. Try again, or use your password.",
+  "Invalid passkey": "This passkey doesn’t work here, or took too long. Try again, or use your password.",
   "Passkey not found": "That passkey is removed already.",
   "This passkey is registered already": "This passkey is registered already.",
   "An account has 20 passkeys at most": "You have 20 passkeys, and can’t have more. Remove one first.",

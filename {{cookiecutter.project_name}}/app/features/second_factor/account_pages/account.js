@@ -67,7 +67,7 @@ function showCodes(codes) {
 find("#codes-copy").addEventListener("click", async () => {
   const codes = [...find("#codes").children].map((item) => item.textContent);
   const isCopied = await navigator.clipboard?.writeText(codes.join("\n")).then(() => true, () => false);
-  find("#codes-said").textContent = isCopied ? "Copied." : "Your browser doesn’t let this page copy. Save or print them.";
+  find("#codes-said").textContent = isCopied ? "Copied." : "Your browser forbids to copy. Save or print them.";
 });
 find("#codes-print").addEventListener("click", () => print());
 find("#codes-kept").addEventListener("click", async () => {
