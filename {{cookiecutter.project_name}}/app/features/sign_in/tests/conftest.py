@@ -9,9 +9,15 @@ from app.features.sign_in.tests.provider import FakeProvider, Network
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Network:
-    network = Network()
-    transport = httpx.MockTransport(network.respond)
-    monkeypatch.setattr(requests, "http_client", lambda: httpx.AsyncClient(transport=transport))
+    network, original = Network(), requests.http_client
+
+    def http_client() -> httpx.AsyncClient:
+        """The application's own, behind which there is nothing but the network of the test."""
+        client = original()
+        client._transport, client._mounts = httpx.MockTransport(network.respond), {}
+        return client
+
+    monkeypatch.setattr(requests, "http_client", http_client)
     monkeypatch.setattr(discovery, "_documents", {})
     return network
 

@@ -30,6 +30,7 @@ class FakeProvider:
         self.claims: Json = {}
         self.header: Json = {}
         self.access_token = "an access token"
+        self.more_tokens: Json = {}
         self.answer: Json = {}  # parameters of the callback
         self.configuration: Json = {
             "issuer": issuer,
@@ -85,7 +86,8 @@ class FakeProvider:
         if asked is None or form["redirect_uri"] != asked["redirect_uri"]:
             return httpx.Response(400, json={"error": "invalid_grant"})
         assert challenge_of(form["code_verifier"]) == asked["code_challenge"]
-        return httpx.Response(200, json={"access_token": self.access_token, "id_token": self.id_token(asked)})
+        tokens = {"access_token": self.access_token, "id_token": self.id_token(asked)}
+        return httpx.Response(200, json=tokens | self.more_tokens)
 
     def id_token(self, asked: dict[str, str]) -> str:
         now = int(time.time())
