@@ -34,7 +34,7 @@ from uvicorn.server import ServerState
 Step = Callable[[], Awaitable[object]]
 HOST = "Host: 127.0.0.1\r\nUser-Agent: benchmark\r\nAccept: */*\r\n"
 JSON = f"{HOST}Content-Type: application/json\r\n"
-PETS = 50
+PETS, ID = 50, uuid.UUID(int=1)
 NEW_TOKENS = 10_000  # more than are remembered
 
 bare = FastAPI(telemetry={"tracing": False, "auto_configure": False, "metrics": False, "logs": False})
@@ -66,12 +66,12 @@ async def return_response_to_body(_: PetCreateRequest) -> Response:
 
 @bare.get("/model")
 async def return_model() -> UserResponse:
-    return UserResponse(id=uuid.UUID(int=1), email="ana@example.com")
+    return UserResponse(id=ID, email="ana@example.com")
 
 
 @bare.get("/models")
 async def return_models() -> list[PetResponse]:
-    return [PetResponse(id=uuid.UUID(int=1), pet_name="Rex", user_id=uuid.UUID(int=2)) for _ in range(PETS)]
+    return [PetResponse(id=ID, pet_name="Rex", user_id=ID) for _ in range(PETS)]
 
 
 class Wire(asyncio.Transport):

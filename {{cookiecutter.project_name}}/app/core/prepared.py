@@ -1,30 +1,36 @@
 """Statements that many requests send: compiled once, and run by the driver itself."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
 from sqlalchemy import PoolProxiedConnection, Select
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 _DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 _NUMERIC_OID: Final = 1700  # what the driver says of a column of the type Numeric; no other type asks
 
+Columns = tuple[Any, ...]
+Returning = Select[*Columns] | ReturningInsert[*Columns] | ReturningUpdate[*Columns]
+
 
 class Prepared:
-    """A SELECT, or an UPDATE with RETURNING, for `Database.fetch_prepared`: compiled as SQLAlchemy would, but once."""
+    """A SELECT, or another statement with RETURNING, for `Database.fetch_prepared`: compiled like any, but once.
 
-    def __init__(self, statement: Select[*tuple[Any, ...]] | ReturningUpdate[*tuple[Any, ...]]) -> None:
+    An INSERT names the `columns` that its parameters are for.
+    """
+
+    def __init__(self, statement: Returning, columns: Sequence[str] | None = None) -> None:
         self.statement = statement
-        compiled = statement.compile(dialect=_DIALECT)
+        compiled = statement.compile(dialect=_DIALECT, column_keys=columns)
         self._sql, self._constants = str(compiled), compiled.params
         types = {name: parameter.type.dialect_impl(_DIALECT) for parameter, name in compiled.bind_names.items()}
         self._parameters = [(name, types[name].bind_processor(_DIALECT)) for name in compiled.positiontup or ()]
-        columns = {column.name: column.type.dialect_impl(_DIALECT) for column in statement.exported_columns}
-        processors = {name: type_.result_processor(_DIALECT, _NUMERIC_OID) for name, type_ in columns.items()}
+        returned = {column.name: column.type.dialect_impl(_DIALECT) for column in statement.exported_columns}
+        processors = {name: type_.result_processor(_DIALECT, _NUMERIC_OID) for name, type_ in returned.items()}
         self._processors = {name: process for name, process in processors.items() if process}
 
     async def fetch_one(

@@ -1,6 +1,7 @@
 """What `Database` promises: statements by themselves are committed, sessions when they say so."""
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from enum import StrEnum
 import pytest
 from sqlalchemy import (
     JSON,
+    DateTime,
     Enum,
     Interval,
     Numeric,
@@ -24,12 +26,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, aliased, mapped_column
 
 from app.core.config import settings
 from app.core.database import Database, database
 from app.core.prepared import Prepared
-from app.models import RateLimit, User
+from app.models import Pet, RateLimit, User
 from app.tests.helpers import waiting_for_locks
 
 ANA, BOB = "ana@example.com", "bob@example.com"
@@ -37,6 +39,13 @@ ANA, BOB = "ana@example.com", "bob@example.com"
 
 class Kind(StrEnum):
     DOG = "dog"
+
+
+async def with_idle_connection() -> Database:
+    """A database with a pool of its own, in which one connection is idle."""
+    own = Database(settings.sqlalchemy_url)
+    await own.fetch_one(select(func.now()))
+    return own
 
 
 async def emails(session: AsyncSession) -> Sequence[str]:
@@ -64,11 +73,37 @@ async def test_an_inserted_object_has_what_the_database_filled_in(session: Async
     assert user.created_at == await session.scalar(select(User.created_at))
 
 
+async def test_an_inserted_object_has_the_defaults_that_sqlalchemy_makes(session: AsyncSession) -> None:
+    class OwnBase(MappedAsDataclass, DeclarativeBase):
+        pass
+
+    class Account(OwnBase):
+        __tablename__ = "users"
+        id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+        email: Mapped[str]
+        hashed_password: Mapped[str]
+        email_verified_at: Mapped[datetime | None] = mapped_column(
+            DateTime(timezone=True), insert_default=lambda: datetime(2030, 1, 1, tzinfo=UTC), init=False
+        )
+
+    own = await with_idle_connection()
+    account = Account(uuid.uuid4(), ANA, "hash")
+    await own.insert(account)  # type: ignore[arg-type]
+    await own.dispose()
+    assert account.email_verified_at == datetime(2030, 1, 1, tzinfo=UTC)
+    assert await session.scalar(select(User.email_verified_at)) == account.email_verified_at
+
+
 async def test_a_failed_insert_gives_its_connection_back(session: AsyncSession, default_user: User) -> None:
     for _ in range(settings.database_pool_size + 1):
         with pytest.raises(IntegrityError):
             await database.insert(User(default_user.email, "hash"))
     assert database.connections_in_use == 0
+    own = await with_idle_connection()
+    with pytest.raises(IntegrityError):
+        await own.insert(Pet(uuid.uuid4(), "Rex"))
+    assert own.connections_in_use == 0
+    await own.dispose()
 
 
 async def test_objects_are_refused_in_words(session: AsyncSession, default_user: User) -> None:
@@ -137,8 +172,7 @@ async def test_a_statement_is_repeated_on_another_connection_only_if_it_just_rea
     # A prepared one begins on an idle connection, and goes on as any other.
     writes = update(User).values(email=cast(func.nextval("attempts"), String)).returning(ends)
     for prepared, attempts in [(Prepared(breaks), 7), (Prepared(writes), 8)]:
-        own = Database(settings.sqlalchemy_url)
-        await own.fetch_one(select(func.now()))
+        own = await with_idle_connection()
         with pytest.raises(DBAPIError):
             await own.fetch_prepared(prepared, {})
         assert await session.scalar(text("SELECT last_value FROM attempts")) == attempts
