@@ -53,6 +53,10 @@ def test_every_refusal_is_a_sentence_at_its_field(api: Api, tmp_path: Path) -> N
     assert len(drive(api, "account_pages_refusals.mjs", tmp_path)) == 8
 
 
+def test_an_api_key_is_made_shown_one_time_and_removed(api: Api, tmp_path: Path) -> None:
+    assert len(drive(api, "api_keys.mjs", tmp_path)) == 3
+
+
 def test_a_session_is_one_in_all_tabs_and_leads_nobody_away(api: Api, tmp_path: Path) -> None:
     folder, port = tmp_path / "pages", free_port()
     folder.mkdir()

@@ -26,11 +26,11 @@ addSection("api-keys", async () => {
   list.replaceChildren(...keys.map(item));
   list.hidden = keys.length === 0; // screen readers would announce an empty list
   const chosen = new Set(chosenScopes());
-  choices.querySelectorAll("label").forEach((label) => label.remove());
+  for (const old of choices.querySelectorAll("div")) old.remove();
   choices.append(...scopes.map(({ name, description }) => {
-    const box = element("input", { type: "checkbox", name: "scope", value: name, id: `api-key-scope-${name}` });
-    box.checked = chosen.has(name);
-    return element("label", { htmlFor: box.id }, box, description);
+    const box = document.createElement("input");
+    Object.assign(box, { type: "checkbox", name: "scope", value: name, id: `api-key-scope-${name}`, checked: chosen.has(name) });
+    return element("div", {}, box, element("label", { htmlFor: box.id, textContent: description }));
   }));
 });
 
