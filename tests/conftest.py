@@ -5,18 +5,23 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from environments import whole_environment
 from rendering import copy_template
-from scaffolding import COMBINATIONS, FEATURE_SETS, run, scaffold
+from scaffolding import COMBINATIONS, FEATURE_SETS, FEATURES, run, scaffold
 from serving import Api, free_port, initialised_project, served
 
 # These take longest, so they begin first: otherwise one core would wait for the other at the end.
 LONGEST = ("test_generated_project", "test_first_minutes", "test_documentation", "test_installation", "test_demo")
-EVERYTHING = COMBINATIONS | FEATURE_SETS
+EVERYTHING = COMBINATIONS | {name: FEATURE_SETS[name] for name in ("all", "none")}
+# All but one, and pairs, are for `make test-all`.
+QUICK = {"all", "none", *FEATURES}
+SETS = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FEATURE_SETS]
+
+Rendered = Callable[[dict[str, str]], Path]
 
 
 @pytest.hookimpl(trylast=True)
@@ -86,41 +91,46 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", params=EVERYTHING)
 def combination(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The answers of one supported combination or set of features, without those left at their defaults."""
+    """The answers of one supported combination, without those left at their defaults."""
     return EVERYTHING[request.param]
 
 
 @pytest.fixture(scope="session")
-def project(
-    request: pytest.FixtureRequest,
-    combination: dict[str, str],
-    template: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """A rendered project that the tests only read, so all workers read the same one."""
-    folder = tmp_path_factory.getbasetemp()
-    if hasattr(request.config, "workerinput"):
-        folder = folder.parent
-    name = "-".join(sorted(map("=".join, combination.items()))) or "defaults"
-    with (folder / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / name).exists():
-            scaffold(template, folder / f"{name}.new" / "out", combination)
-            (folder / f"{name}.new").rename(folder / name)
-    (rendered,) = (folder / name / "out").iterdir()
-    return rendered
+def project(rendered: Rendered, combination: dict[str, str]) -> Path:
+    """A project of a supported combination that the tests only read."""
+    return rendered(combination)
 
 
-@pytest.fixture(scope="session", params=FEATURE_SETS)
+@pytest.fixture(scope="session", params=SETS)
 def answers(request: pytest.FixtureRequest) -> dict[str, str]:
     """Which features are chosen."""
     return FEATURE_SETS[request.param]
 
 
 @pytest.fixture(scope="session")
-def featured(answers: dict[str, str], template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A rendered project with these features that the tests only read."""
-    return scaffold(template, tmp_path_factory.mktemp("featured") / "out", answers)
+def featured(rendered: Rendered, answers: dict[str, str]) -> Path:
+    """A project with these features that the tests only read."""
+    return rendered(answers)
+
+
+@pytest.fixture(scope="session")
+def rendered(request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Gives the project with these answers, of which all workers read the same one."""
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        folder = folder.parent
+
+    def render(answers: dict[str, str]) -> Path:
+        name = "-".join(sorted(map("=".join, answers.items()))) or "defaults"
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / name).exists():
+                scaffold(template, folder / f"{name}.new" / "out", answers)
+                (folder / f"{name}.new").rename(folder / name)
+        (project,) = (folder / name / "out").iterdir()
+        return project
+
+    return render
 
 
 @pytest.fixture(scope="session")
