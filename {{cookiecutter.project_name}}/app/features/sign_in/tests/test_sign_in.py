@@ -155,7 +155,8 @@ async def test_a_provider_that_posts_a_form_needs_no_cookie_of_another_site(
     response = await client.post("/auth/providers/company/callback", data=form)
     assert response.status_code == 303
     client.cookies = cookies
-    assert (await client.get(response.headers["Location"])).headers["Location"] == PAGE
+    response = await client.get(client.base_url.join(response.headers["Location"]))
+    assert response.headers["Location"] == PAGE
     assert is_logged_in(client)
 
 
