@@ -20,6 +20,7 @@ WORK = TEMPLATE / ".cache" / "benchmarks"
 def scaffold(template: Path, folder: Path) -> Path:
     render = render_command(template, folder, "--default-config")
     subprocess.run([*render, "project_name=measured"], stdout=subprocess.DEVNULL, check=True)
+    (folder / "measured/.env").unlink(missing_ok=True)  # the configuration has all settings
     return folder / "measured"
 
 

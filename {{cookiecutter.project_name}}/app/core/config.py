@@ -251,7 +251,7 @@ class Settings(FeatureSettings):
         if "*" in self.backend_cors_origins:
             raise ValueError("BACKEND_CORS_ORIGINS must name the origins: with `*` any site may act as your users")
         password = self.first_superuser_password.get_secret_value() if self.first_superuser_password else ""
-        if is_common(password) or is_own_address(password, self.first_superuser_email or ""):
+        if password and (is_common(password) or is_own_address(password, self.first_superuser_email or "")):
             raise ValueError(
                 "FIRST_SUPERUSER_PASSWORD is one of the commonest, or the email address: set another one, and "
                 "change it, too, where it was used"

@@ -403,3 +403,12 @@ def test_readme_and_env_example_name_the_default(kind: type[FeatureSettings], na
         assert described.lower() == (text.lower() or "empty")
     if example and described != "\N{EN DASH}":
         assert example == described
+
+
+def test_production_needs_no_first_superuser(monkeypatch: pytest.MonkeyPatch) -> None:
+    production = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://u:p@h/app", "SECRET_KEY": GOOD_KEY}
+    for name, value in production.items():
+        monkeypatch.setenv(name, value)
+    for name in ("FIRST_SUPERUSER_EMAIL", "FIRST_SUPERUSER_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    assert load(Settings).first_superuser_password is None
