@@ -83,9 +83,9 @@ def without_regions(text: str) -> str:
 def without_lines(registry: str) -> str:
     """Drop the lines that end in the name of an unchosen feature, whatever punctuation follows it.
 
-    A line that needs two features ends in a comment with both.
+    A line that needs two features ends in a comment of both names.
     """
-    return re.sub(rf"(?m)^.*(\b({UNCHOSEN})[^\w\n]*|# .*\b({UNCHOSEN})\b.*)\n", "", registry)
+    return re.sub(rf"(?m)^.*(\b({UNCHOSEN})[^\w\n]*|# (\w+, )*({UNCHOSEN})(, \w+)*)\n", "", registry)
 
 
 def without_packages(lock: str) -> str:

@@ -167,4 +167,4 @@ def read_env(project: Path) -> dict[str, str]:
 
 
 def secrets_of(project: Path) -> dict[str, str]:
-    return {name: value for name, value in read_env(project).items() if name == "SECRET_KEY" or "PASSWORD" in name}
+    return {name: value for name, value in read_env(project).items() if name == "SECRET_KEY" or name.endswith("_PASSWORD")}

@@ -292,7 +292,7 @@ def ask(template: Path, folder: Path, typed: list[str]) -> str:
 
 
 def test_enter_takes_every_default(template: Path, tmp_path: Path) -> None:
-    shown = ask(template, tmp_path / "out", [""] * 12)
+    shown = ask(template, tmp_path / "out", [""] * 14)
 
     about = tomllib.loads((tmp_path / "out/my-api/pyproject.toml").read_text())["project"]
     assert about["description"] == "An API with accounts, tokens and a database"
@@ -317,6 +317,8 @@ def test_typed_answers_reach_the_project(template: Path, tmp_path: Path) -> None
         "y",
         "1",
         "true",
+        "yes",
+        "on",
     ]
 
     ask(template, tmp_path / "out", typed)

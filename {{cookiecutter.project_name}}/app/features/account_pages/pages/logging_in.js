@@ -18,7 +18,7 @@ export function onRefusal(code, step) {
 
 /**
  * Go on with a login that was refused before it came to this page; false if no step takes over.
- * @param {{error?: string, [name: string]: unknown}} body
+ * @param {({error?: string, [name: string]: unknown})} body
  */
 export function takeOver(body) {
   const step = steps.get(body.error ?? "");

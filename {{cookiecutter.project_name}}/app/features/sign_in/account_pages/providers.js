@@ -53,7 +53,7 @@ export function loginAddress({ id }, returnTo) {
 
 /**
  * Why a provider led back here without a login, and what else the address says of it. Takes it out of the address.
- * @returns {{text: string, body: Record<string, string>} | undefined}
+ * @returns {({text: string, body: Record<string, string>}) | undefined}
  */
 export function takeRefusal() {
   const body = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));

@@ -14,7 +14,7 @@ const way = {
       api("GET", "/auth/identities"),
       readProviders(),
     ]);
-    const linked = new Set(identities.map((/** @type {{provider: string}} */ { provider }) => provider));
+    const linked = new Set(identities.map((/** @type {({provider: string})} */ { provider }) => provider));
     const forms = providers.filter(({ id }) => linked.has(id)).map(form);
     way.element.replaceChildren(...forms);
     way.isInsteadOfPassword = !is_set;
