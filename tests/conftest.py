@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from environments import whole_environment
 from rendering import copy_template
-from scaffolding import COMBINATIONS, FEATURE_SETS, FEATURES, run, scaffold
+from scaffolding import COMBINATIONS, FEATURE_SETS, run, scaffold
 from serving import Api, free_port, initialised_project, served
 
 # These take longest, so they begin first: otherwise one core would wait for the other at the end.
 LONGEST = ("test_generated_project", "test_first_minutes", "test_documentation", "test_installation", "test_demo")
 EVERYTHING = COMBINATIONS | {name: FEATURE_SETS[name] for name in ("all", "none")}
-# All but one, and pairs, are for `make test-all`.
-QUICK = {"all", "none", *FEATURES}
+# The others are for `make test-all`.
+QUICK = {"all", "none"}
 SETS = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FEATURE_SETS]
 
 Rendered = Callable[[dict[str, str]], Path]

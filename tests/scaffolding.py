@@ -167,4 +167,6 @@ def read_env(project: Path) -> dict[str, str]:
 
 
 def secrets_of(project: Path) -> dict[str, str]:
-    return {name: value for name, value in read_env(project).items() if name == "SECRET_KEY" or name.endswith("_PASSWORD")}
+    return {
+        name: value for name, value in read_env(project).items() if name == "SECRET_KEY" or name.endswith("_PASSWORD")
+    }

@@ -10,8 +10,9 @@ from scaffolding import COMBINATIONS, FEATURE_SETS, PAIRED, installed_project, l
 
 # Not among the project's own tests because they are slow: they wait for timeouts or set up roles.
 INSIDE = sorted((Path(__file__).parent / "inside").glob("test_*.py"))
-QUICK = ("all", "none")  # the other sets of features have their turn in `make test-all`
-SETS = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FEATURE_SETS]
+WHOLE = ("all", "none")
+# The other sets of features than all have their turn in `make test-all`.
+SETS = [pytest.param(name, marks=() if name == "all" else pytest.mark.slow) for name in FEATURE_SETS]
 # The core's tests of what features add to; its others don't depend on the features, and pass with all and with none.
 NAMES = "config dependency_overrides http migrations openapi recent_login requirements rooms users_account"
 OF_FEATURES = " ".join(["app/features", *(f"app/tests/test_{name}.py" for name in NAMES.split())])
@@ -29,7 +30,7 @@ def test_with_any_features_its_own_tests_pass_and_lint_is_clean(
 ) -> None:
     with installed_project(template, environment, tmp_path, FEATURE_SETS[features]) as project:
         lint(project)
-        if features in QUICK:
+        if features in WHOLE:
             make(project, "test")
         elif FEATURE_SETS[features] not in PAIRED:
             result = run("make", "test", f"ARGS={OF_FEATURES}", cwd=project)
