@@ -1,5 +1,6 @@
 """Which answers are refused, and that all others reach the project."""
 
+import json
 import os
 import pty
 import re
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from rendering import ENVIRONMENT, render_command
-from scaffolding import FEATURE_SETS, FEATURES, assert_parses, cookiecutter, run, scaffold, unchosen
+from scaffolding import FEATURE_SETS, FEATURES, ROOT, assert_parses, cookiecutter, run, scaffold, unchosen
 
+QUESTIONS = sum(not name.startswith("_") for name in json.loads((ROOT / "cookiecutter.json").read_text()))
 PAGES = {f"{name}.md" for name in FEATURES}
 BAD_NAMES = [
     "",
@@ -292,7 +294,7 @@ def ask(template: Path, folder: Path, typed: list[str]) -> str:
 
 
 def test_enter_takes_every_default(template: Path, tmp_path: Path) -> None:
-    shown = ask(template, tmp_path / "out", [""] * 11)
+    shown = ask(template, tmp_path / "out", [""] * QUESTIONS)
 
     about = tomllib.loads((tmp_path / "out/my-api/pyproject.toml").read_text())["project"]
     assert about["description"] == "An API with accounts, tokens and a database"
@@ -318,7 +320,7 @@ def test_typed_answers_reach_the_project(template: Path, tmp_path: Path) -> None
         "1",
     ]
 
-    ask(template, tmp_path / "out", typed)
+    ask(template, tmp_path / "out", [*typed, *["yes"] * (QUESTIONS - len(typed))])
 
     project = tmp_path / "out/shop"
     about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
