@@ -9,11 +9,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.deps import Autocommit, CurrentClient, CurrentUser, DbSession, RecentFactor, oauth2_scheme
+from app.api.deps import AccountHolder, Autocommit, CurrentClient, CurrentUser, DbSession, RecentFactor, oauth2_scheme
 from app.api.endpoints.reauthentication import check_own_password
 from app.api.errors import (
     BODY,
     INCORRECT_PASSWORD,
+    NEEDS_SCOPE,
     NOT_RECENT,
     RATE_LIMITED,
     UNAUTHORIZED,
@@ -129,8 +130,8 @@ async def verify_email(
     audit("email_changed" if is_change else "email_verified", client, account.id)
 
 
-@router.get("/users/me/email", responses=UNAUTHORIZED)
-async def read_my_email(user: CurrentUser, autocommit: Autocommit) -> EmailResponse:
+@router.get("/users/me/email", responses=NEEDS_SCOPE)
+async def read_my_email(user: AccountHolder, autocommit: Autocommit) -> EmailResponse:
     """Read the caller's address, since when it is verified, and which other one is to become it."""
     oldest = func.greatest(User.password_changed_at, func.now() - LIFETIMES["email_change"])
     is_pending = (EmailChange.user_id == User.id) & (EmailChange.requested_at >= oldest)

@@ -7,8 +7,8 @@ from fido2.utils import websafe_encode
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
-from app.api.deps import Autocommit, CurrentClient, CurrentUser, DbSession, RecentLogin, lock_recent_owner
-from app.api.errors import NO_RECENT_LOGIN, ONLY_WAY_TO_LOG_IN, UNAUTHORIZED, body_refused, documented
+from app.api.deps import AccountHolder, Autocommit, CurrentClient, DbSession, RecentLogin, lock_recent_owner
+from app.api.errors import NEEDS_SCOPE, NO_RECENT_LOGIN, ONLY_WAY_TO_LOG_IN, body_refused, documented
 from app.auth.audit import audit
 from app.auth.clients import Client
 from app.auth.credentials import can_log_in, note_change_of_factors
@@ -38,8 +38,8 @@ REGISTERED_ALREADY = "This passkey is registered already"
 TOO_MANY_PASSKEYS = f"An account has {MAX_PASSKEYS} passkeys at most"
 
 
-@router.get("/passkeys", responses=UNAUTHORIZED)
-async def read_my_passkeys(user: CurrentUser, autocommit: Autocommit) -> list[PasskeyResponse]:
+@router.get("/passkeys", responses=NEEDS_SCOPE)
+async def read_my_passkeys(user: AccountHolder, autocommit: Autocommit) -> list[PasskeyResponse]:
     """List the caller's passkeys, the oldest first."""
     mine = select(Passkey.__table__).where(Passkey.user_id == user.id).order_by(Passkey.created_at, Passkey.id)
     return [PasskeyResponse.model_validate(passkey) for passkey in await autocommit.fetch_all(mine)]

@@ -9,16 +9,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.deps import (
+    AccountHolder,
     Autocommit,
     CurrentClient,
     CurrentSuperuser,
-    CurrentUser,
     DbSession,
     RecentLogin,
     lock_recent_owner,
 )
 from app.api.errors import (
     FORBIDDEN,
+    NEEDS_SCOPE,
     NO_RECENT_LOGIN,
     RATE_LIMITED,
     USER_NOT_FOUND,
@@ -62,8 +63,8 @@ ALREADY = documented(409, ALREADY_SET_UP)
 MISSING = documented(404, NOT_SET_UP)
 
 
-@router.get("/second-factor")
-async def read_my_second_factor(user: CurrentUser, autocommit: Autocommit) -> SecondFactorResponse:
+@router.get("/second-factor", responses=NEEDS_SCOPE)
+async def read_my_second_factor(user: AccountHolder, autocommit: Autocommit) -> SecondFactorResponse:
     """Read whether the caller has a second factor."""
     totp = await has_second_factor(autocommit, user.id)
     codes = await autocommit.fetch_all(select(RecoveryCode.code).where(RecoveryCode.user_id == user.id))

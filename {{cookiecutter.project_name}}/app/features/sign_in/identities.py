@@ -9,9 +9,18 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
 from sqlalchemy import Select, delete, func, select, update
 
 from app.api.cookies import FOREIGN, refuse_other_sites
-from app.api.deps import Autocommit, CurrentClient, CurrentUser, DbSession, RecentLogin, lock_recent_owner
+from app.api.deps import (
+    AccountHolder,
+    Autocommit,
+    CurrentClient,
+    CurrentUser,
+    DbSession,
+    RecentLogin,
+    lock_recent_owner,
+)
 from app.api.errors import (
     BODY,
+    NEEDS_SCOPE,
     NO_RECENT_LOGIN,
     ONLY_WAY_TO_LOG_IN,
     RATE_LIMITED,
@@ -54,8 +63,8 @@ CANNOT_TELL = "This provider doesn't say when somebody logged in there"
 PROVIDER_UNAVAILABLE = "The provider is unavailable, try again later"
 
 
-@router.get("/identities", responses=UNAUTHORIZED)
-async def read_my_identities(user: CurrentUser, autocommit: Autocommit) -> list[IdentityResponse]:
+@router.get("/identities", responses=NEEDS_SCOPE)
+async def read_my_identities(user: AccountHolder, autocommit: Autocommit) -> list[IdentityResponse]:
     """List the caller's linked logins, the oldest first."""
     mine = select(Identity.__table__).where(Identity.user_id == user.id).order_by(Identity.created_at, Identity.id)
     return [IdentityResponse.model_validate(identity) for identity in await autocommit.fetch_all(mine)]
@@ -141,8 +150,8 @@ async def begin_reauthentication(
     return await start("reauthentication", provider, user)
 
 
-@users_router.get("/me/password", responses=UNAUTHORIZED)
-async def read_whether_a_password_is_set(user: CurrentUser, autocommit: Autocommit) -> PasswordResponse:
+@users_router.get("/me/password", responses=NEEDS_SCOPE)
+async def read_whether_a_password_is_set(user: AccountHolder, autocommit: Autocommit) -> PasswordResponse:
     """Read whether the caller's account has a password; one that somebody else vouched for begins without."""
     return PasswordResponse(is_set=await autocommit.fetch_one(_without_password(user)) is None)
 

@@ -32,7 +32,7 @@ function item({ id, name, created_at, last_used_at }) {
   const button = element("button", { className: "quiet", textContent: "Remove", ariaLabel: `Remove ${name}` });
   const removal = element("form", {}, button);
   onSubmit(removal, async () => {
-    if (!confirm(`Remove the passkey “${name}”? Your password stays a way to log in.`)) return;
+    if (!confirm(`Remove the passkey “${name}”? Your other ways to log in stay.`)) return;
     await api("DELETE", `/auth/passkeys/${id}`);
     await reload("passkeys");
     find("#passkeys-title").focus();
