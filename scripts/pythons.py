@@ -27,7 +27,7 @@ def resolve(lock: Path, python: str, platform: str) -> str:
     """Plan an installation of wheels alone; returns why it fails, else an empty text."""
     target = ("--target", "/nowhere", "--python-version", python, "--python-platform", platform)
     only = ("--dry-run", "--no-deps", "--require-hashes", "--only-binary", ":all:")
-    command = (sys.executable, "-m", "uv", "pip", "install", "--quiet", *only, *target, "--requirement", str(lock))
+    command = (sys.executable, "-m", "uv", "pip", "install", "--quiet", *only, *target, "-r", str(lock))
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return result.stderr if result.returncode else ""
 

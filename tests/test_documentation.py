@@ -320,9 +320,9 @@ def test_without_make_is_what_make_does(featured: Path) -> None:
     without_make, with_uv = (
         blocks(featured / "docs/development.md", section)[0].text for section in ("Without make", "With uv")
     )
-    assert f"uvicorn {server}\n" in f"{without_make}\n"
+    for commands in (without_make, with_uv):
+        assert f"uvicorn {server}\n" in f"{commands}\n"
     assert "touch .venv/.installed" in without_make.splitlines()
-    assert "touch .venv/.installed" in with_uv.splitlines()
 
 
 def test_a_broken_block_is_named(tmp_path: Path) -> None:
