@@ -39,6 +39,7 @@ const DETAILS = {
   "Not Found": null,
   "Not authenticated": null,
   "Only superusers may do this": null,
+  "The token lacks a scope": null, // a login has all scopes of its account
   "There was an error parsing the body": null,
   "Too many attempts, try again later": null, // see `inWords`
   "Unsupported grant type": null,
