@@ -87,7 +87,7 @@ def test_a_feature_goes_with_its_folders_two_lines_and_a_page(
         make(project, "migrate")
         for folder in [*project.glob("app/**/passkeys")]:
             shutil.rmtree(folder)
-        drop(project / "app/features/__init__.py", r"^[^\n]*\bpasskeys,?\n")
+        drop(project / "app/features/__init__.py", r"^[^\n]*\bpasskeys\b[^\n]*\n")
         (project / "docs/passkeys.md").unlink()
         for name in ("docs/settings.md", ".env.example"):
             drop(project / name, r"^## Passkeys\n.*?(?=^## )")

@@ -45,6 +45,13 @@ def test_spectral_finds_nothing(node: Path) -> None:
 
 
 def test_redocly_finds_nothing(node: Path) -> None:
+    """Routes that send a browser on have no response of 2xx."""
+    ignored = "".join(
+        f"    - '#/paths/~1auth~1providers~1{{provider_id}}~1{route}/responses'\n"
+        for route in ("login/get", "callback/get", "callback/post")
+    )
+    (node / ".redocly.lint-ignore.yaml").write_text(f"openapi.json:\n  operation-2xx-response:\n{ignored}")
+
     result = run(
         *("node_modules/.bin/redocly", "lint", "openapi.json", "--extends", "recommended", "--format", "json"),
         cwd=node,

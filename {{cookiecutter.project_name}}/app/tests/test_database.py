@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, aliased, 
 from app.core.config import settings
 from app.core.database import Database, database
 from app.core.prepared import Prepared
-from app.models import Pet, RateLimit, User
+from app.models import KnownClient, RateLimit, User
 from app.tests.helpers import waiting_for_locks
 
 ANA, BOB = "ana@example.com", "bob@example.com"
@@ -101,7 +101,7 @@ async def test_a_failed_insert_gives_its_connection_back(session: AsyncSession, 
     assert database.connections_in_use == 0
     own = await with_idle_connection()
     with pytest.raises(IntegrityError):
-        await own.insert(Pet(uuid.uuid4(), "Rex"))
+        await own.insert(KnownClient(uuid.uuid4(), b"client", datetime(2030, 1, 1, tzinfo=UTC)))
     assert own.connections_in_use == 0
     await own.dispose()
 

@@ -9,9 +9,12 @@ from app.schemas.requests import OPTIONAL, JsonRequest, NewPassword
 from app.schemas.responses import Email, Id, Response, Time
 
 # RFC 7636 sections 4.1 and 4.2; a SHA-256 has 43 characters.
-CodeChallenge = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$", examples=["E9Melhoa2OwvFrEMTJguCHaoeK1t8URW…"])]
+CodeChallenge = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_-]{43}$", examples=["E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"])
+]
 CodeVerifier = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9._~-]{43,128}$", repr=False, examples=["dBjftJeZ4CVP-mB92K27uhbUJU1p1r…"])
+    str,
+    Field(pattern=r"^[A-Za-z0-9._~-]{43,128}$", repr=False, examples=["dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"]),
 ]
 ReturnTo = Annotated[str, Field(max_length=MAX_LENGTH, examples=["/account"])]
 _ProviderId = Annotated[str, Field(examples=["google"])]

@@ -24,7 +24,7 @@ class QrCodeRequest(JsonRequest):
             max_length=1024,  # an address has at most 254 bytes, percent-encoded 762
             pattern=r"^otpauth://totp/[!-~]*$",
             repr=False,
-            examples=["otpauth://totp/api:ana%40example.com?secret=JBSWY3DP…&issuer=api"],
+            examples=["otpauth://totp/api:ana%40example.com?secret=JBSWY3DPEHPK3PXP&issuer=api"],
         ),
     ]
 
