@@ -134,6 +134,19 @@ def test_the_example_is_removed_in_five_plain_steps(installed: Path) -> None:
     assert not traces(installed, r"Pet[A-Z]|PET_|_pets?\b|\bpets[./]|/pets")
 
 
+def walk_by_curl(walk: list[Block], project: Path, settings: dict[str, str]) -> None:
+    """Carry the blocks out against a server with these settings, at a free port."""
+    port = free_port()
+    here = [
+        replace(block, text=block.text.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}")) for block in walk
+    ]
+    with served(project, port, settings):
+        try:
+            carry_out_in_one_shell(here, project)
+        except BrokenBlockError as broken:
+            raise pytest.fail.Exception(str(broken), pytrace=False) from None
+
+
 def test_a_lost_password_is_recovered_by_curl_alone(template: Path, environment: Path, tmp_path: Path) -> None:
     port = str(free_port())
     settings = {"PORT": port, "ACCOUNT_PAGES": "false"}
@@ -161,9 +174,8 @@ def test_a_second_factor_is_set_up_used_and_taken_away_by_curl(
     template: Path, environment: Path, tmp_path: Path
 ) -> None:
     with initialised_project(template, environment, tmp_path) as project:
-        port = free_port()
         walk = [
-            replace(block, text=block.text.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}"))
+            block
             for page, section in (
                 ("second_factor", "By curl"),
                 ("superuser_factor", "By curl"),
@@ -172,26 +184,13 @@ def test_a_second_factor_is_set_up_used_and_taken_away_by_curl(
             for block in blocks(project / f"docs/{page}.md", section)
             if block.language == "console"
         ]
-        with served(project, port, {"SUPERUSER_SECOND_FACTOR": "required"}):
-            try:
-                carry_out_in_one_shell(walk, project)
-            except BrokenBlockError as broken:
-                raise pytest.fail.Exception(str(broken), pytrace=False) from None
+        walk_by_curl(walk, project, {"SUPERUSER_SECOND_FACTOR": "required"})
 
 
 def test_an_api_key_is_made_used_exchanged_and_ended_by_curl(template: Path, environment: Path, tmp_path: Path) -> None:
     with initialised_project(template, environment, tmp_path) as project:
-        port = free_port()
-        walk = [
-            replace(block, text=block.text.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}"))
-            for block in blocks(project / "docs/api_keys.md")
-            if block.language == "console"
-        ]
-        with served(project, port, {}):
-            try:
-                carry_out_in_one_shell(walk, project)
-            except BrokenBlockError as broken:
-                raise pytest.fail.Exception(str(broken), pytrace=False) from None
+        walk = [block for block in blocks(project / "docs/api_keys.md") if block.language == "console"]
+        walk_by_curl(walk, project, {})
 
 
 @pytest.mark.slow
@@ -207,16 +206,7 @@ def test_a_role_of_ones_own_works(template: Path, environment: Path, tmp_path: P
 
 def test_the_first_steps_of_the_readme_log_in(template: Path, environment: Path, tmp_path: Path) -> None:
     with initialised_project(template, environment, tmp_path) as project:
-        port = free_port()
-        walk = [
-            replace(block, text=block.text.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}"))
-            for block in blocks(project / "README.md", "First steps")
-        ]
-        with served(project, port, {}):
-            try:
-                carry_out_in_one_shell(walk, project)
-            except BrokenBlockError as broken:
-                raise pytest.fail.Exception(str(broken), pytrace=False) from None
+        walk_by_curl(blocks(project / "README.md", "First steps"), project, {})
 
 
 @pytest.mark.slow

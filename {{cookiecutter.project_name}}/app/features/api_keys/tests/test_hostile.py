@@ -133,6 +133,23 @@ async def test_what_wants_a_recent_session_is_not_for_keys(client: AsyncClient, 
     assert await status_of(client, bearer(await begin(superuser))) == 200, "nothing happened to the account"
 
 
+async def test_a_key_without_the_scope_of_the_account_sees_nothing_of_how_its_owner_logs_in(
+    client: AsyncClient, default_user: User
+) -> None:
+    headers = by_key(await key_of(client, default_user, scopes=["pets:read"]))
+    found = [
+        path.removeprefix(settings.api_prefix)
+        for path, operations in app.openapi()["paths"].items()
+        if "get" in operations and operations["get"]["security"]
+    ]
+    found = [path for path in found if path.startswith(("/auth/", "/users/me/"))]
+    assert {"/auth/sessions", "/auth/api-keys"} <= set(found)
+    for path in found:
+        response = await client.get(path, headers=headers)
+        assert response.status_code == 403, path
+        assert response.json()["error"] == "insufficient_scope", path
+
+
 async def test_who_may_end_logins_ends_them_and_no_key(client: AsyncClient, default_user: User) -> None:
     key = await key_of(client, default_user, scopes=["account", "toys:read"])
     logged_in = bearer(await begin(default_user))
