@@ -11,17 +11,7 @@ _COMMON: Final = frozenset(_LINES.splitlines())
 
 MIN_SECRET_KEY_LENGTH: Final = 32  # RFC 7518 section 3.2: an HS256 key has at least 256 bits
 # A random key may contain one of these by chance, but not two, nor begin like an example.
-_PLACEHOLDERS: Final = (
-    "change",
-    "default",
-    "example",
-    "password",
-    "placeholder",
-    "please",
-    "random",
-    "secret",
-    "super",
-)
+_PLACEHOLDERS: Final = re.compile("change|default|example|password|placeholder|please|random|secret|super")
 _PLACEHOLDER_START: Final = re.compile(
     r"\W*(change|replace|insert|please)[\W_]*(me|this|it|change)|your[\W_]*(secret|jwt|key)"
 )
@@ -50,6 +40,6 @@ def is_weak_key(key: str) -> bool:
     lower = key.lower()
     repeats = len(set(key)) < 8 or key in (key + key)[1:-1]
     is_text = key == lower and sum(sign.isdigit() for sign in key) < len(key) / 10
-    is_example = sum(word in lower for word in _PLACEHOLDERS) > 1 or _PLACEHOLDER_START.match(lower) is not None
+    is_example = len(set(_PLACEHOLDERS.findall(lower))) > 1 or _PLACEHOLDER_START.match(lower) is not None
     is_known = lower in _PUBLISHED_KEYS or any(sequence in lower for sequence in _SEQUENCES)
     return len(key) < MIN_SECRET_KEY_LENGTH or repeats or is_text or is_example or is_known
