@@ -4,9 +4,15 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-Id = Annotated[uuid.UUID, Field(examples=["0d5c1c9e-6f0b-4c55-9a3b-52c1f7a7e3d4"])]
+# The driver's own class of UUIDs takes pydantic's serializer, which looks for its type, five times as long as `str`.
+Id = Annotated[
+    uuid.UUID,
+    PlainSerializer(str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "uuid"}),
+    Field(examples=["0d5c1c9e-6f0b-4c55-9a3b-52c1f7a7e3d4"]),
+]
 Email = Annotated[str, Field(examples=["ana@example.com"])]
 Time = Annotated[datetime, Field(examples=["2030-06-21T16:00:00Z"])]
 UnixTime = Annotated[int, Field(examples=[1_908_288_000])]

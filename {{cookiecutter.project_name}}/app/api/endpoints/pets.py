@@ -41,7 +41,7 @@ async def get_all_my_pets(user: PetReader, page: PageQuery) -> list[PetResponse]
     """List the caller's pets by name, a page at a time."""
     my_pets = select(Pet.id, Pet.pet_name).where(Pet.user_id == user.id)
     pets = await page.fetch(my_pets, Pet.pet_name, Pet.id)
-    return [PetResponse(id=pet.id, pet_name=pet.pet_name, user_id=user.id) for pet in pets]
+    return [PetResponse(id=pet_id, pet_name=pet_name, user_id=user.id) for pet_id, pet_name in pets]
 
 
 @router.get("/{pet_id:uuid}", responses=NOT_FOUND)
