@@ -32,9 +32,9 @@ def template_of(revision: str, folder: Path) -> Path:
 
 
 def with_revisions(configuration: Path, revisions: list[str], folder: Path) -> Path:
-    """The configuration, with its project once more for each revision."""
-    text = configuration.read_text()
-    _, separator, project = text.partition("[[projects]]")
+    """The configuration, with its first project once more for each revision."""
+    text, separator = configuration.read_text(), "[[projects]]"
+    project = text.split(separator)[1]
     for revision in revisions:
         older = folder / revision
         older.mkdir()
