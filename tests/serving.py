@@ -1,12 +1,14 @@
 """A project that serves, for whoever speaks to it."""
 
+import os
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from rendering import ENVIRONMENT
@@ -35,9 +37,16 @@ def initialised_project(template: Path, environment: Path, folder: Path) -> Iter
         yield project
 
 
+# Each process has its own, below those that systems give to sockets that may have any.
+_ports = count(20_000 + 64 * os.getpid() % 12_000)
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """A port that stays free until it is used."""
+    while True:
+        port = next(_ports)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import pytest
 from rendering import ENVIRONMENT
 from scaffolding import PATIENCE, link_environment, read_env, run, scaffold
+from serving import free_port
 
 
 @pytest.fixture
@@ -30,10 +31,7 @@ def clone(template: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    return free_port()
 
 
 def is_open(port: int) -> bool:

@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 from rendering import ENVIRONMENT, render_command
 from scaffolding import PATIENCE, ROOT, installed_project, read_env, run
+from serving import free_port
 
 pytestmark = pytest.mark.xdist_group("first minutes")  # they share a project and its databases
 PYTHON = ".venv/bin/python"
@@ -227,8 +227,7 @@ def test_host_that_is_not_of_this_machine_is_reported(installed: Path) -> None:
 @pytest.mark.usefixtures("databases")
 @pytest.mark.parametrize("host", ["0.0.0.0", "[::1]"])  # noqa: S104
 def test_server_says_when_it_ends_that_the_databases_run_on(host: str, installed: Path, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     terminal, its_end = os.openpty()
     command = ["make", "dev", f"PORT={port}", f"HOST={host}"]
     log = tmp_path / "log"
@@ -411,8 +410,7 @@ def response_to(request: str | Request) -> tuple[int, str]:
 def test_missing_migrations_are_a_503_and_reported_in_the_log(
     installed: Path, databases: dict[str, str], tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     log = tmp_path / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
@@ -25,6 +24,7 @@ from app.server import health
 from app.tests.helpers import (
     PASSWORD,
     PATIENCE,
+    free_port,
     begin,
     connect,
     is_logged_in,
@@ -177,8 +177,7 @@ async def test_unfinished_body_holds_no_connection(client: AsyncClient, default_
 
 
 async def test_sigterm_fails_readiness_and_finishes_requests_in_progress(session: AsyncSession) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--no-access-log"),
         cwd=PROJECT_DIR,

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from app.core.config import PROJECT_DIR, settings
-from app.tests.helpers import PASSWORD, PATIENCE
+from app.tests.helpers import PASSWORD, PATIENCE, free_port
 
 ATTACKERS = 200  # connections
 LOGINS = 5  # of somebody else, meanwhile
@@ -28,8 +27,7 @@ Attack = Callable[[Send, int], Awaitable[int]]
 @asynccontextmanager
 async def server() -> AsyncIterator[Send]:
     """A real server; what sends it a request from a chosen IP address returns the status."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port)),
         *("--no-access-log", "--no-proxy-headers"),

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,14 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT_DIR, settings
 from app.models import LoginSession, User
-from app.tests.helpers import PATIENCE, Json, begin, is_logged_in, refresh
+from app.tests.helpers import PATIENCE, Json, begin, free_port, is_logged_in, refresh
 
 
 @asynccontextmanager
 async def server() -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
     """Start a real server; yield its port and its process."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--no-access-log"),
         cwd=PROJECT_DIR,

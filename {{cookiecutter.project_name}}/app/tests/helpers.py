@@ -1,13 +1,15 @@
 """Helpers that several test files share."""
 
 import asyncio
+import os
 import re
 import socket
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -180,10 +182,16 @@ async def waiting_for_locks(count: int) -> None:
             await asyncio.sleep(0.005)
 
 
+# Each process has its own, below those that systems give to sockets that may have any.
+_ports = count(20_000 + 16 * os.getpid() % 12_000)
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
+    """A port that stays free until it is used."""
+    while True:
+        port = next(_ports)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def scrape(port: int) -> str:

@@ -11,7 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.clients import Client
 from app.auth.sessions import MAX_SESSIONS
 from app.models import LoginSession, User
-from app.tests.helpers import PASSWORD, Json, bearer, begin, client_at, is_logged_in, login, refresh, try_refresh
+from app.tests.helpers import (
+    PASSWORD,
+    PATIENCE,
+    Json,
+    bearer,
+    begin,
+    client_at,
+    is_logged_in,
+    login,
+    refresh,
+    try_refresh,
+)
 
 
 async def sessions_of(client: AsyncClient, tokens: Json) -> list[Json]:
@@ -30,7 +41,7 @@ async def test_sessions_show_where_the_user_is_logged_in(client: AsyncClient, de
     assert listed["login_method"] == "password"
     assert listed["current"] is True
     assert datetime.fromisoformat(listed["expires_at"]).timestamp() == tokens["refresh_token_expires_at"]
-    assert datetime.fromisoformat(listed["created_at"]).timestamp() == pytest.approx(tokens["issued_at"], abs=5)
+    assert datetime.fromisoformat(listed["created_at"]).timestamp() == pytest.approx(tokens["issued_at"], abs=PATIENCE)
 
 
 async def test_sessions_are_listed_latest_use_first_and_the_current_one_is_marked(

@@ -45,33 +45,29 @@ def command_of_fastapi_run() -> list[str]:
         return [tomllib.load(file)["tool"]["fastapi"]["entrypoint"]]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
-
-
 @asynccontextmanager
 async def serving(arguments: list[str], **variables: str) -> AsyncIterator[tuple[int, Process]]:
     """Start Uvicorn with these variables; yield its port and its process, and stop it afterwards."""
-    port = free_port()
-    command = (sys.executable, "-m", "uvicorn", *arguments, "--port", str(port))
+    command = (sys.executable, "-m", "uvicorn", *arguments, "--port", "0")  # any that is free
     env = os.environ | variables
     server = await asyncio.create_subprocess_exec(*command, cwd=PROJECT_DIR, env=env, stdout=DEVNULL, stderr=PIPE)
     try:
-        await _wait_for(server, b"Uvicorn running on")
-        yield port, server
+        yield await _port_of(server), server
     finally:
         if server.returncode is None:
             server.terminate()
             await server.wait()
 
 
-async def _wait_for(server: Process, words: bytes) -> None:
+async def _port_of(server: Process) -> int:
+    """The port that the server names once it listens."""
     assert server.stderr is not None
     async with asyncio.timeout(PATIENCE):
-        while words not in (line := await server.stderr.readline()):
-            assert line, "the server has ended"
+        while not (
+            found := re.search(rb"Uvicorn running on http://127\.0\.0\.1:(\d+)", await server.stderr.readline())
+        ):
+            assert not server.stderr.at_eof(), "the server has ended"
+    return int(found[1])
 
 
 async def response_to(port: int, *pieces: bytes) -> bytes:
@@ -205,7 +201,7 @@ async def test_a_proxy_may_strip_the_prefix_that_root_path_names(
 ) -> None:
     origin = {"Origin": "https://app.example.com"}
     url = f"http://127.0.0.1:{prefixed_server}"
-    async with AsyncClient(base_url=url, headers={"Host": "api.example.com"}) as proxy:
+    async with AsyncClient(base_url=url, headers={"Host": "api.example.com"}, timeout=PATIENCE) as proxy:
         for path in ("/", "/health/live", "/health/ready", "/docs"):
             assert (await proxy.get(path)).status_code == 200, path
         scheme = (await proxy.get("/openapi.json")).json()["components"]["securitySchemes"]["OAuth2PasswordBearer"]

@@ -1,13 +1,15 @@
 """What tests of all routes have to know of those of second factors."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 from app.auth.accounts import Account
-from app.features.second_factor.login import create_mfa_token
+from app.features.second_factor import login
 from app.tests.helpers import CALLER, Json
 
 ACCOUNT = Account(CALLER.id, CALLER.email, "", datetime.now(UTC), None, None, knows_client=False)
-LOGIN = {"json": {"mfa_token": create_mfa_token(ACCOUNT), "code": "000000"}}
+with patch.object(login, "MFA_TOKEN_LIFETIME", timedelta(days=1)):  # however long it is until a test uses it
+    LOGIN = {"json": {"mfa_token": login.create_mfa_token(ACCOUNT), "code": "000000"}}
 BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/auth/totp/confirm"): {"json": {"code": "000000"}},
     ("POST", "/auth/second-factor"): LOGIN,
