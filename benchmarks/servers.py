@@ -103,6 +103,7 @@ class Project:
     login: str
     routes: dict[str, dict[str, Any]]
     observed: dict[str, str] = field(default_factory=dict)
+    has_features: bool = True  # without, only memory and start are measured
     folder: Path = HERE
     python: str = sys.executable
 

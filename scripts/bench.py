@@ -10,16 +10,18 @@ import sys
 import tempfile
 from pathlib import Path
 
+from features import FEATURES
 from rendering import ENVIRONMENT, TEMPLATE, copy_template, render_command
 from running import run_to_the_end
 
 BENCHMARKS = TEMPLATE / "benchmarks"
 WORK = TEMPLATE / ".cache" / "benchmarks"
+NAME = 'name = "project"'  # in bench.toml
 
 
-def scaffold(template: Path, folder: Path) -> Path:
+def scaffold(template: Path, folder: Path, *answers: str) -> Path:
     render = render_command(template, folder, "--default-config")
-    subprocess.run([*render, "project_name=measured"], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([*render, "project_name=measured", *answers], stdout=subprocess.DEVNULL, check=True)
     (folder / "measured/.env").unlink(missing_ok=True)  # the configuration has all settings
     return folder / "measured"
 
@@ -31,16 +33,21 @@ def template_of(revision: str, folder: Path) -> Path:
     return folder
 
 
-def with_revisions(configuration: Path, revisions: list[str], folder: Path) -> Path:
-    """The configuration, with its first project once more for each revision."""
+def with_others(configuration: Path, template: Path, revisions: list[str], folder: Path) -> Path:
+    """The configuration, with its first project once more without features, and once more for each revision."""
     text, separator = configuration.read_text(), "[[projects]]"
     project = text.split(separator)[1]
+    others = {}
+    if NAME in project:  # another configuration has projects of its own
+        without_features = scaffold(template, folder / "without_features", *(f"{name}=no" for name in FEATURES))
+        others["without_features"] = f'has_features = false\nfolder = "{without_features}"'
     for revision in revisions:
         older = folder / revision
         older.mkdir()
         place = scaffold(template_of(revision, older / "template"), older)
-        names = f'name = "{revision}"\nfolder = "{place}"\npython = "{install(place, WORK / revision)}"'
-        text += separator + project.replace('name = "project"', names)
+        others[revision] = f'folder = "{place}"\npython = "{install(place, WORK / revision)}"'
+    for name, lines in others.items():
+        text += separator + project.replace(NAME, f'name = "{name}"\n{lines}')
     (folder / "bench.toml").write_text(text)
     return folder / "bench.toml"
 
@@ -64,8 +71,9 @@ def main() -> int:
     script, configuration, *revisions = [*sys.argv[1:], *("compare.py", "bench.toml")[len(sys.argv) - 1 :]]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        project = scaffold(copy_template(folder), folder)
-        measured = with_revisions(BENCHMARKS / configuration, revisions, folder)
+        template = copy_template(folder)
+        project = scaffold(template, folder)
+        measured = with_others(BENCHMARKS / configuration, template, revisions, folder)
         return run_to_the_end([install(project), BENCHMARKS / script, measured, project], ENVIRONMENT)
 
 

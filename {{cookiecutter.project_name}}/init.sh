@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 PATH="${VENV:-.venv}/bin:$PATH"
 
-python -c 'import asyncpg' 2>/dev/null || {
+python -c 'import app' 2>/dev/null || {
   echo "The dependencies aren't installed here: \`make env\` installs them into .venv." >&2
   exit 1
 }
