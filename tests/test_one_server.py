@@ -263,6 +263,8 @@ def test_a_backup_brings_everything_back(server: Server) -> None:
         assert status_of(tokens["access_token"]) == 200
         assert sql("SELECT count(*) FROM pets") == "100000"
         (former,) = re.findall(r"The former database is (\w+);", restored.stdout)
+        count = run("psql", "-XAtc", "SELECT count(*) FROM pets", former, environment=tools)
+        assert count.stdout == "0\n", "what came after the backup can be looked for there"
         assert run("dropdb", former, environment=tools).returncode == 0
 
         # What can't be restored changes nothing.
@@ -275,8 +277,10 @@ def test_a_backup_brings_everything_back(server: Server) -> None:
 
     os.utime(file, (0, 0))
     assert backup("check").returncode == 1
-    assert backup("now", PGPASSWORD="wrong").returncode != 0
-    assert backup("list").stdout == f"{file}\n"  # a backup that failed deletes none, and isn't listed
+    full = f"trap '' XFSZ; ulimit -f 16; exec bash '{script}' now"  # a disk of 16 KB
+    for failed in (backup("now", PGPASSWORD="wrong"), run("bash", "-c", full, environment=tools)):
+        assert failed.returncode != 0
+        assert [*backups.iterdir()] == [file]  # a backup that failed deletes none, and leaves nothing behind
     with running("bash", script, "nightly", cwd=backups, log=server.folder / "nightly.log", environment=tools):
         wait_for(lambda: backup("check").returncode == 0, server.folder / "nightly.log")
         wait_for(lambda: not file.exists(), server.folder / "nightly.log")
