@@ -58,6 +58,40 @@ def test_the_page_names_every_variable_of_compose(rendered: Path) -> None:
     assert not [name for name in variables if not re.search(rf"\b{name}\b", page)]
 
 
+STAND_INS = {
+    "docker": 'echo "$@" >>"$CALLS"; case "$*" in *"backup.sh now") exit 1; esac',  # the backup fails
+    "openssl": "head -c 9 /dev/urandom | od -An -tx1 | tr -d ' '",
+    "curl": "",
+}
+
+
+def test_a_step_that_fails_or_is_repeated_costs_no_data(template: Path, tmp_path: Path) -> None:
+    """The commands of the page are pasted, so each comes whatever the one before it said."""
+    project = scaffold(template, tmp_path / "out", {"postgres_version": "17"})
+    page = (project / "docs/deploy.md").read_text()
+    first, upgrade = (
+        next(block for block in re.findall(r"```(?:ba)?sh\n(.*?)```", page, re.DOTALL) if words in block)
+        for words in ("openssl", "docker volume rm")
+    )
+    for name, script in STAND_INS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    calls = tmp_path / "calls"
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{ENVIRONMENT['PATH']}", "CALLS": str(calls)}
+
+    written = []
+    for cwd, block in ((project, first), (project, first + first)):
+        run("bash", "-c", block, cwd=cwd, environment=environment)
+        written.append([(project / "deploy" / name).read_text() for name in (".env", ".env.app")])
+    assert "SECRET_KEY=" in written[0][1]
+    assert written[1] == written[0]
+    assert [(project / "deploy" / name).stat().st_mode & 0o077 for name in (".env", ".env.app")] == [0, 0]
+
+    calls.unlink()
+    run("bash", "-c", upgrade, cwd=project / "deploy", environment=environment)
+    assert calls.read_text().splitlines() == ["compose stop app", "compose exec backup bash /backup.sh now"]
+
+
 DOMAIN = {"DOMAIN": "localhost"}
 
 
