@@ -307,6 +307,7 @@ def test_a_backup_brings_everything_back(server: Server) -> None:
         for bad in (damaged, script, backups / "missing"):
             assert backup("restore", bad).returncode != 0
             assert status_of(tokens["access_token"]) == 200
+            assert sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'app%'") == "1", "a part would take space"
         damaged.unlink()
 
     os.utime(file, (0, 0))

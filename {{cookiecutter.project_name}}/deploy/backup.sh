@@ -42,9 +42,9 @@ restore() {
   old="${PGDATABASE}_until_$(date --utc +%Y_%m_%d_%H_%M_%S)"
   [[ -e $file ]] || file="$folder/$file"
   pg_restore --list "$file" >/dev/null # fails if it is no backup
-  dropdb --if-exists --force "$new" # what an attempt that failed has left
+  dropdb --if-exists --force "$new" # what an attempt that was killed has left
   createdb --template template0 "$new"
-  pg_restore --exit-on-error --jobs 2 --dbname "$new" "$file"
+  pg_restore --exit-on-error --jobs 2 --dbname "$new" "$file" || { dropdb --force "$new"; exit 1; }
   psql --no-psqlrc --quiet --dbname "$new" --command ANALYZE
 
   if [[ -n $(sql --command "SELECT 1 FROM pg_database WHERE datname = '$PGDATABASE'") ]]; then
