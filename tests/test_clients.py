@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -54,12 +55,15 @@ def test_oauth4webapi_and_openid_client_exchange_an_api_key(api: Api, tmp_path: 
 
 
 def test_the_documented_service_verifies_our_tokens_and_no_others(api: Api, tmp_path: Path) -> None:
-    (block,) = (
-        block
+    service_code, check = (
+        block.text
         for block in blocks(api.project / "docs/other-services.md", "A FastAPI service that verifies")
         if block.language == "python"
     )
-    (tmp_path / "service.py").write_text(block.text.replace("https://api.example.com", api.url))
+    last_line = '    return decoded["payload"]\n'
+    code = service_code.replace(last_line, check.replace("reports:read", "account") + "\n" + last_line)
+    assert code != service_code
+    (tmp_path / "service.py").write_text(code.replace("https://api.example.com", api.url))
     python, port = python_with("fastapi", "uvicorn", "pyjwt[crypto]==2.*"), free_port()
     service = subprocess.Popen(
         [python, "-m", "uvicorn", "service:app", "--port", str(port), "--log-level", "warning"],
@@ -79,6 +83,7 @@ def test_the_documented_service_verifies_our_tokens_and_no_others(api: Api, tmp_
         assert re.fullmatch(r'"[0-9a-f-]{36}"', text)
         for wrong in (f"{header}.{claims}.{signature[:-8]}AAAAAAAA", f"{header}.{claims}.", "nonsense", "a.b.c"):
             assert whoami(port, wrong)[0] == 401
+        assert [whoami(port, exchange(api, scopes))[0] for scopes in (["account"], [])] == [200, 403]
     finally:
         service.terminate()
         service.wait()
@@ -112,16 +117,25 @@ def test_a_key_that_was_announced_verifies_at_once_and_another_does_not(api: Api
 
 
 def log_in(api: Api) -> dict[str, str]:
-    form = urlencode({"username": api.email, "password": api.password}).encode()
-    with urllib.request.urlopen(f"{api.url}/auth/access-token", form, timeout=PATIENCE) as response:
-        tokens: dict[str, str] = json.load(response)
-    return tokens
+    return tokens(api, username=api.email, password=api.password)
 
 
-def api_key(api: Api) -> tuple[str, str]:
+def exchange(api: Api, scopes: Sequence[str]) -> str:
+    """The token of a new key with these scopes."""
+    key_id, key = api_key(api, scopes)
+    return tokens(api, grant_type="client_credentials", client_id=key_id, client_secret=key)["access_token"]
+
+
+def tokens(api: Api, **form: str) -> dict[str, str]:
+    with urllib.request.urlopen(f"{api.url}/auth/access-token", urlencode(form).encode(), timeout=PATIENCE) as response:
+        issued: dict[str, str] = json.load(response)
+    return issued
+
+
+def api_key(api: Api, scopes: Sequence[str] = ("account",)) -> tuple[str, str]:
     """The id of a new key, and the key."""
     bearer = {"Authorization": f"Bearer {log_in(api)['access_token']}", "Content-Type": "application/json"}
-    body = json.dumps({"name": "CI", "scopes": ["account"]}).encode()
+    body = json.dumps({"name": "CI", "scopes": scopes}).encode()
     request = urllib.request.Request(f"{api.url}/auth/api-keys", body, bearer)
     with urllib.request.urlopen(request, timeout=PATIENCE) as response:
         made = json.load(response)

@@ -58,6 +58,40 @@ def test_the_page_names_every_variable_of_compose(rendered: Path) -> None:
     assert not [name for name in variables if not re.search(rf"\b{name}\b", page)]
 
 
+STAND_INS = {
+    "docker": 'echo "$@" >>"$CALLS"; case "$*" in *"backup.sh now") exit 1; esac',  # the backup fails
+    "openssl": "head -c 9 /dev/urandom | od -An -tx1 | tr -d ' '",
+    "curl": "",
+}
+
+
+def test_a_step_that_fails_or_is_repeated_costs_no_data(template: Path, tmp_path: Path) -> None:
+    """The commands of the page are pasted, so each comes whatever the one before it said."""
+    project = scaffold(template, tmp_path / "out", {"postgres_version": "17"})
+    page = (project / "docs/deploy.md").read_text()
+    first, upgrade = (
+        next(block for block in re.findall(r"```(?:ba)?sh\n(.*?)```", page, re.DOTALL) if words in block)
+        for words in ("openssl", "docker volume rm")
+    )
+    for name, script in STAND_INS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    calls = tmp_path / "calls"
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{ENVIRONMENT['PATH']}", "CALLS": str(calls)}
+
+    written = []
+    for cwd, block in ((project, first), (project, first + first)):
+        run("bash", "-c", block, cwd=cwd, environment=environment)
+        written.append([(project / "deploy" / name).read_text() for name in (".env", ".env.app")])
+    assert "SECRET_KEY=" in written[0][1]
+    assert written[1] == written[0]
+    assert [(project / "deploy" / name).stat().st_mode & 0o077 for name in (".env", ".env.app")] == [0, 0]
+
+    calls.unlink()
+    run("bash", "-c", upgrade, cwd=project / "deploy", environment=environment)
+    assert calls.read_text().splitlines() == ["compose stop app", "compose exec backup bash /backup.sh now"]
+
+
 DOMAIN = {"DOMAIN": "localhost"}
 
 
@@ -263,6 +297,8 @@ def test_a_backup_brings_everything_back(server: Server) -> None:
         assert status_of(tokens["access_token"]) == 200
         assert sql("SELECT count(*) FROM pets") == "100000"
         (former,) = re.findall(r"The former database is (\w+);", restored.stdout)
+        count = run("psql", "-XAtc", "SELECT count(*) FROM pets", former, environment=tools)
+        assert count.stdout == "0\n", "what came after the backup can be looked for there"
         assert run("dropdb", former, environment=tools).returncode == 0
 
         # What can't be restored changes nothing.
@@ -271,12 +307,15 @@ def test_a_backup_brings_everything_back(server: Server) -> None:
         for bad in (damaged, script, backups / "missing"):
             assert backup("restore", bad).returncode != 0
             assert status_of(tokens["access_token"]) == 200
+            assert sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'app%'") == "1", "a part would take space"
         damaged.unlink()
 
     os.utime(file, (0, 0))
     assert backup("check").returncode == 1
-    assert backup("now", PGPASSWORD="wrong").returncode != 0
-    assert backup("list").stdout == f"{file}\n"  # a backup that failed deletes none, and isn't listed
+    full = f"trap '' XFSZ; ulimit -f 16; exec bash '{script}' now"  # a disk of 16 KB
+    for failed in (backup("now", PGPASSWORD="wrong"), run("bash", "-c", full, environment=tools)):
+        assert failed.returncode != 0
+        assert [*backups.iterdir()] == [file]  # a backup that failed deletes none, and leaves nothing behind
     with running("bash", script, "nightly", cwd=backups, log=server.folder / "nightly.log", environment=tools):
         wait_for(lambda: backup("check").returncode == 0, server.folder / "nightly.log")
         wait_for(lambda: not file.exists(), server.folder / "nightly.log")

@@ -18,7 +18,8 @@ sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 
 now() {
   local file
   file="$folder/$PGDATABASE-$(date --utc +%Y-%m-%dT%H-%M-%SZ).dump"
-  pg_dump --format custom --file "$file.partial"
+  # A part left behind would keep a full disk full, on which PostgreSQL may be, too.
+  pg_dump --format custom --file "$file.partial" || { rm -f "$file.partial"; exit 1; }
   mv "$file.partial" "$file"
   echo "Wrote $file, $(du --human-readable "$file" | cut --fields 1)."
   # only once there is a new one, so that a failure that nobody notices deletes nothing
@@ -41,9 +42,9 @@ restore() {
   old="${PGDATABASE}_until_$(date --utc +%Y_%m_%d_%H_%M_%S)"
   [[ -e $file ]] || file="$folder/$file"
   pg_restore --list "$file" >/dev/null # fails if it is no backup
-  dropdb --if-exists --force "$new" # what an attempt that failed has left
+  dropdb --if-exists --force "$new" # what an attempt that was killed has left
   createdb --template template0 "$new"
-  pg_restore --exit-on-error --jobs 2 --dbname "$new" "$file"
+  pg_restore --exit-on-error --jobs 2 --dbname "$new" "$file" || { dropdb --force "$new"; exit 1; }
   psql --no-psqlrc --quiet --dbname "$new" --command ANALYZE
 
   if [[ -n $(sql --command "SELECT 1 FROM pg_database WHERE datname = '$PGDATABASE'") ]]; then
@@ -51,7 +52,8 @@ restore() {
     sql --command "ALTER DATABASE \"$PGDATABASE\" ALLOW_CONNECTIONS false"
     sql --output /dev/null --command "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '$PGDATABASE'"
     sql --single-transaction --command "ALTER DATABASE \"$PGDATABASE\" RENAME TO \"$old\"" \
-      --command "ALTER DATABASE \"$new\" RENAME TO \"$PGDATABASE\"" ||
+      --command "ALTER DATABASE \"$new\" RENAME TO \"$PGDATABASE\"" \
+      --command "ALTER DATABASE \"$old\" ALLOW_CONNECTIONS true" ||
       { sql --command "ALTER DATABASE \"$PGDATABASE\" ALLOW_CONNECTIONS true"; exit 1; }
     echo "The former database is $old; \`dropdb $old\` deletes it."
   else

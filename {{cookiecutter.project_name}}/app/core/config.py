@@ -35,7 +35,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
-    InitSettingsSource,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -99,8 +99,9 @@ class FeatureSettings(BaseSettings):
         env_file = DotEnvSettingsSource(settings_cls, env_file=ENV_FILE)
         given = {name.lower(): value for name, value in os.environ.items()}
         env_file.env_vars = {name: value for name, value in env_file.env_vars.items() if name not in given}
-        in_files = read_files(settings_cls, env_file.env_vars | given)
-        return init_settings, InitSettingsSource(settings_cls, in_files), env_settings, env_file
+        in_files = EnvSettingsSource(settings_cls)
+        in_files.env_vars = read_files(settings_cls, env_file.env_vars | given)
+        return init_settings, in_files, env_settings, env_file
 
     @field_validator("*", mode="before")
     @classmethod
@@ -113,12 +114,12 @@ class FeatureSettings(BaseSettings):
         return value
 
 
-def read_files(kind: type[BaseSettings], variables: Mapping[str, str | None]) -> dict[str, Any]:
+def read_files(kind: type[BaseSettings], variables: Mapping[str, str | None]) -> dict[str, str]:
     """The settings whose variable with _FILE behind its name says in which file they are: SECRET_KEY_FILE, for example.
 
     Raises ValueError, for what can't be read and for a setting that is given in both ways.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, str] = {}
     for name in kind.model_fields:
         if path := variables.get(f"{name}_file"):
             if variables.get(name):

@@ -73,6 +73,8 @@ def reauthentication_router() -> APIRouter:
         autocommit: Autocommit,
     ) -> None:
         """Re-authenticate, so that the session is recent for ten minutes."""
+        if user.is_program:  # it has no session, and must not try passwords or codes
+            raise unauthorized(token_was_sent=True)
         (name, value), *_ = ((name, value) for name, value in body if value is not None)  # type: ignore[attr-defined]
         # Looked up first: if the password or a second factor changes during the check, this request does nothing.
         account = await find_account(autocommit, user.id, client)

@@ -70,11 +70,10 @@ async def end_key(database: Database, user_id: uuid.UUID, key_id: uuid.UUID, cli
     """Delete a key of this account, which ends its tokens, too; False if there is none."""
     async with database.session() as session:
         mine = delete(ApiKey).where(ApiKey.id == key_id, ApiKey.user_id == user_id)
-        name = await session.scalar(mine.returning(ApiKey.name))
-        if name is None:
+        if await session.scalar(mine.returning(ApiKey.id)) is None:
             return False
         address = await session.scalar(select(User.email).where(User.id == user_id))
-        notify(session, "api_key_deleted", str(address), user_id, name=name)
+        notify(session, "api_key_deleted", str(address), user_id)
         await session.commit()
     audit("api_key_deleted", client, user_id, key_id=key_id)
     return True

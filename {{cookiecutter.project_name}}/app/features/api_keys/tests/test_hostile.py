@@ -128,8 +128,9 @@ async def test_what_wants_a_recent_session_is_not_for_keys(client: AsyncClient, 
         response = await client.request(method, url, json={}, headers=headers)
         assert response.status_code == 401, (method, path, response.text)
         assert response.json()["error"] == "insufficient_user_authentication", path
-    response = await client.post("/auth/reauthenticate", json={"password": PASSWORD}, headers=headers)
-    assert response.status_code == 401
+    for password in (PASSWORD, "wrong"):
+        response = await client.post("/auth/reauthenticate", json={"password": password}, headers=headers)
+        assert response.status_code == 401, "a key is no way to try passwords"
     assert await status_of(client, bearer(await begin(superuser))) == 200, "nothing happened to the account"
 
 

@@ -27,6 +27,14 @@ def test_each_value_has_a_variable_of_its_own(monkeypatch: pytest.MonkeyPatch) -
     assert loaded["google"].client_secret.get_secret_value() == "y"
 
 
+def test_a_file_may_have_all_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "providers").write_text('{"google": {"client_id": "x", "client_secret": "y"}}\n')
+    monkeypatch.delenv("SIGN_IN", raising=False)
+    monkeypatch.setenv("SIGN_IN_FILE", str(tmp_path / "providers"))
+    google = load(SignInSettings).sign_in["google"]
+    assert (google.client_id, google.client_secret.get_secret_value()) == ("x", "y")
+
+
 def test_one_underscore_too_few_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("SIGN_IN__GOOGLE__CLIENT_ID=x\nSIGN_IN_GOOGLE_CLIENT_SECRET=y")
