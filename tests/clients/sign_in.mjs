@@ -27,7 +27,8 @@ const API_OF_GITHUB = {
 const alike = createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url, github);
   if (pathname === "/login/oauth/authorize") {
-    const back = `${searchParams.get("redirect_uri")}?code=x&state=${searchParams.get("state")}`;
+    const answer = new URLSearchParams({ code: "x", state: searchParams.get("state"), iss: `${github}/login/oauth` });
+    const back = `${searchParams.get("redirect_uri")}?${answer}`;
     response.writeHead(302, { Location: back }).end();
   } else {
     response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(API_OF_GITHUB[pathname]));
