@@ -185,10 +185,11 @@ async def test_github_says_by_its_api_who_signed_in(client: AsyncClient, network
     assert len(await identities()) == 1
 
 
-async def test_github_can_not_say_when_somebody_logged_in_there(
-    client: AsyncClient, default_user_headers: dict[str, str], choose: Any
+@pytest.mark.parametrize("provider", ["github", "google"])
+async def test_some_can_not_say_when_somebody_logged_in_there(
+    client: AsyncClient, default_user_headers: dict[str, str], choose: Any, provider: str
 ) -> None:
-    choose("github")
-    url = "/auth/browser/providers/github/reauthenticate"
+    choose(provider)
+    url = f"/auth/browser/providers/{provider}/reauthenticate"
     response = await client.post(url, json={}, headers=default_user_headers)
     assert response.status_code == 400
