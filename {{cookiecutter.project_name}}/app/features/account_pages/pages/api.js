@@ -89,6 +89,7 @@ export async function beginSession(route, body) {
  * @returns {Promise<boolean>}
  */
 export function resume() {
+  const former = accessToken;
   resuming ??= inTurn(async () => {
     try {
       ({ access_token: accessToken } = await send("POST", "/auth/browser/refresh"));
@@ -97,10 +98,23 @@ export function resume() {
       accessToken = undefined;
     }
     return accessToken !== undefined;
+  }).then((isLoggedIn) => {
+    if (!former || !accessToken || accountOf(former) === accountOf(accessToken)) return isLoggedIn;
+    location.reload(); // somebody else has logged in elsewhere in this browser: nothing of theirs is done from here
+    return new Promise(() => {});
   }).finally(() => {
     resuming = undefined;
   });
   return resuming;
+}
+
+/**
+ * Whose access token it is (RFC 9068).
+ * @param {string} token
+ * @returns {string}
+ */
+function accountOf(token) {
+  return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub;
 }
 
 /** End the session of this browser; throws ApiError. */
