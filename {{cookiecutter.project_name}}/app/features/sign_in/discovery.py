@@ -86,12 +86,12 @@ class _Document:
     failure: ProviderUnavailableError | InvalidAnswerError | None = None
 
 
-_documents: Final[dict[str, _Document]] = {}  # by their URLs
+_documents: Final[dict[tuple[type[BaseModel], str], _Document]] = {}  # one provider may name a URL of another one's
 
 
 async def _document(kind: type[BaseModel], url: str, max_age: float) -> Any:
     """A document of this kind that was fetched at most so many seconds ago. Of simultaneous requests one fetches it."""
-    document = _documents.setdefault(url, _Document())
+    document = _documents.setdefault((kind, url), _Document())
     async with document.lock:
         now = time.time()
         if now - document.fetched_at < max_age:
