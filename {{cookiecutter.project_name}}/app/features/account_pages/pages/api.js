@@ -89,17 +89,19 @@ export async function beginSession(route, body) {
  * @returns {Promise<boolean>}
  */
 export function resume() {
-  const former = accessToken;
   resuming ??= inTurn(async () => {
     try {
-      ({ access_token: accessToken } = await send("POST", "/auth/browser/refresh"));
+      const { access_token } = await send("POST", "/auth/browser/refresh");
+      if (accessToken && accountOf(access_token) !== accountOf(accessToken)) return undefined;
+      accessToken = access_token;
+      return true;
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 400) throw error;
       accessToken = undefined;
+      return false;
     }
-    return accessToken !== undefined;
   }).then((isLoggedIn) => {
-    if (!former || !accessToken || accountOf(former) === accountOf(accessToken)) return isLoggedIn;
+    if (isLoggedIn !== undefined) return isLoggedIn;
     location.reload(); // somebody else has logged in elsewhere in this browser: nothing of theirs is done from here
     return new Promise(() => {});
   }).finally(() => {
