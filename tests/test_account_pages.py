@@ -68,7 +68,7 @@ def test_a_session_is_one_in_all_tabs_and_leads_nobody_away(api: Api, tmp_path: 
         with served(api.project, port, OTHERS | settings | {"BACKEND_CORS_ORIGINS": origin}) as own:
             hosts = [f"localhost:{port}", f"localhost:{listed}"]
             steps = drive(own, "account_pages_sessions.mjs", tmp_path, listed=origin, hosts=hosts)
-    assert len(steps) == 6
+    assert len(steps) == 7
 
 
 @pytest.mark.parametrize("registration", ["open", "discreet"])

@@ -37,4 +37,4 @@ def test_people_log_in_with_a_certified_provider_and_with_github(api: Api, tmp_p
                 "database": read_env(api.project)["DATABASE_URL"],
             },
         )
-    assert len([line for line in lines if line.startswith("sign_in-")]) == 6  # the provider prints warnings
+    assert len([line for line in lines if line.startswith("sign_in-")]) == 8  # the provider prints warnings

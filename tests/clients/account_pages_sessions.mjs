@@ -1,6 +1,6 @@
 // One session in several tabs; reloads, lost networks, sessions that are over, back and forward; where a login leads.
 import assert from "node:assert/strict";
-import { close, open, openTab, query, settings } from "./chromium.mjs";
+import { close, open, openTab, query, register as registerOther, settings } from "./chromium.mjs";
 import { PAGES, PASSWORD, arrive, logIn, nothingIsStored, refused, register, submit } from "./pages.mjs";
 
 const email = "tabs@example.com";
@@ -77,6 +77,21 @@ try {
   await logIn(page, email);
   await arrive(page);
   console.log("an expired session is a sentence, and a login leads back");
+
+  await registerOther("other-tabs@example.com", PASSWORD);
+  await page.evaluate(
+    ([username, password]) =>
+      fetch("/auth/browser/login", { method: "POST", body: new URLSearchParams({ username, password }) }),
+    ["other-tabs@example.com", PASSWORD],
+  ); // as another application does, which tells no tab
+  endSessions();
+  await page.getByRole("button", { name: "Log out everywhere" }).click();
+  await page.locator("#who", { hasText: "other-tabs@example.com" }).waitFor();
+  console.log("a page does nothing for another account than it shows");
+  await page.getByRole("button", { name: "Log out", exact: true }).first().click();
+  await page.getByText("You are logged out.").waitFor();
+  await logIn(page, email);
+  await arrive(page);
 
   // Not the page itself: a navigation that interrupts its refresh would end the session.
   await page.route(PAGES, (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><title>Yours" }));

@@ -4,8 +4,20 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
-import { close, open, settings, step } from "./chromium.mjs";
-import { PAGES, PASSWORD, arrive, audit, growOld, logIn, refused, register, submit } from "./pages.mjs";
+import { close, nextCode, open, settings, step } from "./chromium.mjs";
+import {
+  PAGES,
+  PASSWORD,
+  arrive,
+  audit,
+  growOld,
+  logIn,
+  recoveryCodesOf,
+  refused,
+  register,
+  secretOf,
+  submit,
+} from "./pages.mjs";
 
 const { issuer, callback, github } = settings;
 const person = { email: "linked@example.com", email_verified: true };
@@ -27,7 +39,8 @@ const API_OF_GITHUB = {
 const alike = createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url, github);
   if (pathname === "/login/oauth/authorize") {
-    const back = `${searchParams.get("redirect_uri")}?code=x&state=${searchParams.get("state")}`;
+    const answer = new URLSearchParams({ code: "x", state: searchParams.get("state"), iss: `${github}/login/oauth` });
+    const back = `${searchParams.get("redirect_uri")}?${answer}`;
     response.writeHead(302, { Location: back }).end();
   } else {
     response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(API_OF_GITHUB[pathname]));
@@ -74,7 +87,7 @@ try {
   const remove = linked.getByRole("button", { name: `Remove Company (${person.email})` });
   await remove.click();
   await refused(linked, "This is your only way to log in.");
-  await page.getByText("Set a password").click();
+  await page.getByRole("region", { name: "Email address" }).getByRole("link", { name: "Set a password" }).click();
   await submit(page, { "Your first password": PASSWORD }, "Save the password");
   await page.getByText("Change the password").waitFor();
   await remove.click();
@@ -112,6 +125,33 @@ try {
   await third.waitForURL(`${settings.api}/account?x=1#sessions`);
   await third.getByText("GitHub: octocat@example.com").waitFor();
   await step(third, "logged in with GitHub, where the login was to lead");
+
+  // Where a code is wanted, too: wherever the login leads, and as a re-authentication.
+  await third.getByRole("button", { name: "Set up an app" }).click();
+  const secret = await secretOf(third);
+  await submit(third.locator("#app-confirm"), { Code: await nextCode(secret) }, "Turn it on");
+  await recoveryCodesOf(third);
+  growOld("octocat@example.com");
+  await third.reload();
+  await third.getByRole("button", { name: "Get new recovery codes" }).click();
+  await third.getByRole("button", { name: "Log in with GitHub again" }).click();
+  await submit(third, { Code: await nextCode(secret) }, "Log in");
+  await arrive(third);
+  await third.getByRole("button", { name: "Get new recovery codes" }).click();
+  await recoveryCodesOf(third);
+  await third.getByRole("button", { name: "Log out", exact: true }).first().click();
+  await third.getByText("You are logged out.").waitFor();
+  await third.goto(`${PAGES}/login?return_to=/docs`);
+  await third.getByRole("link", { name: "Log in with GitHub" }).click();
+  await submit(third, { Code: await nextCode(secret) }, "Log in");
+  await third.waitForURL(`${settings.api}/docs`);
+  await step(third, "a code is asked for on the login page, before the login leads elsewhere");
+
+  // The account that is logged in, meanwhile, is not the one of this login.
+  await other.setViewportSize({ width: 800, height: 400 });
+  await other.getByRole("button", { name: "Link a login with GitHub" }).click();
+  await refused(other, "This login belongs to another account.");
+  await step(other, "a login of another account isn't linked");
 } finally {
   await close();
   for (const each of [server, alike]) each.close().closeAllConnections();

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -49,7 +49,7 @@ class _Keys(BaseModel):
 async def configuration_of(provider: Provider) -> Configuration:
     """Raises ProviderUnavailableError and InvalidAnswerError."""
     url = provider.issuer.removesuffix("/") + "/.well-known/openid-configuration"
-    configuration = _read(Configuration, await _document(url, MAX_AGE), url)
+    configuration: Configuration = await _document(Configuration, url, MAX_AGE)
     issuer = provider.issuer
     if provider.is_microsoft:  # its documents for several tenants say {tenantid}
         issuer = re.sub(r"/(common|organizations)/v2\.0$", "/{tenantid}/v2.0", issuer)
@@ -62,17 +62,14 @@ async def key_of(configuration: Configuration, key_id: str | None) -> dict[str, 
     """The key with this id. Without an id it is the only one for signatures (OpenID Connect Core section 10.1)."""
     url = configuration.jwks_uri
     for max_age in (MAX_AGE, MAX_AGE_WITHOUT_KEY):
-        keys = _read(_Keys, await _document(url, max_age), url).keys
-        found = [key for key in keys if key.get("use", "sig") == "sig" and key_id in {None, key.get("kid")}]
+        keys: _Keys = await _document(_Keys, url, max_age)
+        found = [key for key in keys.keys if key.get("use", "sig") == "sig" and key_id in {None, key.get("kid")}]
         if len(found) == 1:
             return found[0]
     raise InvalidAnswerError(f"{url}: no such key")
 
 
-Kind = TypeVar("Kind", bound=BaseModel)
-
-
-def _read(kind: type[Kind], document: object, url: str) -> Kind:
+def _read(kind: type[BaseModel], document: object, url: str) -> BaseModel:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
@@ -83,18 +80,18 @@ def _read(kind: type[Kind], document: object, url: str) -> Kind:
 @dataclass
 class _Document:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    content: object = None
+    content: Any = None
     fetched_at: float = 0.0
     failed_at: float = 0.0
     failure: ProviderUnavailableError | InvalidAnswerError | None = None
 
 
-_documents: Final[dict[str, _Document]] = {}  # by their URLs
+_documents: Final[dict[tuple[type[BaseModel], str], _Document]] = {}  # one provider may name a URL of another one's
 
 
-async def _document(url: str, max_age: float) -> object:
-    """A document that was fetched at most so many seconds ago. Of simultaneous requests one fetches it."""
-    document = _documents.setdefault(url, _Document())
+async def _document(kind: type[BaseModel], url: str, max_age: float) -> Any:
+    """A document of this kind that was fetched at most so many seconds ago. Of simultaneous requests one fetches it."""
+    document = _documents.setdefault((kind, url), _Document())
     async with document.lock:
         now = time.time()
         if now - document.fetched_at < max_age:
@@ -102,7 +99,7 @@ async def _document(url: str, max_age: float) -> object:
         if document.failure and now - document.failed_at < PAUSE:
             raise type(document.failure)(*document.failure.args)
         try:
-            document.content = await fetch_json("GET", url)
+            document.content = _read(kind, await fetch_json("GET", url), url)
         except (ProviderUnavailableError, InvalidAnswerError) as failure:
             document.failure, document.failed_at = failure, now
             raise

@@ -23,7 +23,8 @@ def github_url(provider: Provider, flow: Flow) -> str:
 
 async def sign_in_with_github(provider: Provider, flow: Flow, code: str, issuer: str) -> Person:
     """Exchange a code of GitHub's. Raises ProviderUnavailableError and InvalidAnswerError."""
-    if issuer not in {"", provider.issuer}:
+    # Since April 2026 GitHub says who responds (RFC 9207), by this name.
+    if issuer not in {"", f"{provider.issuer}/login/oauth"}:
         raise InvalidAnswerError(f"iss of the response is {issuer!r}")
     form = {
         "client_id": provider.client_id,

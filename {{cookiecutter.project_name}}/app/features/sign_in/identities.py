@@ -143,7 +143,7 @@ async def begin_reauthentication(
 
     It comes back to `return_to`, and the session is recent; or with `#error=…`.
     """
-    if provider.is_github:
+    if not provider.says_when:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, CANNOT_TELL)
     if factor := await missing_factor(start.database, user.id):
         raise HTTPException(status.HTTP_400_BAD_REQUEST, factor.refusal)

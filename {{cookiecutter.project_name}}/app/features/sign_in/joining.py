@@ -112,7 +112,7 @@ async def _join(database: Database, provider: Provider, person: Person, client: 
     if person.email is None:
         raise SignInRefusedError("email_required")
     if not person.is_verified and _would_be_hidden(person.email):
-        raise SignInRefusedError("email_not_verified")  # whether or not there is an account: nobody learns it
+        raise SignInRefusedError("provider_email_not_verified")  # whether or not there is an account: nobody learns it
     of_address = func.lower(User.email) == func.lower(person.email)
     if await database.fetch_one(select(User.id).where(of_address)) is None:
         await admit_registration(database, client)

@@ -26,6 +26,11 @@ class Provider(NamedTuple):
     def is_microsoft(self) -> bool:
         return self.id == "microsoft"
 
+    @property
+    def says_when(self) -> bool:
+        """Whether it has people log in once more, and says when they did: Google doesn't know `prompt=login`."""
+        return not self.is_github and self.issuer != ISSUERS["google"]
+
 
 class Person(NamedTuple):
     """Who signed in: always (issuer, subject), never an address."""

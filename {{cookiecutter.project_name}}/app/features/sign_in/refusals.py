@@ -18,7 +18,7 @@ Code = Literal[
     "invalid_response",  # of the provider: it fails a check
     "temporarily_unavailable",  # the provider, or too many attempts
     "email_required",  # the provider names no address that an account can have
-    "email_not_verified",
+    "provider_email_not_verified",  # and we admit nobody before an address is verified
     "account_exists",  # log in to it, and link this login
     "account_unavailable",  # it is deactivated
     "identity_taken",  # it logs in to another account

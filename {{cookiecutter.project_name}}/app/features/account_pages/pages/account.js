@@ -99,7 +99,7 @@ find("#log-out").addEventListener("click", async () => {
 
 onOtherTab(async (event) => {
   if (event === "over") await goToLogin("logged-out");
-  else if ((await api("GET", "/users/me")).email !== find("#who").textContent) location.reload();
+  else if (!(await resume())) await goToLogin("ended");
 });
 // After “back”, the browser may show the page as it was, with a session that is over by now.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
@@ -124,6 +124,8 @@ async function start() {
   find("#account").hidden = false;
   find("#log-out").hidden = false;
   showTarget();
+  // What a section has to say of something that began here and went on elsewhere
+  /** @type {HTMLElement | null} */ (document.querySelector("#account .summary"))?.focus();
 }
 
 /** Whoever comes for one section finds it open. */

@@ -91,16 +91,32 @@ export async function beginSession(route, body) {
 export function resume() {
   resuming ??= inTurn(async () => {
     try {
-      ({ access_token: accessToken } = await send("POST", "/auth/browser/refresh"));
+      const { access_token } = await send("POST", "/auth/browser/refresh");
+      if (accessToken && accountOf(access_token) !== accountOf(accessToken)) return undefined;
+      accessToken = access_token;
+      return true;
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 400) throw error;
       accessToken = undefined;
+      return false;
     }
-    return accessToken !== undefined;
+  }).then((isLoggedIn) => {
+    if (isLoggedIn !== undefined) return isLoggedIn;
+    location.reload(); // somebody else has logged in elsewhere in this browser: nothing of theirs is done from here
+    return new Promise(() => {});
   }).finally(() => {
     resuming = undefined;
   });
   return resuming;
+}
+
+/**
+ * Whose access token it is (RFC 9068).
+ * @param {string} token
+ * @returns {string}
+ */
+function accountOf(token) {
+  return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub;
 }
 
 /** End the session of this browser; throws ApiError. */

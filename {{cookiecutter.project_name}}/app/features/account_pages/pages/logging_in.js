@@ -16,6 +16,14 @@ export function onRefusal(code, step) {
   steps.set(code, step);
 }
 
+/** Whether the login page stays although somebody is logged in. */
+export let isStaying = false;
+
+/** Have the login page stay: it has to say what became of a login. Call it while the scripts of the page load. */
+export function stay() {
+  isStaying = true;
+}
+
 /**
  * Go on with a login that was refused before it came to this page; false if no step takes over.
  * @param {({error?: string, [name: string]: unknown})} body

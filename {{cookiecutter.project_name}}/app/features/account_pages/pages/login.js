@@ -2,24 +2,23 @@
 
 import { onOtherTab, resume } from "./api.js";
 import { find, onSubmit } from "./forms.js";
-import { goOn, logIn } from "./logging_in.js";
+import { goOn, isStaying, logIn } from "./logging_in.js";
 
-/** @type {Record<string, string>} */
-const REASONS = {
+const REASONS = new Map(Object.entries({
   deleted: "Your account and everything that belonged to it are deleted.",
   ended: "Your session is over. Log in again to go on.",
   "logged-out": "You are logged out.",
   "password-changed": "Your password is changed. Log in with the new one.",
-};
+}));
 
 const query = new URLSearchParams(location.search);
 const ofAll = query.has("return_to") ? "Log in to go on." : "";
-find("#reason").textContent = REASONS[query.get("reason") ?? ""] ?? ofAll;
+find("#reason").textContent = REASONS.get(query.get("reason") ?? "") ?? ofAll;
 
 /** @type {HTMLAnchorElement} */ (find("#register-link")).search = location.search;
 
 onSubmit(find("#login"), (fields) => logIn("/login", { form: fields }));
 
 // Whoever is logged in already has nothing to do here.
-resume().then((isLoggedIn) => isLoggedIn && goOn(), console.warn);
+if (!isStaying) resume().then((isLoggedIn) => isLoggedIn && goOn(), console.warn);
 onOtherTab((event) => event === "begun" && goOn());

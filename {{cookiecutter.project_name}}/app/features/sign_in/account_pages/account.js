@@ -15,6 +15,7 @@ import { readProviders, takeRefusal } from "./providers.js";
  */
 
 const refusal = takeRefusal();
+if (refusal) showErrors(find("#linked-logins"), [{ text: refusal.text }]);
 
 addSection("linked-logins", async () => {
   /** @type {[Identity[], import("./providers.js").Provider[]]} */
@@ -55,12 +56,24 @@ function linkForm({ id, name }) {
   return form;
 }
 
+// What other sections let nobody change without the password, such as the address
+const changes = [...document.querySelectorAll("#account details [autocomplete=current-password]")].map((field) => {
+  const link = element("a", { href: "#first-password", textContent: "Set a password" });
+  const note = element("p", { className: "notice", hidden: true }, link, " to be able to change this.");
+  const details = /** @type {HTMLDetailsElement} */ (field.closest("details"));
+  details.after(note);
+  return { details, note };
+});
+
 addSection("first-password", async ({ email }) => {
   const { is_set } = await api("GET", "/users/me/password");
   find("#first-password").hidden = is_set;
   find("#password").hidden = !is_set;
+  for (const { details, note } of changes) {
+    details.hidden = !is_set;
+    note.hidden = is_set;
+  }
   /** @type {HTMLInputElement} */ (find("#first-username")).value = email;
-  if (refusal) showErrors(find("#linked-logins"), [{ text: refusal.text }]);
 });
 
 onSubmit(find("#set-first-password"), async ({ new_password }) => {

@@ -23,6 +23,7 @@ const REFUSALS = {
   invalid_state: "That took too long, or began in another browser. Try again.",
   invalid_token: "You were logged out meanwhile. Log in, and try again.",
   login_required: "It doesn’t say that you have just logged in there. Log out here, and log in again.",
+  provider_email_not_verified: "Your email address isn’t confirmed there. Confirm it there, then log in again.",
   temporarily_unavailable: "That login can’t be reached at the moment. Try again later, or log in in another way.",
   too_many_identities: "You have linked as many logins as an account can have.",
 };
@@ -59,5 +60,5 @@ export function takeRefusal() {
   const body = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
   if (!body.error) return undefined;
   history.replaceState(null, "", location.pathname + location.search);
-  return { text: REFUSALS[body.error] ?? REFUSALS.access_denied, body };
+  return { text: REFUSALS[Object.hasOwn(REFUSALS, body.error) ? body.error : "access_denied"], body };
 }

@@ -192,6 +192,20 @@ async def test_a_configuration_that_is_not_right(
     assert await begin(client) == f"{PAGE}#error=invalid_response"
 
 
+async def test_what_is_not_right_is_not_kept(
+    client: AsyncClient, company: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy's `200 {}` for a minute must not keep everybody out for an hour."""
+    monkeypatch.setattr(discovery, "PAUSE", 0)
+    company.responses["/.well-known/openid-configuration"] = httpx.Response(200, json={})
+    company.responses["/keys"] = httpx.Response(200, json={})
+    assert error_of(await begin(client)) == "invalid_response"
+    del company.responses["/.well-known/openid-configuration"]
+    assert error_of(await sign_in(client, company)) == "invalid_response"
+    del company.responses["/keys"]
+    assert await sign_in(client, company) == PAGE
+
+
 def test_secrets_go_only_where_nobody_reads_along(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_safe("http://keycloak:8080/token")
     monkeypatch.setitem(vars(settings), "environment", "production")
