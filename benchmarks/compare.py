@@ -25,7 +25,8 @@ from rounds import Bench, milliseconds, over_starts, percentile, rate, ratio, ro
 from servers import HERE, Postgres, Project, Server, StartError, free_port, unit_command
 
 GRANIAN = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"]
-GRANIAN += ["--workers", "{workers}", "--log-level", "warning", "{application}"]
+GRANIAN += ["--workers", "{workers}", "--log-level", "warning", "--http", "1", "--no-ws"]
+GRANIAN += ["--http1-buffer-size", "32768", "--http1-header-read-timeout", "5000", "{application}"]  # Uvicorn's limits
 BCRYPT = """
 import bcrypt, os, sys, time
 from concurrent.futures import ThreadPoolExecutor

@@ -96,7 +96,8 @@ async def test_unknown_user_wrong_password_and_inactive_user_take_the_same_time(
     async with application_with(SECURITY_BCRYPT_ROUNDS="8") as client:
         first = await time_login(client, "nobody@example.com")
         emails = ("nobody@example.com", default_user.email, other_user.email)
-        assert first > 0.5 * await assert_same_time(client, session, *((email, "wrong") for email in emails))
+        # Without a hash it would be a tenth; a processor that has become slower since makes it seem shorter, too.
+        assert first > 0.3 * await assert_same_time(client, session, *((email, "wrong") for email in emails))
 
 
 async def test_a_password_that_an_old_hash_cannot_hold_takes_the_same_time(
