@@ -24,9 +24,9 @@ from app.server import health
 from app.tests.helpers import (
     PASSWORD,
     PATIENCE,
-    free_port,
     begin,
     connect,
+    free_port,
     is_logged_in,
     make_empty,
     refresh,

@@ -63,9 +63,7 @@ async def _port_of(server: Process) -> int:
     """The port that the server names once it listens."""
     assert server.stderr is not None
     async with asyncio.timeout(PATIENCE):
-        while not (
-            found := re.search(rb"Uvicorn running on http://127\.0\.0\.1:(\d+)", await server.stderr.readline())
-        ):
+        while not (found := re.search(rb"Uvicorn running on http://[\d.]+:(\d+)", await server.stderr.readline())):
             assert not server.stderr.at_eof(), "the server has ended"
     return int(found[1])
 

@@ -68,7 +68,7 @@ async def create_api_key(
     expires_at = datetime.now(UTC) + timedelta(days=new.expires_in_days) if new.expires_in_days else None
     stored = ApiKey(key.id, user.id, new.name, hash_of(key.secret), sorted(scopes), user.login_method, expires_at)
     session.add(stored)
-    # Without the key's name: whoever registers with another's address could write to it, an email for each name.
+    # Without the key's name: whoever registers with another's address could write to it, once for each name.
     notify(session, "api_key_created", user.email, user.id)
     await session.commit()
     audit("api_key_created", client, user.id, key_id=key.id)
