@@ -177,7 +177,8 @@ async def test_a_thousand_emails_at_once_do_not_hold_up_requests(session: AsyncS
         await until_sent()
     logger.info("p99 of GET /users/me in ms: %s; while emails are sent: %s", quiet, sending)
     assert len(sending) > 8  # 17 emails a second at most
-    assert min(sending) < 1.5 * min(quiet)  # what else the machine does only adds to them
+    # What else the machine does only adds to them. A request waits for one step of an email, half as long as itself.
+    assert min(sending) < 2.5 * min(quiet)
 
 
 Ask = Callable[[AsyncClient, Json, str], Awaitable[Response]]
