@@ -111,10 +111,13 @@ def compare_servers(bench: Bench, project: Project) -> None:
             servers.append(("Nginx Unit", unit))
         if importlib.util.find_spec("granian"):
             servers.append(("granian", Server(project, SERVER, command=GRANIAN)))
-        accounts = []
+        accounts: list[Accounts] = []
         for name, server in servers:
             try:
-                accounts.append(Accounts(stack.enter_context(server), bench.concurrency).logged_in())
+                one = Accounts(stack.enter_context(server), bench.concurrency)
+                # One login for all: whose logins were measured has as many sessions as an account keeps.
+                one.tokens = accounts[0].tokens if accounts else one.logged_in().tokens
+                accounts.append(one)
             except StartError:  # Unit was built for another Python than the virtual environment's
                 row(name, "-", "-", "did not start with this Python")
         loads = (partial(one.load, "GET /users/me", bench.seconds, bench.concurrency) for one in accounts)

@@ -25,6 +25,7 @@ from app.models import Pet
 from app.schemas.pets import PetCreateRequest, PetResponse
 from app.schemas.responses import UserResponse
 from app.server.protocol import BoundedHttp
+from asyncpg.pgproto.pgproto import UUID
 from fastapi import Depends, FastAPI
 from fastapi.responses import Response
 from profile_requests import call
@@ -34,7 +35,7 @@ from uvicorn.server import ServerState
 Step = Callable[[], Awaitable[object]]
 HOST = "Host: 127.0.0.1\r\nUser-Agent: benchmark\r\nAccept: */*\r\n"
 JSON = f"{HOST}Content-Type: application/json\r\n"
-PETS, ID = 50, uuid.UUID(int=1)
+PETS, ID = 50, UUID(uuid.UUID(int=1).bytes)  # the driver's class
 NEW_TOKENS = 10_000  # more than are remembered
 
 bare = FastAPI(telemetry={"tracing": False, "auto_configure": False, "metrics": False, "logs": False})
