@@ -5,6 +5,7 @@ from copy import copy
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.routing import BaseRoute
 
 from app.api.cookies import FOREIGN
 from app.api.endpoints import auth, browser, docs, health, pets, token, users, well_known
@@ -46,13 +47,17 @@ def add_routers(app: FastAPI, prefix: str, features: Sequence[Feature], *, with_
 
 
 def put_routes_straight_into(app: FastAPI) -> None:
-    """Replace the routers by their routes, with all that they have from their routers.
+    """Replace the routers by their routes, with all that they have from their routers; one with a `frontend` stays.
 
     FastAPI would look for each request's router first, and then twice for the route in it: a tenth of `GET /users/me`.
     """
-    routes = []
-    for found in iter_route_contexts(app.routes):
-        route = copy(found.original_route)
-        vars(route).update({name: getattr(found, name, value) for name, value in vars(route).items()})
-        routes.append(route)
+    routes: list[BaseRoute] = []
+    for router in app.routes:
+        if getattr(router, "effective_low_priority_routes", list)():  # its `frontend`, which comes after all routes
+            routes.append(router)
+            continue
+        for found in iter_route_contexts([router]):
+            route = copy(found.original_route)
+            vars(route).update({name: getattr(found, name, value) for name, value in vars(route).items()})
+            routes.append(route)
     app.router.routes[:] = routes

@@ -282,6 +282,10 @@ def test_no_random_key_is_refused_for_a_word_that_it_happens_to_contain(word: st
         assert not is_weak_key(key[:place] + word + key[place + len(word) :])
 
 
+def test_words_that_overlap_in_a_random_key_are_one() -> None:  # "example" and "please"
+    assert not is_weak_key("4PoQWhNYQs29U_6QHvEexampleASe2TPtYu8NG8jvBeNzeD1xEuJOWCri4_xNxEG")
+
+
 def test_no_random_key_is_refused() -> None:
     for size in (24, 32, 48):
         for key in islice(keys_of(size, str(size)), 3000):
